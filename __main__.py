@@ -1,0 +1,6 @@
+"""`python -m maieutic`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

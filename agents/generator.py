@@ -1,0 +1,41 @@
+"""The Generator: a model that learns to write questions as the Teacher does."""
+
+from __future__ import annotations
+
+from ..config import GeneratorConfig
+from ..prompts import render, versioned
+from ..records import Question
+from ..serving.client import Request
+from .seeds import call_seed
+
+_LONGEST = 200
+
+
+class Generator:
+    """Turns a question and an attempt at it into a request for a new question."""
+
+    def __init__(self, config: GeneratorConfig, seed: int) -> None:
+        self.config, self.seed = config, seed
+
+    def prompt(self, question: Question, attempt: str) -> str:
+        return render("generator", question=question.text, attempt=attempt)
+
+    def request(self, prompt: str, subject: str, round: int, stage: str, checkpoint: str) -> Request:
+        return Request(
+            subject_id=subject,
+            role="generator",
+            checkpoint=checkpoint,
+            stage=stage,
+            round=round,
+            template=versioned("generator"),
+            messages=[{"role": "user", "content": prompt}],
+            n=1,
+            temperature=self.config.temperature,
+            top_p=1.0,
+            max_tokens=64,
+            seed=call_seed(self.seed, round, stage, subject),
+        )
+
+    def proposed(self, completion: str) -> str:
+        """The question a completion proposes: its first line, cut where it grows absurd."""
+        return completion.strip().partition("\n")[0][:_LONGEST]

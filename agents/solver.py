@@ -1,0 +1,60 @@
+"""The Solver: attempts questions."""
+
+from __future__ import annotations
+
+from ..config import Sampling
+from ..prompts import render, versioned
+from ..records import Question, Rollout
+from ..serving.client import Reply, Request
+from .seeds import call_seed
+
+
+class Solver:
+    """Turns questions into requests and replies into rollouts."""
+
+    def __init__(self, sampling: Sampling, seed: int) -> None:
+        self.sampling, self.seed = sampling, seed
+        self.greedy = sampling.model_copy(update={"n": 1, "temperature": 0.0})
+
+    def prompt(self, question: Question) -> str:
+        """The user message for a question; training uses the very same."""
+        return render("solver", question=question.text)
+
+    def request(
+        self, question: Question, round: int, stage: str, checkpoint: str, sampling: Sampling
+    ) -> Request:
+        return Request(
+            subject_id=question.id,
+            role="solver",
+            checkpoint=checkpoint,
+            stage=stage,
+            round=round,
+            template=versioned("solver"),
+            messages=[{"role": "user", "content": self.prompt(question)}],
+            n=sampling.n,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            seed=call_seed(self.seed, round, stage, question.id),
+        )
+
+    def rollouts(self, request: Request, reply: Reply) -> list[Rollout]:
+        """One rollout for each completion; none where the endpoint refused the request."""
+        share = reply.call.completion_tokens // max(1, len(reply.completions))
+        return [
+            Rollout(
+                id=f"{request.subject_id}.{request.round}.{request.stage}.{index}",
+                question_id=request.subject_id,
+                round=request.round,
+                stage=request.stage,
+                checkpoint=request.checkpoint,
+                index=index,
+                completion=text,
+                tokens=share,
+                truncated=not finished,
+                call_id=reply.call.id,
+            )
+            for index, (text, finished) in enumerate(
+                zip(reply.completions, reply.finished, strict=True)
+            )
+        ]

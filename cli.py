@@ -1,0 +1,156 @@
+"""The command line: parse, load, call. Nothing is decided here.
+
+Everything heavy is imported inside the command that needs it, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .errors import MaieuticError
+
+if TYPE_CHECKING:
+    from .config import RunConfig
+    from .memory.run import RunFolder
+    from .records import Question, RunReport
+
+app = typer.Typer(
+    help="A self-curriculum for language models: find what the Solver cannot do, teach exactly that.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where run folders are kept.")]
+Name = Annotated[str, typer.Argument(help="Name of the run.")]
+
+
+@app.command()
+def run(
+    config: Annotated[Path | None, typer.Argument(help="YAML file; the pocket profile if left out.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run; one is chosen if left out.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    rounds: Annotated[int | None, typer.Option(help="Rounds to play.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, such as rollouts.n=8; repeatable.")
+    ] = None,
+) -> None:
+    """Play a whole self-evolution run."""
+    from .config import load
+    from .graph import run as runs
+
+    overrides = list(settings or [])
+    overrides += [f"rounds={rounds}"] if rounds is not None else []
+    overrides += [f"seed={seed}"] if seed is not None else []
+    loaded = load(config, overrides)
+    seeds = runs.prepare(loaded)
+    chosen = name if name is not None else runs.free_name(runs_dir, config.stem if config else "pocket")
+    folder = runs.create(loaded, runs_dir, chosen)
+    _play(loaded, folder, seeds)
+
+
+@app.command()
+def resume(name: Name, runs_dir: RunsDir = Path("runs")) -> None:
+    """Go on with a run that was stopped or killed."""
+    from .graph import run as runs
+
+    folder, config = runs.find(runs_dir, name)
+    _play(config, folder, runs.prepare(config))
+
+
+def _play(config: RunConfig, folder: RunFolder, seeds: list[Question]) -> None:
+    """Play with a live display; Ctrl-C and SIGTERM stop cleanly and say how to go on."""
+    import asyncio
+
+    from rich.console import Console
+
+    from .graph.run import play
+    from .inspector import console as screen
+    from .inspector.page import write_page
+
+    console = Console()
+    console.print(f"run {folder.path.name} in {folder.path}", markup=False, highlight=False)
+    page = folder.path / "report.html"
+
+    async def until_told() -> RunReport:
+        # SIGTERM, a scheduler's way to stop us, takes the path of Ctrl-C.
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        with screen.progress_on(console, config.rounds) as progress:
+            return await play(
+                config, folder, seeds, progress, lambda report: write_page(page, report)
+            )
+
+    try:
+        report = asyncio.run(until_told())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        where = "" if folder.path.parent == Path("runs") else f" --runs-dir {folder.path.parent}"
+        console.print(
+            f"stopped; go on with: maieutic resume {folder.path.name}{where}",
+            markup=False, highlight=False,
+        )
+        raise typer.Exit(130) from None
+    console.print(screen.rounds_table(report))
+    console.print(screen.summary(report), markup=False, highlight=False)
+    console.print(f"report: {page}", markup=False, highlight=False)
+
+
+@app.command()
+def show(
+    name: Name,
+    runs_dir: RunsDir = Path("runs"),
+    round_number: Annotated[int | None, typer.Option("--round", help="One round in detail.")] = None,
+    question: Annotated[str | None, typer.Option(help="A question's lineage and rollouts.")] = None,
+) -> None:
+    """Show what a run did: its rounds, one round, or one question."""
+    from rich.console import Console
+
+    from .graph.run import find
+    from .inspector import show as views
+
+    folder, _ = find(runs_dir, name)
+    console = Console()
+    if question is not None:
+        views.show_question(console, folder, question)
+    elif round_number is not None:
+        views.show_round(console, folder, round_number)
+    else:
+        views.show_run(console, folder)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has, what is missing, and how to get it."""
+    from rich.console import Console
+
+    from .inspector.doctor import examine
+
+    if not examine(Console()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def graph() -> None:
+    """Print the state machine as a Mermaid drawing."""
+    from .graph.build import mermaid
+
+    typer.echo(mermaid())
+
+
+def main() -> None:
+    """Entry point: a known trouble is one line and an exit code, never a traceback."""
+    try:
+        app()
+    except MaieuticError as error:
+        typer.echo(f"maieutic: {error}", err=True)
+        raise SystemExit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""RunConfig: everything a run can be told, one YAML file, unknown keys refused.
+
+A field's docstring stands under the field. Defaults are the pocket profile.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import ConfigError
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PocketModel(Section):
+    """The base model that a machine builds for itself when `model` is `pocket`."""
+
+    hidden: int = Field(128, ge=32, le=256, multiple_of=32)
+    layers: int = Field(4, ge=1, le=8)
+    heads: int = Field(4, ge=1, le=8)
+    examples: int = Field(48_000, ge=64)
+    """Worked examples it is warmed up on; all of low level."""
+    batch_size: int = Field(16, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    seed: int = 0
+
+
+class ServingConfig(Section):
+    dtype: str = "float32"
+    enforce_eager: bool = True
+    max_model_len: int = Field(320, ge=64)
+    max_num_seqs: int = Field(256, ge=1)
+    gpu_memory_utilization: float = Field(0.3, gt=0, le=1)
+    """On a CPU, too: vLLM otherwise claims nearly all memory at start."""
+    cpu_kv_cache_gib: int = Field(1, ge=1)
+    startup_deadline_s: float = Field(300, gt=0)
+    concurrency: int = Field(64, ge=1)
+    """Requests in flight."""
+    request_deadline_s: float = Field(120, gt=0)
+    retries: int = Field(4, ge=0)
+
+
+class Sampling(Section):
+    n: int = Field(4, ge=1, le=64)
+    temperature: float = Field(1.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_tokens: int = Field(200, ge=1)
+
+
+class CurriculumConfig(Section):
+    policy: Literal["socratic", "uniform"] = "socratic"
+    """`uniform` is the control: every cell alike, whatever the Solver can do."""
+    questions: int = Field(512, ge=1)
+    """Questions attempted in a round."""
+    new: int = Field(400, ge=1)
+    """Questions that a round should add."""
+    enough: float = Field(0.5, gt=0, le=1)
+    """Share of `new` below which the Teacher is asked again, at most twice."""
+    mastered: float = Field(0.2, ge=0, le=1)
+    """Share of a round's questions that repeats what is mastered."""
+    near_duplicate: float = Field(0.985, gt=0, le=1)
+    """Cosine similarity from which a question counts as known already."""
+
+
+class GeneratorConfig(Section):
+    proposals: int = Field(96, ge=0)
+    """Questions asked of the Generator in round 1; more as its utility grows."""
+    most: int = Field(256, ge=0)
+    temperature: float = Field(0.8, ge=0)
+    utility_mean: float = Field(0.5, ge=0, le=1)
+    utility_deviation: float = Field(0.2, gt=0)
+    measured: int = Field(128, ge=1)
+    """Admitted questions whose pass rate under the updated Solver is measured."""
+    learning_rate: float = Field(1e-3, gt=0)
+    batch_size: int = Field(16, ge=1)
+    epochs: float = Field(2, gt=0)
+
+
+class SolverTraining(Section):
+    beta: float = Field(0.05, gt=0)
+    nll_weight: float = Field(10.0, ge=0)
+    """Weight of the likelihood of chosen completions beside the DPO loss."""
+    learning_rate: float = Field(3e-4, gt=0)
+    warmup_steps: int = Field(8, ge=0)
+    schedule: Literal["constant_with_warmup", "cosine"] = "constant_with_warmup"
+    batch_size: int = Field(16, ge=1)
+    epochs: float = Field(1, gt=0)
+    pairs_per_question: int = Field(2, ge=1)
+    replay: float = Field(0.33, ge=0)
+    """Pairs of earlier rounds, as a share of this round's."""
+    max_length: int = Field(320, ge=32)
+
+
+class GateConfig(Section):
+    tolerance: float = Field(0.0, ge=0, le=1)
+    """A candidate is kept unless validation accuracy falls by more than this …"""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """… and the paired bootstrap is this sure that it fell."""
+    resamples: int = Field(2000, ge=100)
+
+
+class SetsConfig(Section):
+    per_cell: int = Field(12, ge=1)
+    """Questions for each skill and level, in the validation and the held-out set each."""
+    seed: int = 20_250_924
+    """The sets are the same for every run, whatever the run's seed."""
+
+
+class MemoryConfig(Section):
+    embedding: str = "ngram"
+    """`ngram` needs no download; `module:Class` names a Chroma embedding function."""
+
+
+class RunConfig(Section):
+    """A whole run."""
+
+    seed: int = Field(0, ge=0)
+    rounds: int = Field(6, ge=1)
+    seeds: str = "builtin"
+    """`builtin`, or a JSONL file of seed questions."""
+    model: str = "pocket"
+    """`pocket`, or a folder with a chat model in safetensors."""
+    pocket: PocketModel = PocketModel()
+    serving: ServingConfig = ServingConfig()
+    rollouts: Sampling = Sampling()
+    curriculum: CurriculumConfig = CurriculumConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+    training: SolverTraining = SolverTraining()
+    gate: GateConfig = GateConfig()
+    sets: SetsConfig = SetsConfig()
+    memory: MemoryConfig = MemoryConfig()
+
+
+def load(path: Path | None = None, overrides: Iterable[str] = ()) -> RunConfig:
+    """Read a configuration file and apply `key.sub=value` overrides.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, a key is unknown, a value is of
+            the wrong type or out of range. The message names the place and the remedy.
+    """
+    values: dict[str, Any] = _read(path) if path else {}
+    for override in overrides:
+        key, sign, text = override.partition("=")
+        if not sign or not key:
+            raise ConfigError(f"--set {override}: expected key=value, such as rollouts.n=8")
+        _put(values, key.split("."), _scalar(override, text))
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(str(path or "--set"), error)) from error
+
+
+def dump(config: RunConfig) -> str:
+    """The configuration as YAML, every value written out."""
+    return yaml.safe_dump(config.model_dump(), sort_keys=False)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; leave it out to play the pocket profile") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values, found a {type(values).__name__}")
+    return values
+
+
+def _scalar(override: str, text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from error
+    # YAML 1.1 reads 1e-4 as text.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        inner = values.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {'.'.join(keys)}: {key} is a value, it has no keys below it")
+        values = inner
+    values[keys[-1]] = value
+
+
+def _explain(place: str, error: ValidationError) -> str:
+    """The first problem, in one line: where, what was found, what was expected."""
+    first = error.errors()[0]
+    where = ".".join(str(step) for step in first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"{place}: unknown key {where}{_suggestion(first['loc'])}{more}"
+    found = repr(first["input"])
+    shown = found if len(found) < 60 else found[:57] + "…"
+    return f"{place}: {where} is {shown}; {first['msg'][0].lower()}{first['msg'][1:]}{more}"
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    names = _names(RunConfig, location[:-1])
+    close = difflib.get_close_matches(str(location[-1]), names, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known keys: {', '.join(names)}"
+
+
+def _names(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    fields: Mapping[str, Any] = model.model_fields
+    for step in path:
+        inner = fields[str(step)].annotation
+        fields = inner.model_fields
+    return list(fields)

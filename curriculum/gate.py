@@ -1,0 +1,75 @@
+"""The gate: is a candidate kept?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Differences are candidate minus incumbent, in accuracy."""
+
+    promoted: bool
+    difference: float
+    low: float
+    high: float
+
+
+def decide(
+    before: Sequence[bool],
+    after: Sequence[bool],
+    *,
+    tolerance: float,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Decision:
+    """Keep the candidate unless it is surely worse than the incumbent.
+
+    Refused when the upper end of the paired bootstrap interval of the difference lies
+    below −tolerance; so with tolerance 0 and 95 %, a fall must be significant to count.
+
+    Args:
+        before, after: right or not, on the same validation questions in the same order.
+    Raises:
+        ValueError: the two have different lengths or are empty.
+    """
+    low, high = paired_interval(before, after, confidence, resamples, seed)
+    difference = float(np.mean(after) - np.mean(before))
+    return Decision(high >= -tolerance, difference, low, high)
+
+
+def paired_interval(
+    before: Sequence[bool], after: Sequence[bool], confidence: float, resamples: int, seed: int
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of mean(after) − mean(before), questions resampled in pairs.
+
+    Source: Efron and Tibshirani 1993, chapter 13. Differs: none.
+    """
+    if len(before) != len(after) or not before:
+        raise ValueError(f"cannot pair {len(before)} with {len(after)} results")
+    gained = np.asarray(after, dtype=float) - np.asarray(before, dtype=float)  # (questions,)
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, len(gained), size=(resamples, len(gained)))
+    means = gained[rows].mean(axis=1)  # (resamples,)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson score interval of a share, (0, 1) where n is 0.
+
+    Source: Wilson 1927. Differs: none.
+    """
+    if not 0 <= right <= n:
+        raise ValueError(f"{right} right of {n}")
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = right / n, z * z
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * (share * (1 - share) / n + z2 / (4 * n * n)) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,58 @@
+"""Every error a user can meet, one class for each kind of trouble.
+
+    MaieuticError
+    ├── ConfigError      the configuration is wrong; nothing has been loaded
+    ├── SeedError        a question file cannot be used
+    ├── RunError         a run folder is missing, taken, or not resumable
+    ├── MissingPart      something must be installed first; the message says how
+    ├── ServerError      the vLLM server did not start, died, or answers wrongly
+    ├── EndpointError    a model endpoint refused every retry
+    └── TrainingError    a training job failed
+
+A message is one line: where, what was found, what was expected, what to do.
+Command line programs print it and leave with `exit_code`.
+"""
+
+from __future__ import annotations
+
+
+class MaieuticError(Exception):
+    """Base of all errors that carry a remedy in their message."""
+
+    exit_code = 1
+
+
+class ConfigError(MaieuticError):
+    """A configuration value is unknown, of the wrong type, or impossible."""
+
+    exit_code = 2
+
+
+class SeedError(MaieuticError):
+    """A seed question file is missing or one of its lines cannot be read."""
+
+    exit_code = 2
+
+
+class RunError(MaieuticError):
+    """A run folder does not exist, exists already, or cannot be used."""
+
+    exit_code = 2
+
+
+class MissingPart(MaieuticError):
+    """Software or room that this machine lacks; the message says how to get it."""
+
+    exit_code = 2
+
+
+class ServerError(MaieuticError):
+    """The model server failed; the message ends with its last log lines."""
+
+
+class EndpointError(MaieuticError):
+    """A model endpoint gave no usable answer within its retries and deadline."""
+
+
+class TrainingError(MaieuticError):
+    """A training job ended without a checkpoint; the message ends with its log."""

@@ -1,0 +1,95 @@
+"""Nodes that find out what the Solver can do: select, attempt, verify, profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..curriculum.difficulty import zone_of
+from ..curriculum.policy import Known
+from ..records import Attempt, Question, Rollout, Verdict
+from .rollouts import judge_all, roll_out
+from .room import Room
+from .state import LoopState
+
+STAGE = "attempt"
+
+
+def selected(room: Room, round: int) -> list[Question]:
+    """The questions of a round, once select has chosen them."""
+    return room.bank.get(room.folder.read_json(round, "selected"))
+
+
+async def select(room: Room, state: LoopState) -> LoopState:
+    """Begin a round: the policy chooses its questions from the bank."""
+    round = state["round"]
+    if room.folder.read_json(round, "selected") is None:
+        room.progress.begin(round, "select", 1)
+        known = [Known(question, last) for question, last in room.bank.known()]
+        ids = room.policy.choose(known, room.config.curriculum.questions, room.rng(round, "select"))
+        room.folder.write_json(round, "selected", ids)
+    return {"turn": 0, "admitted": 0}
+
+
+async def attempt(room: Room, state: LoopState) -> LoopState:
+    """The Solver attempts every selected question several times."""
+    await room.serve(state["solver"], state["round"])
+    await roll_out(
+        room, state["round"], STAGE, selected(room, state["round"]), state["solver"],
+        room.solver.sampling,
+    )
+    return {}
+
+
+async def verify(room: Room, state: LoopState) -> LoopState:
+    """The Verifier judges every rollout."""
+    round = state["round"]
+    rollouts = room.folder.read(round, f"rollouts/{STAGE}", Rollout)
+    room.progress.begin(round, "verify", len(rollouts))
+    judge_all(room, round, STAGE, selected(room, round), rollouts)
+    room.progress.advance(len(rollouts))
+    return {}
+
+
+async def profile(room: Room, state: LoopState) -> LoopState:
+    """Pass rates, zones and failures go into the memory."""
+    round = state["round"]
+    room.progress.begin(round, "profile", 1)
+    questions = selected(room, round)
+    verdicts = room.folder.read(round, f"verdicts/{STAGE}", Verdict)
+    attempts = summed_up(questions, verdicts, round)
+    if not room.folder.has(round, "attempts"):
+        room.folder.write(round, "attempts", 0, attempts)
+    rollouts = {r.id: r for r in room.folder.read(round, f"rollouts/{STAGE}", Rollout)}
+    known = {question.id: question for question in questions}
+    failures = [
+        (known[verdict.question_id], rollouts[verdict.rollout_id])
+        for verdict in verdicts
+        if verdict.outcome == "wrong"
+    ]
+    room.profile.update(round, attempts, failures)
+    room.bank.note(attempts)
+    return {}
+
+
+def summed_up(
+    questions: Sequence[Question], verdicts: Sequence[Verdict], round: int
+) -> list[Attempt]:
+    """Pass rate and zone of each question; one whose rollouts nobody could judge is left out."""
+    outcomes: dict[str, list[bool]] = {}
+    for verdict in verdicts:
+        if verdict.outcome != "undecided":
+            outcomes.setdefault(verdict.question_id, []).append(verdict.outcome == "right")
+    return [
+        Attempt(
+            question_id=question.id,
+            skill=question.skill,
+            level=question.level,
+            round=round,
+            right=sum(marks),
+            decided=len(marks),
+            pass_rate=sum(marks) / len(marks),
+            zone=zone_of(sum(marks) / len(marks)),
+        )
+        for question in questions
+        if (marks := outcomes.get(question.id))
+    ]

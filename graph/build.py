@@ -1,0 +1,99 @@
+"""The state machine: twelve nodes, their edges, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+
+from . import attempt, judge, teach, train
+from .room import Room
+from .state import LoopState
+
+Node = Callable[[Room, LoopState], Awaitable[LoopState]]
+
+NODES: dict[str, Node] = {
+    "select": attempt.select,
+    "attempt": attempt.attempt,
+    "verify": attempt.verify,
+    "profile": attempt.profile,
+    "teach": teach.teach,
+    "generate": teach.generate,
+    "vet": teach.vet,
+    "pair": train.pair,
+    "train_solver": train.train_solver,
+    "train_generator": train.train_generator,
+    "evaluate": judge.evaluate,
+    "gate": judge.gate,
+}
+
+
+def build(room_of: Callable[[], Awaitable[Room]]) -> StateGraph[Any, Any, Any, Any]:
+    """Wire the loop.
+
+    Args:
+        room_of: gives the room when the first node runs, so that drawing the graph
+            needs neither models nor a run folder.
+
+    A run begins at `evaluate`: round 0 measures the base model, and its gate opens round 1.
+    """
+    graph = StateGraph(LoopState)
+    for name, node in NODES.items():
+        graph.add_node(name, partial(_timed, room_of, name, node))
+    graph.add_edge(START, "evaluate")
+    graph.add_edge("evaluate", "gate")
+    graph.add_conditional_edges(
+        "gate", partial(_choose, room_of, judge.another), {"select": "select", "end": END}
+    )
+    line = ["select", "attempt", "verify", "profile", "teach", "generate", "vet"]
+    for here, there in zip(line, line[1:], strict=False):
+        graph.add_edge(here, there)
+    graph.add_conditional_edges(
+        "vet", partial(_choose, room_of, teach.enough), {"teach": "teach", "pair": "pair"}
+    )
+    line = ["pair", "train_solver", "train_generator", "evaluate"]
+    for here, there in zip(line, line[1:], strict=False):
+        graph.add_edge(here, there)
+    return graph
+
+
+async def _timed(
+    room_of: Callable[[], Awaitable[Room]], name: str, node: Node, state: LoopState
+) -> LoopState:
+    room = await room_of()
+    # A graph started from outside, such as LangGraph's studio, comes with no state.
+    whole: LoopState = {**beginning(room), **state}
+    async with room.timed(whole["round"], name):
+        changes = await node(room, whole)
+    return {**whole, **changes}
+
+
+async def _choose(
+    room_of: Callable[[], Awaitable[Room]], rule: Callable[[Room, LoopState], str], state: LoopState
+) -> str:
+    return rule(await room_of(), state)
+
+
+def beginning(room: Room) -> LoopState:
+    """The state before anything has happened: the base model is its own candidate."""
+    return {
+        "round": 0,
+        "turn": 0,
+        "solver": "base",
+        "candidate": "base",
+        "writer": "base",
+        "admitted": 0,
+        "quota": min(room.config.generator.proposals, room.config.generator.most),
+        "solver_round": 0,
+    }
+
+
+def mermaid() -> str:
+    """The drawing of the graph in Mermaid's language."""
+
+    async def nobody() -> Room:
+        raise RuntimeError("a drawing has no room")
+
+    return build(nobody).compile().get_graph().draw_mermaid()

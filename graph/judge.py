@@ -1,0 +1,125 @@
+"""Nodes that decide: evaluate and gate.
+
+The validation set decides; the held-out set is measured and written down. Nothing in
+`gate` reads it, and no other node does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..curriculum.difficulty import generator_quota
+from ..curriculum.gate import decide, wilson
+from ..records import Proposal, Question, Score, Verdict, Worth
+from .report import write_report
+from .room import Room
+from .rollouts import judge_all, roll_out
+from .state import LoopState
+
+
+async def evaluate(room: Room, state: LoopState) -> LoopState:
+    """Greedy answers of the candidate to both fixed sets."""
+    round, candidate = state["round"], state["candidate"]
+    swapped = await room.serve(candidate, round)
+    if swapped:
+        room.folder.write_json(round, "swap", swapped)
+    await _measure(room, round, "validation", room.sets.validation, candidate)
+    heldout = await _measure(room, round, "heldout", room.sets.heldout, candidate)
+    room.progress.heldout(round, heldout.accuracy)
+    return {}
+
+
+async def _measure(
+    room: Room, round: int, name: str, questions: Sequence[Question], checkpoint: str
+) -> Score:
+    rollouts = await roll_out(room, round, name, questions, checkpoint, room.solver.greedy)
+    result = score(questions, judge_all(room, round, name, questions, rollouts))
+    room.folder.write_json(round, name, result.model_dump())
+    return result
+
+
+def score(questions: Sequence[Question], verdicts: Sequence[Verdict]) -> Score:
+    """Share of right answers, in all and by skill, level and both; no verdict counts as wrong."""
+    right = {verdict.question_id for verdict in verdicts if verdict.outcome == "right"}
+    groups: dict[str, dict[str, list[bool]]] = {"skill": {}, "level": {}, "cell": {}}
+    for question in questions:
+        mark = question.id in right
+        groups["skill"].setdefault(question.skill, []).append(mark)
+        groups["level"].setdefault(str(question.level), []).append(mark)
+        groups["cell"].setdefault(f"{question.skill}/{question.level}", []).append(mark)
+    shares = {
+        name: {key: sum(marks) / len(marks) for key, marks in group.items()}
+        for name, group in groups.items()
+    }
+    total = sum(question.id in right for question in questions)
+    return Score(
+        accuracy=total / len(questions),
+        n=len(questions),
+        ci95=wilson(total, len(questions)),
+        by_skill=shares["skill"],
+        by_level=shares["level"],
+        by_cell=shares["cell"],
+    )
+
+
+async def gate(room: Room, state: LoopState) -> LoopState:
+    """Promote the candidate or keep the old checkpoint; then the next round, or the end."""
+    round = state["round"]
+    room.progress.begin(round, "gate", 1)
+    candidate, before = state["candidate"], state.get("solver_round", 0)
+    marks = [_marks(room, number) for number in (before, round)]
+    config = room.config.gate
+    decision = decide(
+        *marks,
+        tolerance=config.tolerance,
+        confidence=config.confidence,
+        resamples=config.resamples,
+        seed=room.config.seed,
+    )
+    room.folder.write_json(
+        round,
+        "gate",
+        {
+            "promoted": decision.promoted,
+            "difference": decision.difference,
+            "low": decision.low,
+            "high": decision.high,
+            "against_round": before,
+        },
+    )
+    if not decision.promoted:
+        room.progress.note(
+            f"round {round}: {candidate} is worse on validation "
+            f"({100 * decision.difference:+.1f} points); {state['solver']} stays"
+        )
+    write_report(room.folder, room.config, "done" if round == room.config.rounds else "running")
+    return {
+        "solver": candidate if decision.promoted else state["solver"],
+        "solver_round": round if decision.promoted else before,
+        "round": round + 1,
+        "quota": _quota(room, round),
+    }
+
+
+def _marks(room: Room, round: int) -> list[bool]:
+    """Right or not on every validation question, in the set's order."""
+    verdicts = room.folder.read(round, "verdicts/validation", Verdict)
+    right = {verdict.question_id for verdict in verdicts if verdict.outcome == "right"}
+    return [question.id in right for question in room.sets.validation]
+
+
+def _quota(room: Room, round: int) -> int:
+    """How many questions the next round asks of the Generator."""
+    config = room.config.generator
+    if config.most == 0:
+        return 0
+    mine = [p for p in room.folder.read(round, "vetted", Proposal) if p.author == "generator"]
+    worths = [w for w in room.folder.read(round, "worths", Worth) if w.author == "generator"]
+    admitted = sum(bool(p.admitted) for p in mine) / len(mine) if mine else 0.0
+    usefulness = sum(w.utility for w in worths) / len(worths) if worths else 0.0
+    return generator_quota(min(config.proposals, config.most), config.most, admitted, usefulness)
+
+
+def another(room: Room, state: LoopState) -> str:
+    """After the gate: the next round, or the end."""
+    return "select" if state["round"] <= room.config.rounds else "end"

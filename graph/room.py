@@ -1,0 +1,158 @@
+"""The room a run is played in: everything the nodes work with, wired once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+from ..agents.generator import Generator
+from ..agents.solver import Solver
+from ..agents.teacher import Teacher
+from ..agents.verifier import Verifier
+from ..config import RunConfig
+from ..curriculum.policy import Policy
+from ..errors import ServerError
+from ..memory.bank import QuestionBank
+from ..memory.profile import WeaknessProfile
+from ..memory.run import RunFolder
+from ..serving.client import Completions, Request
+from ..serving.server import VllmServer, remember
+from ..tasks.sets import FixedSets
+
+
+class Progress(Protocol):
+    """Told what a run is doing; draws it, prints it, or ignores it."""
+
+    def begin(self, round: int, stage: str, total: int) -> None: ...
+
+    def advance(self, count: int = 1, tokens: int = 0) -> None: ...
+
+    def done(self, done: int, total: int) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def heldout(self, round: int, accuracy: float) -> None: ...
+
+
+class Quiet:
+    """Progress for nobody."""
+
+    def begin(self, round: int, stage: str, total: int) -> None:
+        return
+
+    def advance(self, count: int = 1, tokens: int = 0) -> None:
+        return
+
+    def done(self, done: int, total: int) -> None:
+        return
+
+    def note(self, text: str) -> None:
+        return
+
+    def heldout(self, round: int, accuracy: float) -> None:
+        return
+
+
+BASE = "base"
+"""Name of the checkpoint that a run starts from."""
+
+
+@dataclass
+class Room:
+    config: RunConfig
+    folder: RunFolder
+    base: Path
+    """Folder of the base model's weights."""
+    server: VllmServer
+    sets: FixedSets
+    policy: Policy
+    profile: WeaknessProfile
+    bank: QuestionBank
+    teacher: Teacher
+    solver: Solver
+    generator: Generator
+    verifier: Verifier
+    progress: Progress = field(default_factory=Quiet)
+    _client: Completions | None = None
+
+    def weights(self, checkpoint: str) -> Path:
+        return self.base if checkpoint == BASE else self.folder.checkpoint(checkpoint)
+
+    def rng(self, round: int, stage: str) -> Random:
+        """Random numbers for one stage of one round, the same after a resume."""
+        return Random(f"{self.config.seed}/{round}/{stage}")
+
+    @property
+    def client(self) -> Completions:
+        if self._client is None:
+            raise RuntimeError("serve() comes before the first completion")
+        return self._client
+
+    async def serve(self, checkpoint: str, round: int) -> float:
+        """Have the server answer with a checkpoint's weights; returns seconds of the swap.
+
+        Raises:
+            ServerError: the server is gone, or does not answer as the checkpoint does.
+        """
+        if not self.server.starts:
+            self.progress.note("starting vLLM")
+            await self.server.start()
+            remember(self.folder.path / "server.json", self.server)
+            self._client = Completions(
+                self.server.url, self.server.key, self.server.name, self.config.serving,
+                self.server.require_alive,
+            )
+        else:
+            self.server.require_alive()
+        seconds = await self.server.swap(self.weights(checkpoint))
+        await self._canary(checkpoint, round)
+        return seconds
+
+    async def _canary(self, checkpoint: str, round: int) -> None:
+        """Compare greedy answers with those the trained checkpoint itself gave."""
+        file = self.weights(checkpoint) / "canary.json"
+        if not file.exists():
+            return
+        canary = json.loads(file.read_text())
+        for item in canary["items"]:
+            reply = await self.client.ask(
+                Request(
+                    subject_id=f"{checkpoint}/{item['prompt']}", role="canary",
+                    checkpoint=checkpoint, stage="canary", round=round, template="",
+                    messages=[{"role": "user", "content": item["prompt"]}],
+                    n=1, temperature=0.0, top_p=1.0, max_tokens=canary["max_tokens"], seed=0,
+                )
+            )
+            if reply.completions != [item["expected"]]:
+                raise ServerError(
+                    f"the server does not answer as {checkpoint} does: to {item['prompt']!r} it said "
+                    f"{reply.completions}, the checkpoint says {item['expected']!r}. Its weights "
+                    f"were not taken over; see {self.server.log}, and resume the run"
+                )
+
+    @contextlib.asynccontextmanager
+    async def timed(self, round: int, stage: str) -> AsyncIterator[None]:
+        """Add the time of a stage to the round's account, also when it is cut short."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            account = self.folder.read_json(round, "seconds") or {}
+            account[stage] = round_to(account.get(stage, 0.0) + time.monotonic() - started)
+            self.folder.write_json(round, "seconds", account)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+        await self.server.stop()
+        (self.folder.path / "server.json").unlink(missing_ok=True)
+
+
+def round_to(seconds: float) -> float:
+    return float(f"{seconds:.3f}")

@@ -1,0 +1,179 @@
+"""Nodes that learn from a round: pair, train_solver, train_generator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..curriculum.difficulty import utility
+from ..curriculum.pairs import build_pairs
+from ..records import PreferencePair, Proposal, Question, Rollout, Verdict, Worth
+from ..trainers.jobs import TrainingJob, TrainingResult, run_job
+from .attempt import STAGE, selected, summed_up
+from .room import Room
+from .rollouts import judge_all, roll_out
+from .state import LoopState
+
+_GENERATOR_MEMORY = 600
+"""Measured designs of earlier rounds that the Generator's training may go back to."""
+
+
+async def pair(room: Room, state: LoopState) -> LoopState:
+    """Preference pairs of this round, and a share of earlier ones."""
+    round = state["round"]
+    if room.folder.has(round, "pairs"):
+        return {}
+    room.progress.begin(round, "pair", 1)
+    training = room.config.training
+    rng = room.rng(round, "pair")
+    judged = _judged(room, round)
+    pairs: list[PreferencePair] = []
+    for question in selected(room, round):
+        prompt = room.solver.prompt(question)
+        pairs += build_pairs(
+            question, judged.get(question.id, []), prompt, rng, training.pairs_per_question
+        )
+    earlier = [
+        old for past in range(1, round) for old in room.folder.read(past, "pairs", PreferencePair)
+        if not old.replayed
+    ]
+    again = rng.sample(earlier, min(len(earlier), int(training.replay * len(pairs))))
+    pairs += [old.model_copy(update={"replayed": True}) for old in again]
+    room.folder.write(round, "pairs", 0, pairs)
+    return {}
+
+
+def _judged(room: Room, round: int) -> dict[str, list[tuple[Rollout, Verdict]]]:
+    verdicts = {
+        v.rollout_id: v for v in room.folder.read(round, f"verdicts/{STAGE}", Verdict)
+    }
+    judged: dict[str, list[tuple[Rollout, Verdict]]] = {}
+    for rollout in room.folder.read(round, f"rollouts/{STAGE}", Rollout):
+        judged.setdefault(rollout.question_id, []).append((rollout, verdicts[rollout.id]))
+    return judged
+
+
+async def train_solver(room: Room, state: LoopState) -> LoopState:
+    """DPO on the round's pairs, from the checkpoint that played it."""
+    round, training = state["round"], room.config.training
+    pairs = room.folder.read(round, "pairs", PreferencePair)
+    if not pairs:
+        room.progress.note(f"round {round}: no pairs, so the Solver is not trained")
+        return {"candidate": state["solver"]}
+    name = f"solver-{round:04d}"
+    rows = [{"prompt": p.prompt, "chosen": p.chosen, "rejected": p.rejected} for p in pairs]
+    await _train(
+        room,
+        round,
+        name,
+        rows,
+        TrainingJob(
+            objective="dpo",
+            model=str(room.weights(state["solver"])),
+            data=str(room.folder.round(round) / f"{name}.parquet"),
+            output=str(room.folder.checkpoint(name)),
+            seed=room.config.seed * 1000 + round,
+            learning_rate=training.learning_rate,
+            batch_size=training.batch_size,
+            epochs=training.epochs,
+            warmup_steps=training.warmup_steps,
+            schedule=training.schedule,
+            max_length=training.max_length,
+            beta=training.beta,
+            nll_weight=training.nll_weight,
+        ),
+    )
+    return {"candidate": name}
+
+
+async def train_generator(room: Room, state: LoopState) -> LoopState:
+    """Measure what the new questions are worth to the updated Solver; train the Generator on it."""
+    round, config = state["round"], room.config.generator
+    worths = await _worths(room, round, state["candidate"])
+    rows = [
+        {"prompt": worth.prompt, "completion": worth.text, "weight": worth.utility}
+        for past in range(1, round + 1)
+        for worth in room.folder.read(past, "worths", Worth)
+        if worth.prompt and worth.utility > 0.05
+    ][-_GENERATOR_MEMORY:]
+    if not rows or config.most == 0:
+        return {}
+    name = f"generator-{round:04d}"
+    await _train(
+        room,
+        round,
+        name,
+        rows,
+        TrainingJob(
+            objective="sft",
+            model=str(room.weights(state["writer"])),
+            data=str(room.folder.round(round) / f"{name}.parquet"),
+            output=str(room.folder.checkpoint(name)),
+            seed=room.config.seed * 1000 + round,
+            learning_rate=config.learning_rate,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            schedule="cosine",
+            warmup_steps=4,
+            max_length=room.config.training.max_length,
+        ),
+    )
+    return {"writer": name}
+
+
+async def _worths(room: Room, round: int, checkpoint: str) -> list[Worth]:
+    """Pass rate and utility of a part of the admitted questions, under the updated Solver.
+
+    Source: Socratic-Zero, arXiv 2509.24726, algorithm 1, line 16.
+    """
+    if room.folder.has(round, "worths"):
+        return room.folder.read(round, "worths", Worth)
+    config = room.config.generator
+    by_question = {
+        p.question_id: p for p in room.folder.read(round, "vetted", Proposal) if p.question_id
+    }
+    admitted = room.folder.read(round, "questions", Question)
+    own = [question for question in admitted if question.origin == "generator"]
+    others = [question for question in admitted if question.origin != "generator"]
+    rng = room.rng(round, "worth")
+    # The Generator's own questions are measured first: its share depends on them.
+    chosen = rng.sample(own, min(len(own), config.measured // 2))
+    chosen += rng.sample(others, min(len(others), config.measured - len(chosen)))
+    await room.serve(checkpoint, round)
+    rollouts = await roll_out(room, round, "worth", chosen, checkpoint, room.solver.sampling)
+    verdicts = judge_all(room, round, "worth", chosen, rollouts)
+    worths = []
+    for attempt in summed_up(chosen, verdicts, round):
+        proposal = by_question[attempt.question_id]
+        worths.append(
+            Worth(
+                question_id=attempt.question_id,
+                author=proposal.author,
+                pass_rate=attempt.pass_rate,
+                utility=utility(
+                    attempt.pass_rate, config.utility_mean, config.utility_deviation
+                ),
+                prompt=proposal.prompt,
+                text=proposal.text,
+            )
+        )
+    room.folder.write(round, "worths", 0, worths)
+    return worths
+
+
+async def _train(
+    room: Room, round: int, name: str, rows: Sequence[dict[str, Any]], job: TrainingJob
+) -> TrainingResult:
+    stage = "train_solver" if job.objective == "dpo" else "train_generator"
+    room.progress.begin(round, stage, 0)
+    data = Path(job.data)
+    beside = data.with_name(f".{data.name}.{os.getpid()}")
+    pq.write_table(pa.Table.from_pylist(list(rows)), beside)
+    beside.replace(data)
+    Path(job.output).parent.mkdir(parents=True, exist_ok=True)
+    return await run_job(job, room.folder.jobs, name, room.progress.done)

@@ -1,0 +1,182 @@
+"""What a run looks like in a terminal: live progress, plain lines elsewhere, tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..records import RoundReport, RunReport, Score
+
+LABELS = {
+    "base model": "building the base model",
+    "select": "choosing questions",
+    "attempt": "Solver attempts",
+    "verify": "Verifier judges",
+    "profile": "weakness profile",
+    "teach": "Teacher writes",
+    "generate": "Generator writes",
+    "vet": "vetting questions",
+    "pair": "preference pairs",
+    "train_solver": "training the Solver (DPO)",
+    "worth": "measuring new questions",
+    "train_generator": "training the Generator (SFT)",
+    "validation": "validation set",
+    "heldout": "held-out set",
+    "gate": "gate",
+}
+
+
+class _Tally:
+    """What both displays keep: stage, rounds, tokens, held-out so far."""
+
+    def __init__(self, console: Console, rounds: int) -> None:
+        self.console, self.rounds = console, rounds
+        self.round, self.stage, self.tokens = 0, "", 0
+        self.started = self.stage_started = time.monotonic()
+        self.curve: list[float] = []
+
+    def _enter(self, round: int, stage: str) -> None:
+        self.round, self.stage, self.tokens = round, stage, 0
+        self.stage_started = time.monotonic()
+
+    @property
+    def rate(self) -> str:
+        spent = time.monotonic() - self.stage_started
+        return f"{self.tokens / spent:,.0f} tokens/s" if self.tokens and spent > 0.5 else ""
+
+    @property
+    def heldout_so_far(self) -> str:
+        return " → ".join(f"{100 * value:.1f}" for value in self.curve)
+
+    def _label(self) -> str:
+        place = f"round {self.round}/{self.rounds}" if self.round else "start"
+        return f"{place}  {LABELS.get(self.stage, self.stage)}"
+
+
+class PlainProgress(_Tally):
+    """One line as each longer stage begins; for logs and pipes."""
+
+    def begin(self, round: int, stage: str, total: int) -> None:
+        self._enter(round, stage)
+        size = f" ({total})" if total > 1 else ""
+        elapsed = time.monotonic() - self.started
+        self.console.print(f"[{elapsed:6.1f} s] {self._label()}{size}", markup=False, highlight=False)
+
+    def advance(self, count: int = 1, tokens: int = 0) -> None:
+        self.tokens += tokens
+
+    def done(self, done: int, total: int) -> None:
+        return
+
+    def note(self, text: str) -> None:
+        self.console.print(f"           {text}", markup=False, highlight=False)
+
+    def heldout(self, round: int, accuracy: float) -> None:
+        self.curve.append(accuracy)
+        self.note(f"held-out so far: {self.heldout_so_far} %")
+
+
+class LiveProgress(_Tally):
+    """Two bars that move: the stage, and the run."""
+
+    def __init__(self, console: Console, rounds: int) -> None:
+        super().__init__(console, rounds)
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            TaskProgressColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[aside]}"),
+            console=console,
+            transient=True,
+        )
+        self.run = self.bars.add_task("the run", total=None, aside="")
+        self.now = self.bars.add_task("", total=None, aside="")
+        self.live = Live(self.bars, console=console, transient=True, refresh_per_second=8)
+
+    def begin(self, round: int, stage: str, total: int) -> None:
+        self._enter(round, stage)
+        self.bars.reset(self.now, description=self._label(), total=total or None, aside="")
+        if round:
+            self.bars.update(self.run, total=self.rounds, completed=round - 1)
+
+    def advance(self, count: int = 1, tokens: int = 0) -> None:
+        self.tokens += tokens
+        self.bars.update(self.now, advance=count, aside=self.rate)
+
+    def done(self, done: int, total: int) -> None:
+        self.bars.update(self.now, completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        self.live.console.print(escape(text), highlight=False)
+
+    def heldout(self, round: int, accuracy: float) -> None:
+        self.curve.append(accuracy)
+        self.bars.update(self.run, completed=round, aside=f"held-out {self.heldout_so_far} %")
+
+
+@contextmanager
+def progress_on(console: Console, rounds: int) -> Iterator[PlainProgress | LiveProgress]:
+    """A live display on a terminal, plain lines where the output goes elsewhere."""
+    if not console.is_terminal:
+        yield PlainProgress(console, rounds)
+        return
+    progress = LiveProgress(console, rounds)
+    with progress.live:
+        yield progress
+
+
+def percent(score: Score) -> str:
+    low, high = (100 * end for end in score.ci95)
+    return f"{100 * score.accuracy:.1f} ({low:.0f}–{high:.0f})"
+
+
+def rounds_table(report: RunReport) -> Table:
+    """The table of rounds: what `show` prints and a run ends with."""
+    table = Table(title=f"{escape(report.name)}: {report.status}", title_justify="left")
+    for heading in ("round", "held-out %", "validation %", "kept", "asked", "mastered", "learning",
+                    "too hard", "admitted", "by Generator", "utility", "seconds"):
+        table.add_column(heading, justify="right")
+    if report.baseline is not None:
+        table.add_row("0", percent(report.baseline), *[""] * 10)
+    for entry in report.rounds:
+        table.add_row(*_row(entry))
+    return table
+
+
+def _row(entry: RoundReport) -> list[str]:
+    worth = entry.generator.get("utility")
+    share = entry.generator.get("share") or 0.0
+    return [
+        str(entry.round),
+        percent(entry.heldout),
+        f"{100 * entry.validation.accuracy:.1f}",
+        "yes" if entry.promoted else "no",
+        str(entry.questions["attempted"]),
+        str(entry.zones["mastered"]),
+        str(entry.zones["learning"]),
+        str(entry.zones["too_hard"]),
+        str(entry.questions["admitted"]),
+        f"{100 * share:.0f} %",
+        "–" if worth is None else f"{worth:.2f}",
+        f"{sum(entry.seconds.values()):.0f}",
+    ]
+
+
+def summary(report: RunReport) -> str:
+    """One line: what the run gained."""
+    if report.baseline is None or report.final is None or report.gain is None:
+        return "nothing measured yet"
+    gain = report.gain
+    return (
+        f"held-out {100 * report.baseline.accuracy:.1f} % → {100 * report.final.accuracy:.1f} % "
+        f"({gain['points']:+.1f} points, 95 % interval {gain['low']:+.1f} to {gain['high']:+.1f}, "
+        f"{report.final.n} questions)"
+    )

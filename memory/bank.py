@@ -1,0 +1,96 @@
+"""The question bank: every question with its lineage, near copies refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..records import Attempt, Question
+from .store import Store, upsert
+
+
+class QuestionBank:
+    """Questions of a run in Chroma, with how the Solver last did on each."""
+
+    def __init__(self, store: Store) -> None:
+        self._embed = store.embedding
+        self._questions = store.collection("questions")
+
+    def add(self, questions: Sequence[Question]) -> None:
+        """Put questions in; one already there keeps its place and its history."""
+        there = set(self._questions.get(ids=[q.id for q in questions], include=[])["ids"])
+        fresh = [q for q in questions if q.id not in there]
+        if fresh:
+            upsert(
+                self._questions,
+                [q.id for q in fresh],
+                [q.text for q in fresh],
+                [
+                    {"record": q.model_dump_json(), "round": q.round, "origin": q.origin, "last_round": -1}
+                    for q in fresh
+                ],
+            )
+
+    def note(self, attempts: Iterable[Attempt]) -> None:
+        """Remember how the last attempts at questions went."""
+        noted = list(attempts)
+        if noted:
+            self._questions.update(
+                ids=[a.question_id for a in noted],
+                metadatas=[{"last_round": a.round, "last": a.model_dump_json()} for a in noted],
+            )
+
+    def get(self, ids: Sequence[str]) -> list[Question]:
+        """Questions by id, in the order asked for.
+
+        Raises:
+            KeyError: an id is not in the bank.
+        """
+        found = self._questions.get(ids=list(dict.fromkeys(ids)), include=["metadatas"])
+        rows = zip(found["ids"], found["metadatas"] or [], strict=True)
+        by_id = {key: _question(metadata) for key, metadata in rows}
+        return [by_id[key] for key in ids]
+
+    def known(self) -> list[tuple[Question, Attempt | None]]:
+        """Every question with its last attempt, in a stable order."""
+        found = self._questions.get(include=["metadatas"])
+        rows = [(_question(metadata), _attempt(metadata)) for metadata in found["metadatas"] or []]
+        return sorted(rows, key=lambda row: row[0].id)
+
+    def nearest(self, texts: Sequence[str]) -> list[tuple[str, float]]:
+        """For each text, the id of the most similar question and the cosine similarity.
+
+        Texts are also compared with those before them in the list, under the id
+        `text:<index>`, so that a batch cannot bring in the same question twice.
+        """
+        if not texts:
+            return []
+        vectors = np.asarray(self._embed(list(texts)), dtype=np.float32)  # (texts, size)
+        best = self._nearest_stored(vectors)
+        alike = np.tril(vectors @ vectors.T, -1)  # (texts, texts), earlier ones only
+        for row in range(1, len(texts)):
+            other = int(alike[row].argmax())
+            if alike[row, other] > best[row][1]:
+                best[row] = (f"text:{other}", float(alike[row, other]))
+        return best
+
+    def _nearest_stored(self, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> list[tuple[str, float]]:
+        if not self._questions.count():
+            return [("", 0.0)] * len(vectors)
+        found = self._questions.query(
+            query_embeddings=list(vectors), n_results=1, include=["distances"]
+        )
+        rows = zip(found["ids"], found["distances"] or [], strict=True)
+        return [(ids[0], 1 - distances[0]) if ids else ("", 0.0) for ids, distances in rows]
+
+
+def _question(metadata: object) -> Question:
+    return Question.model_validate(json.loads(dict(metadata)["record"]))  # type: ignore[call-overload]
+
+
+def _attempt(metadata: object) -> Attempt | None:
+    last = dict(metadata).get("last")  # type: ignore[call-overload]
+    return Attempt.model_validate(json.loads(last)) if last else None

@@ -1,0 +1,157 @@
+"""The run folder: records as Parquet parts, everything written whole or not at all.
+
+    runs/<name>/
+      run.yaml graph.sqlite report.json report.html
+      rounds/0001/<kind>/<series>-<part>.parquet
+      checkpoints/solver-0001/  memory/  logs/  jobs/
+
+A part is written beside its place and renamed into it, so a part that is there
+is complete. A stage that starts again reads what its parts already hold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import RunError
+from ..records import Record
+
+R = TypeVar("R", bound=Record)
+
+
+def write_whole(path: Path, data: bytes | str) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot be written ({error.strerror}); free some room") from error
+
+
+class RunFolder:
+    """Paths and records of one run; knows nothing of models or decisions."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "run.yaml"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.json"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def jobs(self) -> Path:
+        return self.path / "jobs"
+
+    @property
+    def memory(self) -> Path:
+        return self.path / "memory"
+
+    @property
+    def graph(self) -> Path:
+        return self.path / "graph.sqlite"
+
+    def checkpoint(self, name: str) -> Path:
+        return self.path / "checkpoints" / name
+
+    def round(self, number: int) -> Path:
+        return self.path / "rounds" / f"{number:04d}"
+
+    def write(self, number: int, series: str, index: int, records: Sequence[Record]) -> None:
+        """Write records of one kind as one part of a series such as `rollouts/attempt`.
+
+        An empty part is written too, so that a finished stage shows.
+        """
+        path = self._part(number, series, index)
+        if not records:
+            write_whole(path.with_suffix(".empty"), b"")
+            return
+        schema = schema_of(type(records[0]))
+        table = pa.Table.from_pylist([record.model_dump() for record in records], schema=schema)
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        write_whole(path, sink.getvalue().to_pybytes())
+
+    def read(self, number: int, series: str, model: type[R]) -> list[R]:
+        """All records of a series in a round, in the order of their parts; none is no error."""
+        rows: list[R] = []
+        for part in self._parts(number, series, ".parquet"):
+            rows += [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
+        return rows
+
+    def has(self, number: int, series: str, index: int = 0) -> bool:
+        path = self._part(number, series, index)
+        return path.exists() or path.with_suffix(".empty").exists()
+
+    def count(self, number: int, series: str) -> int:
+        """How many parts a series has: the index of its next one."""
+        return len(self._parts(number, series, ".*"))
+
+    def _part(self, number: int, series: str, index: int) -> Path:
+        kind, _, name = series.partition("/")
+        return self.round(number) / kind / f"{name or kind}-{index:04d}.parquet"
+
+    def _parts(self, number: int, series: str, suffix: str) -> list[Path]:
+        kind, _, name = series.partition("/")
+        folder = self.round(number) / kind
+        return sorted(folder.glob(f"{name or kind}-[0-9][0-9][0-9][0-9]{suffix}"))
+
+    def write_json(self, number: int, name: str, value: object) -> None:
+        write_whole(self.round(number) / f"{name}.json", json.dumps(value, indent=1))
+
+    def read_json(self, number: int, name: str) -> Any:
+        """A small JSON file of a round, or None where it was not written."""
+        path = self.round(number) / f"{name}.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def rounds(self) -> Iterable[int]:
+        """Numbers of the rounds that have begun, 0 first."""
+        folder = self.path / "rounds"
+        return sorted(int(entry.name) for entry in folder.glob("[0-9]*")) if folder.exists() else []
+
+
+@cache
+def schema_of(model: type[Record]) -> pa.Schema:
+    """Column names and types of a record: stable even where every value is None."""
+    hints = typing.get_type_hints(model)
+    return pa.schema([(name, _column(hints[name])) for name in model.model_fields])
+
+
+def _column(hint: Any) -> pa.DataType:
+    plain = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    if hint in plain:
+        return plain[hint]
+    if get_origin(hint) is Literal:
+        return pa.string()
+    if get_origin(hint) is list:
+        return pa.list_(_column(get_args(hint)[0]))
+    if get_origin(hint) in (types.UnionType, typing.Union):
+        return _column(next(arg for arg in get_args(hint) if arg is not type(None)))
+    raise TypeError(f"no Parquet column for {hint}")

@@ -1,0 +1,47 @@
+"""The Chroma client of a run and what its collections share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import chromadb
+from chromadb import Collection, Documents, EmbeddingFunction
+from chromadb.config import Settings
+
+from ..errors import RunError
+
+
+class Store:
+    """A persistent Chroma database inside a run folder."""
+
+    def __init__(self, folder: Path, embedding: EmbeddingFunction[Documents]) -> None:
+        self.embedding = embedding
+        try:
+            self._client = chromadb.PersistentClient(
+                path=str(folder), settings=Settings(anonymized_telemetry=False)
+            )
+        except Exception as error:
+            # Chroma raises bare exceptions of several libraries for a damaged folder.
+            raise RunError(
+                f"{folder}: the memory cannot be opened ({error}); move the folder away to start "
+                "the run anew, or restore it from a copy"
+            ) from error
+
+    def collection(self, name: str) -> Collection:
+        return self._client.get_or_create_collection(
+            name,
+            embedding_function=self.embedding,  # type: ignore[arg-type]
+            metadata={"hnsw:space": "cosine"},
+        )
+
+
+def upsert(
+    collection: Collection, ids: list[str], documents: list[str], metadatas: list[dict[str, Any]]
+) -> None:
+    """Add or replace entries, in batches that Chroma accepts."""
+    for start in range(0, len(ids), 2000):
+        part = slice(start, start + 2000)
+        collection.upsert(
+            ids=ids[part], documents=documents[part], metadatas=metadatas[part]  # type: ignore[arg-type]
+        )

@@ -1,0 +1,201 @@
+"""What the rounds leave behind: one frozen record for each thing that happened.
+
+Records are written once and never edited. On disk each kind is a folder of
+Parquet parts (`memory/run.py`), so a field here is a column there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Zone = Literal["mastered", "learning", "too_hard"]
+Outcome = Literal["right", "wrong", "invalid", "undecided"]
+Origin = Literal["seed", "teacher", "generator"]
+Author = Literal["teacher", "generator"]
+Move = Literal["harder", "neighbour", "uniform", "design"]
+PairKind = Literal["rollouts", "reference", "anchor"]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and no field that nobody declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def short_id(prefix: str, *parts: object) -> str:
+    """A stable id from what identifies a thing, the same on every machine and resume."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()
+    return f"{prefix}-{digest[:12]}"
+
+
+class Question(Record):
+    """A question with its reference answer and where it comes from."""
+
+    id: str
+    text: str
+    answer: str
+    solution: str
+    """Worked reference, ending in the marked answer."""
+    skill: str
+    level: int
+    origin: Origin
+    parent_id: str | None = None
+    round: int = 0
+    """Round that admitted it; 0 for a seed question."""
+
+
+class Rollout(Record):
+    """One completion of the Solver for one question."""
+
+    id: str
+    question_id: str
+    round: int
+    stage: str
+    checkpoint: str
+    index: int
+    completion: str
+    tokens: int
+    truncated: bool
+    call_id: str
+
+
+class Verdict(Record):
+    """What the Verifier says of one rollout; only right and wrong ever train."""
+
+    rollout_id: str
+    question_id: str
+    outcome: Outcome
+    extracted: str | None = None
+    reason: str = ""
+
+
+class Attempt(Record):
+    """All rollouts of one question in one round, summed up."""
+
+    question_id: str
+    skill: str
+    level: int
+    round: int
+    right: int
+    decided: int
+    """Rollouts with a verdict of right, wrong or invalid."""
+    pass_rate: float = Field(ge=0, le=1)
+    zone: Zone
+
+
+class Proposal(Record):
+    """A question somebody wants to add, and what vetting said of it."""
+
+    id: str
+    round: int
+    turn: int
+    """0, or 1 and 2 where the Teacher was asked again."""
+    author: Author
+    move: Move
+    parent_id: str | None
+    rollout_id: str | None
+    """The attempt that the author saw: a failed one, where there was one."""
+    text: str
+    solution: str = ""
+    """Worked reference, when the author gives one."""
+    prompt: str = ""
+    """What the Generator is trained to answer with `text`."""
+    admitted: bool | None = None
+    reason: str = ""
+    question_id: str | None = None
+
+
+class PreferencePair(Record):
+    """A chosen and a rejected completion of one prompt."""
+
+    id: str
+    question_id: str
+    round: int
+    kind: PairKind
+    prompt: str
+    chosen: str
+    rejected: str
+    replayed: bool = False
+
+
+class Call(Record):
+    """One request to a model endpoint."""
+
+    id: str
+    round: int
+    stage: str
+    role: str
+    checkpoint: str
+    template: str
+    subject_id: str
+    """The question or proposal that the call was made for."""
+    messages: str
+    """JSON, as sent."""
+    completions: list[str]
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    error: str = ""
+
+
+class Worth(Record):
+    """What an admitted question turned out to be worth under the updated Solver."""
+
+    question_id: str
+    author: Author
+    pass_rate: float
+    utility: float
+    prompt: str
+    text: str
+
+
+class Score(Record):
+    """Greedy accuracy on a fixed set of questions."""
+
+    accuracy: float
+    n: int
+    ci95: tuple[float, float]
+    """Wilson interval."""
+    by_skill: dict[str, float]
+    by_level: dict[str, float]
+    by_cell: dict[str, float]
+    """Keys are `skill/level`."""
+
+
+class RoundReport(Record):
+    """One round in report.json."""
+
+    round: int
+    heldout: Score
+    """The candidate of this round; reported only."""
+    validation: Score
+    promoted: bool
+    gate: dict[str, float]
+    questions: dict[str, int | dict[str, int]]
+    zones: dict[str, int]
+    rollouts: dict[str, float]
+    generator: dict[str, float | None]
+    """`share` of the admitted questions, `utility` of its own and of the Teacher's."""
+    train: dict[str, float | str]
+    swap_seconds: float
+    seconds: dict[str, float]
+
+
+class RunReport(Record):
+    """report.json: what a run did and what it gained."""
+
+    schema_version: int = 1
+    name: str
+    status: Literal["running", "stopped", "done"]
+    seed: int
+    policy: str
+    baseline: Score | None = None
+    final: Score | None = None
+    gain: dict[str, float] | None = None
+    """Held-out points from baseline to final, with a paired bootstrap interval."""
+    seconds: float = 0.0
+    versions: dict[str, str]
+    rounds: list[RoundReport] = []

@@ -1,0 +1,132 @@
+"""Chat completions over the OpenAI API: bounded, retried, timed, every one recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import openai
+from openai.types.chat import ChatCompletion
+
+from ..config import ServingConfig
+from ..errors import EndpointError
+from ..records import Call, short_id
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to ask, and what the call is recorded under."""
+
+    subject_id: str
+    role: str
+    checkpoint: str
+    stage: str
+    round: int
+    template: str
+    messages: list[dict[str, str]]
+    n: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Completions of one request; `finished[i]` is false where tokens ran out."""
+
+    completions: list[str]
+    finished: list[bool]
+    call: Call
+
+
+class Completions:
+    """A client of one endpoint.
+
+    Args:
+        check: called when the endpoint gave no answer; raises a better error when it
+            knows why, such as the server's last words.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        model: str,
+        config: ServingConfig,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.model, self.config, self.check = model, config, check
+        self._slots = asyncio.Semaphore(config.concurrency)
+        self._client = openai.AsyncOpenAI(
+            base_url=f"{url}/v1",
+            api_key=key,
+            max_retries=config.retries,
+            timeout=config.request_deadline_s,
+        )
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def ask(self, request: Request) -> Reply:
+        """Complete one request, waiting for a free slot first.
+
+        Returns:
+            The completions and the record of the call. When the endpoint refuses this
+            request for what it says (HTTP 400), there are no completions and the
+            record holds the error: a bad request is data.
+        Raises:
+            EndpointError: no answer within retries and deadline.
+        """
+        async with self._slots:
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(self.config.request_deadline_s):
+                    answer = await self._send(request)
+            except openai.BadRequestError as error:
+                return Reply([], [], self._record(request, [], 0, 0, started, str(error)))
+            except (openai.APIError, TimeoutError) as error:
+                self.check()
+                raise EndpointError(
+                    f"{self._client.base_url}: no answer for {request.subject_id} within "
+                    f"{self.config.retries} retries and {time.monotonic() - started:.0f} s "
+                    f"({error!r}); see the server's log, or raise serving.request_deadline_s"
+                ) from error
+        texts = [choice.message.content or "" for choice in answer.choices]
+        finished = [choice.finish_reason == "stop" for choice in answer.choices]
+        usage = answer.usage
+        spent = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        return Reply(texts, finished, self._record(request, texts, *spent, started, ""))
+
+    async def _send(self, request: Request) -> ChatCompletion:
+        return await self._client.chat.completions.create(
+            model=self.model,
+            messages=request.messages,  # type: ignore[arg-type]
+            n=request.n,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_tokens=request.max_tokens,
+            seed=request.seed,
+        )
+
+    def _record(
+        self, request: Request, texts: list[str], prompt: int, spent: int, started: float, error: str
+    ) -> Call:
+        return Call(
+            id=short_id("call", request.round, request.stage, request.role, request.subject_id),
+            round=request.round,
+            stage=request.stage,
+            role=request.role,
+            checkpoint=request.checkpoint,
+            template=request.template,
+            subject_id=request.subject_id,
+            messages=json.dumps(request.messages),
+            completions=texts,
+            prompt_tokens=prompt,
+            completion_tokens=spent,
+            seconds=time.monotonic() - started,
+            error=error,
+        )

@@ -1,0 +1,210 @@
+"""One vLLM server: started, watched, given new weights, and ended by us."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+
+from ..config import ServingConfig
+from ..errors import MissingPart, ServerError
+from ..processes import end_all, guarded, last_lines, tree
+
+HOST = "127.0.0.1"
+"""Development routes are on, so the server is reachable from this machine only."""
+
+
+def require_vllm() -> None:
+    """Raises MissingPart where vLLM is not installed, with the command that installs it."""
+    if importlib.util.find_spec("vllm") is None:
+        raise MissingPart(
+            "vLLM is not installed in this Python; run `make setup` in the repository "
+            "(it picks the GPU or the CPU build), or see `maieutic doctor`"
+        )
+
+
+def has_gpu() -> bool:
+    """Whether an NVIDIA driver answers; torch is not imported for it."""
+    return shutil.which("nvidia-smi") is not None and Path("/dev/nvidiactl").exists()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class VllmServer:
+    """A vLLM process over one set of weights at a time.
+
+    Weights are swapped in place; the process is never restarted between rounds.
+    Used as an async context manager, it is gone when the block ends.
+    """
+
+    def __init__(self, model: Path, log: Path, config: ServingConfig) -> None:
+        self.model, self.log, self.config = model, log, config
+        self.name = "maieutic"
+        self.key = secrets.token_urlsafe(24)
+        self.port = 0
+        self.starts = 0
+        self.weights = model
+        self._guard: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    async def __aenter__(self) -> VllmServer:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def alive(self) -> bool:
+        return self._guard is not None and self._guard.returncode is None
+
+    async def start(self) -> None:
+        """Start the process and wait until it is healthy.
+
+        Raises:
+            MissingPart: vLLM is not installed.
+            ServerError: it died or was not healthy within the deadline.
+        """
+        require_vllm()
+        self.port = free_port()
+        self.starts += 1
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._guard = await asyncio.create_subprocess_exec(
+                *guarded(self._command()),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=self._environment(),
+            )
+        self.weights = self.model
+        await self._wait_healthy()
+
+    def _command(self) -> list[str]:
+        config = self.config
+        command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+        command += ["--model", str(self.model), "--served-model-name", self.name]
+        command += ["--host", HOST, "--port", str(self.port)]
+        command += ["--max-model-len", str(config.max_model_len)]
+        command += ["--max-num-seqs", str(config.max_num_seqs)]
+        command += ["--gpu-memory-utilization", str(config.gpu_memory_utilization)]
+        command += ["--disable-uvicorn-access-log", "--no-enable-log-requests"]
+        if config.dtype:
+            command += ["--dtype", config.dtype]
+        if config.enforce_eager:
+            command += ["--enforce-eager"]
+        return command
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "VLLM_API_KEY": self.key,
+            "VLLM_SERVER_DEV_MODE": "1",
+            "VLLM_CPU_KVCACHE_SPACE": str(self.config.cpu_kv_cache_gib),
+            "VLLM_NO_USAGE_STATS": "1",
+            "DO_NOT_TRACK": "1",
+            "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),
+        }
+
+    async def _wait_healthy(self) -> None:
+        deadline = time.monotonic() + self.config.startup_deadline_s
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+            while time.monotonic() < deadline:
+                self.require_alive()
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await http.get(f"{self.url}/health")).status_code == 200:
+                        return
+                await asyncio.sleep(0.25)
+        await self.stop()
+        raise ServerError(
+            f"the vLLM server was not healthy after {self.config.startup_deadline_s:g} s; raise "
+            f"serving.startup_deadline_s or read {self.log}. Its last lines:\n{last_lines(self.log)}"
+        )
+
+    def require_alive(self) -> None:
+        """Raises ServerError, with the end of the log, when the process has ended."""
+        if not self.alive:
+            code = self._guard.returncode if self._guard else None
+            raise ServerError(
+                f"the vLLM server ended by itself (exit code {code}); its log is {self.log}. "
+                f"Its last lines:\n{last_lines(self.log)}"
+            )
+
+    async def swap(self, weights: Path) -> float:
+        """Replace the served weights in place; the process goes on.
+
+        Args:
+            weights: a folder with safetensors of the same architecture, untied.
+        Returns:
+            Seconds it took, cache reset included.
+        Raises:
+            ServerError: the server refused them or is gone.
+        """
+        if weights == self.weights:
+            return 0.0
+        self.require_alive()
+        started = time.monotonic()
+        call = {"method": "reload_weights", "kwargs": {"weights_path": str(weights)}}
+        try:
+            async with httpx.AsyncClient(timeout=120, trust_env=False) as http:
+                answer = await http.post(f"{self.url}/collective_rpc", json=call)
+                answer.raise_for_status()
+                # The prefix cache holds keys and values of the old weights.
+                answer = await http.post(f"{self.url}/reset_prefix_cache")
+                answer.raise_for_status()
+        except httpx.HTTPError as error:
+            self.require_alive()
+            raise ServerError(
+                f"the vLLM server did not take the weights in {weights} ({error!r}). "
+                f"Its last lines:\n{last_lines(self.log)}"
+            ) from error
+        self.weights = weights
+        return time.monotonic() - started
+
+    async def stop(self) -> None:
+        """End the server and everything it started; safe to call twice."""
+        guard, self._guard = self._guard, None
+        if guard is None:
+            return
+        if guard.returncode is None:
+            if guard.stdin is not None:
+                guard.stdin.close()
+            try:
+                await asyncio.wait_for(guard.wait(), timeout=30)
+            except TimeoutError:
+                await asyncio.to_thread(end_all, reversed(tree(guard.pid)))
+
+
+def remember(path: Path, server: VllmServer) -> None:
+    """Note who runs the server, so that a later process can end what a crash left."""
+    assert server._guard is not None
+    process = psutil.Process(server._guard.pid)
+    path.write_text(json.dumps({"pid": process.pid, "started": process.create_time()}))
+
+
+def end_leftover(path: Path) -> None:
+    """End the server noted in `path`, if that very process still runs."""
+    if not path.exists():
+        return
+    with contextlib.suppress(psutil.NoSuchProcess, ValueError, KeyError):
+        noted = json.loads(path.read_text())
+        if abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
+            end_all(reversed(tree(noted["pid"])))
+    path.unlink(missing_ok=True)

@@ -1,0 +1,49 @@
+"""Checkers: programs that decide whether a completion answers a question."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..records import Outcome
+from .arithmetic import ANSWER_MARK
+
+_INTEGER = re.compile(r"[+-]?\d{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a checker made of a completion."""
+
+    outcome: Outcome
+    extracted: str | None
+    reason: str
+
+
+def final_answer(completion: str) -> str | None:
+    """The integer after the last answer mark in canonical form, or None.
+
+    Thousands separators, a leading plus and leading zeros are dropped. Anything but
+    one integer after the mark is no answer: guessing one from the text would reward
+    a completion for what it did not say.
+    """
+    _, mark, tail = completion.rpartition(ANSWER_MARK)
+    text = tail.strip().replace(",", "").rstrip(".")
+    if not mark or not _INTEGER.fullmatch(text) or not text.isascii():
+        return None
+    return str(int(text))
+
+
+def check_exact(answer: str, completion: str) -> Finding:
+    """Compare the marked final answer with the reference, as integers.
+
+    Raises:
+        ValueError: the reference itself is no integer.
+    """
+    expected = str(int(answer))
+    found = final_answer(completion)
+    if found is None:
+        return Finding("invalid", None, f"no integer after {ANSWER_MARK}")
+    if found == expected:
+        return Finding("right", found, "")
+    return Finding("wrong", found, f"expected {expected}")

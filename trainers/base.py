@@ -1,0 +1,90 @@
+"""The base model of the pocket profile: built once on this machine, then found in the cache."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+from collections.abc import Collection
+from importlib.metadata import version
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import platformdirs
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..config import PocketModel
+from ..prompts import render
+from ..tasks import arithmetic
+from .jobs import Progress, TrainingJob, run_job
+
+LEVELS = (1, 2)
+"""Levels of the worked examples: what the base model has seen. All others it must be taught."""
+
+_BUILT_BY = ("pocket_model.py", "sft.py", "common.py", "base.py")
+
+
+def cache_folder() -> Path:
+    return Path(platformdirs.user_cache_dir("maieutic"))
+
+
+def key(pocket: PocketModel, excluded: Collection[str]) -> str:
+    """Names a base model by everything it depends on: sizes, data, code, libraries."""
+    here = Path(__file__).parent
+    code = [(here / name).read_text() for name in _BUILT_BY]
+    code.append(Path(arithmetic.__file__).read_text())
+    parts = [pocket.model_dump_json(), json.dumps(sorted(excluded)), *code, *_libraries()]
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]
+
+
+def _libraries() -> list[str]:
+    return [version(name) for name in ("torch", "transformers", "trl")]
+
+
+def examples(count: int, seed: int, excluded: Collection[str]) -> list[dict[str, Any]]:
+    """Worked examples of easy arithmetic, none of them a question in `excluded`."""
+    rng = Random(seed)
+    rows: list[dict[str, Any]] = []
+    while len(rows) < count:
+        expr = arithmetic.draw(rng.choice(arithmetic.SKILLS), rng.choice(LEVELS), rng)
+        text = arithmetic.question_text(expr)
+        if text not in excluded:
+            prompt = render("solver", question=text)
+            rows.append({"prompt": prompt, "completion": arithmetic.worked(expr), "weight": 1.0})
+    return rows
+
+
+async def ensure_base(
+    pocket: PocketModel, excluded: Collection[str], progress: Progress, cache: Path | None = None
+) -> Path:
+    """The folder of the base model, built now where it is not there yet.
+
+    Args:
+        excluded: texts that it must not be trained on: both fixed sets.
+    """
+    folder = (cache or cache_folder()) / f"pocket-{key(pocket, excluded)}"
+    if (folder / "result.json").exists():
+        return folder
+    work = folder.with_name(f".{folder.name}.work")
+    work.mkdir(parents=True, exist_ok=True)
+    rows = await asyncio.to_thread(examples, pocket.examples, pocket.seed, excluded)
+    pq.write_table(pa.Table.from_pylist(rows), work / "examples.parquet")
+    job = TrainingJob(
+        objective="sft",
+        model=str(work / "untrained"),
+        data=str(work / "examples.parquet"),
+        output=str(folder),
+        seed=pocket.seed,
+        learning_rate=pocket.learning_rate,
+        batch_size=pocket.batch_size,
+        warmup_steps=100,
+        schedule="cosine",
+        adam_beta2=0.98,
+        pocket=pocket,
+    )
+    await run_job(job, work, "base", progress)
+    shutil.rmtree(work, ignore_errors=True)
+    return folder

@@ -1,0 +1,135 @@
+"""What every objective shares: settings, batches of like length, progress, the canary."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import torch
+from transformers import PreTrainedTokenizerBase, TrainerCallback
+
+from .jobs import TrainingJob
+
+T = TypeVar("T")
+
+
+def arguments(job: TrainingJob, rows: int) -> dict[str, Any]:
+    """Keyword arguments that TRL's configs have in common."""
+    steps = steps_of(job, rows)
+    return {
+        "output_dir": f"{job.output}.trainer",
+        "per_device_train_batch_size": job.batch_size,
+        "max_steps": steps,
+        "learning_rate": job.learning_rate,
+        "lr_scheduler_type": job.schedule,
+        "warmup_steps": min(job.warmup_steps, steps),
+        "adam_beta2": job.adam_beta2,
+        "max_length": job.max_length,
+        "max_grad_norm": 1.0,
+        "seed": job.seed,
+        "use_cpu": not torch.cuda.is_available(),
+        "bf16": False,
+        "train_sampling_strategy": "sequential",
+        "dataloader_drop_last": False,
+        "gradient_checkpointing": False,
+        "logging_steps": max(1, steps // 10),
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+    }
+
+
+def steps_of(job: TrainingJob, rows: int) -> int:
+    return max(1, math.ceil(job.epochs * math.ceil(rows / job.batch_size)))
+
+
+def like_length(rows: Sequence[T], lengths: Sequence[int], batch: int, seed: int) -> list[T]:
+    """Rows in random order, but with rows of like length in one batch.
+
+    Padding costs as much as text: batches of like length halve the time on short
+    worked solutions. Sorting happens within windows of 32 batches; the order of the
+    batches is random.
+    """
+    rng = Random(seed)
+    order = list(range(len(rows)))
+    rng.shuffle(order)
+    batches = []
+    for start in range(0, len(order), 32 * batch):
+        window = sorted(order[start : start + 32 * batch], key=lambda i: lengths[i])
+        batches += [window[i : i + batch] for i in range(0, len(window), batch)]
+    # A short batch stays last: the sampler cuts the sequence into equal batches.
+    full = [b for b in batches if len(b) == batch]
+    rng.shuffle(full)
+    short = [i for b in batches if len(b) < batch for i in b]
+    return [rows[i] for b in full for i in b] + [rows[i] for i in short]
+
+
+class PrintProgress(TrainerCallback):
+    """Steps done as JSON lines on standard output, for the process that started us."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step % 4 == 0 or state.global_step == state.max_steps:
+            print(json.dumps({"step": state.global_step, "of": state.max_steps}), flush=True)
+
+
+def figures(history: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """First and last logged figures of a trainer; ends the job when a loss is not finite."""
+    logged = [{k: float(v) for k, v in row.items()} for row in history if "loss" in row]
+    for row in logged:
+        if not math.isfinite(row["loss"]):
+            print("the training loss is not finite: lower the learning rate", file=sys.stderr)
+            raise SystemExit(3)
+    if not logged:
+        return {}
+    return {f"first/{k}": v for k, v in logged[0].items()} | logged[-1]
+
+
+def write_canary(
+    folder: Path, model: Any, before: Any, tokenizer: PreTrainedTokenizerBase, job: TrainingJob,
+    prompts: Sequence[str],
+) -> None:
+    """Write `canary.json`: prompts with the greedy completions of this very checkpoint.
+
+    A server that got these weights must give the same text. Prompts are chosen that
+    the checkpoint before answered otherwise, so that old weights are noticed, and
+    whose every token won by a clear margin, so that rounding is not.
+    """
+    candidates = list(dict.fromkeys(prompts))[:24]
+    new = greedy(model, tokenizer, candidates, job.canary_tokens)
+    old = greedy(before, tokenizer, candidates, job.canary_tokens)
+    ranked = sorted(
+        range(len(candidates)), key=lambda i: (new[i][0] != old[i][0], new[i][1]), reverse=True
+    )
+    canary = [{"prompt": candidates[i], "expected": new[i][0]} for i in ranked[:3]]
+    (folder / "canary.json").write_text(
+        json.dumps({"max_tokens": job.canary_tokens, "items": canary}, indent=1)
+    )
+
+
+@torch.no_grad()
+def greedy(
+    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], tokens: int
+) -> list[tuple[str, float]]:
+    """Greedy completion of each prompt, and its smallest margin over the runner-up (logits)."""
+    model.eval()
+    chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    tokenizer.padding_side = "left"
+    inputs = tokenizer.apply_chat_template(
+        chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
+    ).to(model.device)
+    out = model.generate(
+        **{k: inputs[k] for k in ("input_ids", "attention_mask")},
+        do_sample=False, max_new_tokens=tokens, output_logits=True, return_dict_in_generate=True,
+    )
+    texts = out.sequences[:, inputs["input_ids"].shape[1] :]  # (prompts, tokens)
+    top = torch.stack(out.logits, 1).topk(2).values  # (prompts, tokens, 2)
+    margins = top[..., 0] - top[..., 1]
+    kept = texts != tokenizer.pad_token_id
+    margins = margins.masked_fill(~kept, float("inf")).min(1).values
+    decoded = tokenizer.batch_decode(texts, skip_special_tokens=True)
+    return list(zip(decoded, margins.tolist(), strict=True))

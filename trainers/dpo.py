@@ -1,0 +1,61 @@
+"""Direct preference optimisation with a likelihood term, through TRL.
+
+Loss: −log σ(β(Δchosen − Δrejected)) − λ · mean log-likelihood of chosen tokens, where Δ is
+the log-probability gained over the checkpoint that the job starts from.
+
+Source: DPO, arXiv 2305.18290, eq. 7; the likelihood term after Iterative RPO, 2404.19733.
+Differs: TRL averages the likelihood over the chosen tokens of a batch, not per sequence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from trl import DPOConfig, DPOTrainer
+
+from .common import PrintProgress, arguments, figures, like_length
+from .jobs import TrainingJob
+
+Row = dict[str, Any]
+
+
+def train(
+    job: TrainingJob, rows: list[Row], tokenizer: PreTrainedTokenizerBase
+) -> tuple[Any, dict[str, float]]:
+    """Train from `job.model` on preference pairs.
+
+    Args:
+        rows: `prompt`, `chosen`, `rejected` texts; they are wrapped as chat messages.
+    Returns:
+        The trained model and the trainer's figures.
+    """
+    lengths = [len(row["chosen"]) + len(row["rejected"]) for row in rows]
+    rows = like_length(rows, lengths, job.batch_size, job.seed)
+    data = Dataset.from_list(
+        [
+            {
+                "prompt": [{"role": "user", "content": row["prompt"]}],
+                "chosen": [{"role": "assistant", "content": row["chosen"]}],
+                "rejected": [{"role": "assistant", "content": row["rejected"]}],
+            }
+            for row in rows
+        ]
+    )
+    trainer = DPOTrainer(
+        # No reference is given: TRL loads it from this model's folder, which is the
+        # checkpoint the round started with.
+        model=AutoModelForCausalLM.from_pretrained(job.model, dtype="float32"),
+        args=DPOConfig(
+            **arguments(job, len(rows)),
+            beta=job.beta,
+            loss_type=["sigmoid", "sft"],
+            loss_weights=[1.0, job.nll_weight],
+        ),
+        train_dataset=data,
+        processing_class=tokenizer,
+        callbacks=[PrintProgress()],
+    )
+    trainer.train()
+    return trainer.model, figures(trainer.state.log_history)

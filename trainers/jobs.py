@@ -1,0 +1,113 @@
+"""Training jobs: described in a file, run in a process of their own, progress passed up.
+
+This module imports nothing heavy; `trainers/worker.py` is the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ..config import PocketModel
+from ..errors import TrainingError
+from ..processes import end_all, guarded, last_lines, tree
+
+Progress = Callable[[int, int], None]
+"""Called with steps done and steps in all."""
+
+
+class TrainingJob(BaseModel):
+    """What one training process is to do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    objective: Literal["dpo", "sft"]
+    model: str
+    """Folder of the checkpoint to start from; with `pocket`, it is made first."""
+    data: str
+    """Parquet: `prompt, chosen, rejected` for dpo; `prompt, completion, weight` for sft."""
+    output: str
+    """Folder that holds the new checkpoint once everything is done; not there before."""
+    seed: int
+    learning_rate: float
+    batch_size: int
+    epochs: float = 1.0
+    warmup_steps: int = 0
+    schedule: Literal["constant_with_warmup", "cosine"] = "constant_with_warmup"
+    adam_beta2: float = 0.999
+    max_length: int = 320
+    beta: float = 0.05
+    nll_weight: float = 10.0
+    canary_tokens: int = 64
+    pocket: PocketModel | None = None
+    """Build this untrained model at `model` before training."""
+
+
+class TrainingResult(BaseModel):
+    """`result.json` beside the new weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    objective: str
+    examples: int
+    steps: int
+    seconds: float
+    """Training alone, without imports and loading."""
+    metrics: dict[str, float]
+    """The trainer's last logged figures; `first/…` are those of its first steps."""
+
+
+async def run_job(job: TrainingJob, folder: Path, name: str, progress: Progress) -> TrainingResult:
+    """Run a job to its end, or take its result where it has ended before.
+
+    Args:
+        folder: takes `<name>.json` (the job) and `<name>.log`.
+    Raises:
+        TrainingError: the process ended without a checkpoint.
+    """
+    result = Path(job.output) / "result.json"
+    if result.exists():
+        return TrainingResult.model_validate_json(result.read_text())
+    folder.mkdir(parents=True, exist_ok=True)
+    file, log = folder / f"{name}.json", folder / f"{name}.log"
+    file.write_text(job.model_dump_json(indent=1))
+    with log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *guarded([sys.executable, "-m", "maieutic.trainers.worker", str(file)]),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+        )
+        try:
+            assert process.stdout is not None
+            async for line in process.stdout:
+                _pass_on(line, progress)
+            code = await process.wait()
+        finally:
+            await _end(process)
+    if code != 0 or not result.exists():
+        raise TrainingError(
+            f"training job {name} ended with exit code {code} and no checkpoint; its log is "
+            f"{log}. Its last lines:\n{last_lines(log)}"
+        )
+    return TrainingResult.model_validate_json(result.read_text())
+
+
+def _pass_on(line: bytes, progress: Progress) -> None:
+    """Libraries print to stdout, too: what is not a progress line is let go."""
+    try:
+        message = json.loads(line)
+        progress(int(message["step"]), int(message["of"]))
+    except (ValueError, TypeError, KeyError):
+        return
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        await asyncio.to_thread(end_all, reversed(tree(process.pid)))

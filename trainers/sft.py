@@ -1,0 +1,86 @@
+"""Supervised fine-tuning on completions, each with a weight, through TRL.
+
+Loss: Σ_i w_i · (−log p(completion_i | prompt_i)) / Σ_i tokens_i over a batch. With all
+weights 1 this is TRL's own loss. With w = the utility of the question that the completion
+proposes, it is the Generator's objective.
+
+Source: Socratic-Zero, arXiv 2509.24726, section 3. Differs: normalised by tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer
+
+from .common import PrintProgress, arguments, figures, like_length
+from .jobs import TrainingJob
+
+Row = dict[str, Any]
+
+
+class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc]
+    """TRL's SFT trainer with a `weight` column that scales each example's loss."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        collate = self.data_collator
+
+        def with_weights(examples: list[Row]) -> Row:
+            weights = [float(example.pop("weight")) for example in examples]
+            return {**collate(examples), "weight": torch.tensor(weights)}
+
+        self.data_collator = with_weights
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if "weight" not in self._signature_columns:
+            self._signature_columns += ["weight"]
+
+    def compute_loss(
+        self, model: Any, inputs: Row, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        weights = inputs.pop("weight")
+        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+        per_example = -outputs.log_probs.sum(1)  # (B,), zero where a label is ignored
+        tokens = outputs.label_mask.sum() if num_items_in_batch is None else num_items_in_batch
+        loss = (per_example * weights).sum() / torch.as_tensor(tokens).clamp(min=1)
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes
+        return (loss, outputs) if return_outputs else loss
+
+
+def train(
+    job: TrainingJob, rows: list[Row], tokenizer: PreTrainedTokenizerBase
+) -> tuple[Any, dict[str, float]]:
+    """Train from `job.model` on weighted completions.
+
+    Args:
+        rows: `prompt` and `completion` texts, `weight` from 0 up.
+    Returns:
+        The trained model and the trainer's figures.
+    """
+    lengths = [len(row["prompt"]) + len(row["completion"]) for row in rows]
+    rows = like_length(rows, lengths, job.batch_size, job.seed)
+    data = Dataset.from_list(
+        [
+            {
+                "prompt": [{"role": "user", "content": row["prompt"]}],
+                "completion": [{"role": "assistant", "content": row["completion"]}],
+                "weight": float(row["weight"]),
+            }
+            for row in rows
+        ]
+    )
+    trainer = WeightedSFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(job.model, dtype="float32"),
+        args=SFTConfig(**arguments(job, len(rows)), completion_only_loss=True),
+        train_dataset=data,
+        processing_class=tokenizer,
+        callbacks=[PrintProgress()],
+    )
+    trainer.train()
+    return trainer.model, figures(trainer.state.log_history)
