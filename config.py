@@ -25,13 +25,13 @@ class Section(BaseModel):
 class PocketModel(Section):
     """The base model that a machine builds for itself when `model` is `pocket`."""
 
-    hidden: int = Field(128, ge=32, le=256, multiple_of=32)
-    layers: int = Field(4, ge=1, le=8)
-    heads: int = Field(4, ge=1, le=8)
-    examples: int = Field(48_000, ge=64)
+    hidden: int = Field(96, ge=32, le=256, multiple_of=32)
+    layers: int = Field(3, ge=1, le=8)
+    heads: int = Field(3, ge=1, le=8)
+    examples: int = Field(38_400, ge=64)
     """Worked examples it is warmed up on; all of low level."""
     batch_size: int = Field(16, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0)
     seed: int = 0
 
 
@@ -60,9 +60,9 @@ class Sampling(Section):
 class CurriculumConfig(Section):
     policy: Literal["socratic", "uniform"] = "socratic"
     """`uniform` is the control: every cell alike, whatever the Solver can do."""
-    questions: int = Field(512, ge=1)
+    questions: int = Field(1536, ge=1)
     """Questions attempted in a round."""
-    new: int = Field(400, ge=1)
+    new: int = Field(1280, ge=1)
     """Questions that a round should add."""
     enough: float = Field(0.5, gt=0, le=1)
     """Share of `new` below which the Teacher is asked again, at most twice."""
@@ -90,9 +90,9 @@ class SolverTraining(Section):
     beta: float = Field(0.05, gt=0)
     nll_weight: float = Field(10.0, ge=0)
     """Weight of the likelihood of chosen completions beside the DPO loss."""
-    learning_rate: float = Field(3e-4, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(8, ge=0)
-    schedule: Literal["constant_with_warmup", "cosine"] = "constant_with_warmup"
+    schedule: Literal["constant_with_warmup", "cosine"] = "cosine"
     batch_size: int = Field(16, ge=1)
     epochs: float = Field(1, gt=0)
     pairs_per_question: int = Field(2, ge=1)

@@ -12,6 +12,10 @@ from ..records import Move, Question
 from ..tasks import arithmetic
 
 
+_LONGEST_LEAP = 3
+"""Levels that a harder question may be above its parent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """One question to write."""
@@ -57,7 +61,8 @@ class FamilyTeacher:
         if assignment.question is None:
             return arithmetic.draw(*rng.choice(arithmetic.CELLS), rng)
         if assignment.move == "harder":
-            return arithmetic.harder(arithmetic.parse_question(assignment.question.text), rng)
+            expr = arithmetic.parse_question(assignment.question.text)
+            return arithmetic.harder(expr, rng, rng.randint(1, _LONGEST_LEAP))
         # A failure seldom stands alone: vary it, or one of those it resembles.
         texts = [assignment.question.text, *(failure.question for failure in assignment.similar)]
         return arithmetic.neighbour(arithmetic.parse_question(rng.choice(texts)), rng)

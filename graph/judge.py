@@ -20,9 +20,7 @@ from .state import LoopState
 async def evaluate(room: Room, state: LoopState) -> LoopState:
     """Greedy answers of the candidate to both fixed sets."""
     round, candidate = state["round"], state["candidate"]
-    swapped = await room.serve(candidate, round)
-    if swapped:
-        room.folder.write_json(round, "swap", swapped)
+    await room.serve(candidate, round)
     await _measure(room, round, "validation", room.sets.validation, candidate)
     heldout = await _measure(room, round, "heldout", room.sets.heldout, candidate)
     room.progress.heldout(round, heldout.accuracy)

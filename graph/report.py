@@ -104,7 +104,7 @@ def _round(folder: RunFolder, number: int) -> RoundReport:
         rollouts=_rollouts(folder, number, seconds),
         generator=_generator(folder, number),
         train=_train(folder, number),
-        swap_seconds=folder.read_json(number, "swap") or 0.0,
+        swap_seconds=max((s["seconds"] for s in folder.read_json(number, "swaps") or []), default=0.0),
         seconds=seconds,
     )
 

@@ -79,6 +79,8 @@ class Room:
     generator: Generator
     verifier: Verifier
     progress: Progress = field(default_factory=Quiet)
+    serving: str = ""
+    """The checkpoint whose weights the server has, once its canary has passed."""
     _client: Completions | None = None
 
     def weights(self, checkpoint: str) -> Path:
@@ -94,8 +96,8 @@ class Room:
             raise RuntimeError("serve() comes before the first completion")
         return self._client
 
-    async def serve(self, checkpoint: str, round: int) -> float:
-        """Have the server answer with a checkpoint's weights; returns seconds of the swap.
+    async def serve(self, checkpoint: str, round: int) -> None:
+        """Have the server answer with a checkpoint's weights.
 
         Raises:
             ServerError: the server is gone, or does not answer as the checkpoint does.
@@ -110,9 +112,13 @@ class Room:
             )
         else:
             self.server.require_alive()
+        if self.serving == checkpoint:
+            return
         seconds = await self.server.swap(self.weights(checkpoint))
         await self._canary(checkpoint, round)
-        return seconds
+        self.serving = checkpoint
+        swaps = self.folder.read_json(round, "swaps") or []
+        self.folder.write_json(round, "swaps", [*swaps, {"to": checkpoint, "seconds": seconds}])
 
     async def _canary(self, checkpoint: str, round: int) -> None:
         """Compare greedy answers with those the trained checkpoint itself gave."""

@@ -1,2 +1,131 @@
-def write_page(path, report):
-    return None
+"""report.html: one self-contained page of a run, no script, no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from ..memory.run import write_whole
+from ..records import RunReport, Score
+from .console import LABELS, summary
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 260, 44, 28
+ZONES = ("mastered", "learning", "too_hard")
+
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    undefined=jinja2.StrictUndefined,
+    autoescape=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One measured checkpoint in the curve, in pixels."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    round: int
+    percent: float
+    kept: bool
+
+
+def write_page(path: Path, report: RunReport) -> None:
+    """Draw the page anew from a report."""
+    template = _environment.get_template("report.jinja")
+    write_whole(
+        path,
+        template.render(
+            report=report,
+            summary=summary(report),
+            dots=_dots(report),
+            ticks=[(value, _y(value / 100)) for value in range(0, 101, 20)],
+            width=WIDTH, height=HEIGHT, left=LEFT, bottom=BOTTOM,
+            maps=_maps(report),
+            zones=_shares(report),
+            zone_names=ZONES,
+            stages=_stages(report),
+            labels=LABELS,
+        ),
+    )
+
+
+def _measured(report: RunReport) -> list[tuple[int, Score, bool]]:
+    """(round, held-out score, kept), the base model first."""
+    first = [(0, report.baseline, True)] if report.baseline else []
+    return first + [(entry.round, entry.heldout, entry.promoted) for entry in report.rounds]
+
+
+def _y(share: float) -> float:
+    return round((HEIGHT - BOTTOM) * (1 - share) + 6 * share, 1)
+
+
+def _dots(report: RunReport) -> list[Dot]:
+    measured = _measured(report)
+    apart = (WIDTH - LEFT - 30) / max(1, len(measured) - 1)
+    return [
+        Dot(
+            x=round(LEFT + 14 + place * apart, 1),
+            y=_y(score.accuracy),
+            low=_y(score.ci95[0]),
+            high=_y(score.ci95[1]),
+            round=number,
+            percent=round(100 * score.accuracy, 1),
+            kept=kept,
+        )
+        for place, (number, score, kept) in enumerate(measured)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Held-out accuracy of one checkpoint by skill (rows) and level (columns)."""
+
+    round: int
+    levels: list[str]
+    rows: list[tuple[str, list[int | None]]]
+
+
+def _maps(report: RunReport) -> list[Map]:
+    maps = []
+    for number, score, _ in _measured(report):
+        skills, levels = list(score.by_skill), sorted(score.by_level, key=int)
+        rows = [
+            (
+                skill,
+                [
+                    round(100 * share) if (share := score.by_cell.get(f"{skill}/{level}")) is not None
+                    else None
+                    for level in levels
+                ],
+            )
+            for skill in skills
+        ]
+        maps.append(Map(number, levels, rows))
+    return maps
+
+
+def _shares(report: RunReport) -> list[tuple[int, list[tuple[str, int, float]]]]:
+    """For each round: (zone, questions, share in percent)."""
+    rows = []
+    for entry in report.rounds:
+        total = sum(entry.zones.values()) or 1
+        rows.append(
+            (entry.round, [(z, entry.zones[z], round(100 * entry.zones[z] / total, 2)) for z in ZONES])
+        )
+    return rows
+
+
+def _stages(report: RunReport) -> list[tuple[str, float, float]]:
+    """(stage, seconds over all rounds, share of the longest in percent), longest first."""
+    spent: dict[str, float] = {}
+    for entry in report.rounds:
+        for stage, seconds in entry.seconds.items():
+            spent[stage] = spent.get(stage, 0.0) + seconds
+    longest = max(spent.values(), default=1.0) or 1.0
+    ranked = sorted(spent.items(), key=lambda item: -item[1])
+    return [(stage, seconds, round(100 * seconds / longest, 1)) for stage, seconds in ranked]

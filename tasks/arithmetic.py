@@ -6,7 +6,7 @@ wrote is graded and placed exactly like one that this file wrote, and no text is
 ever evaluated: `parse` is a small recursive-descent parser over integers.
 
     >>> worked(parse_question("What is 7 + 2 * 3?"))
-    '7 + 6 = 13 #### 13'
+    '2 * 3 = 6, 7 + 6 = 13 #### 13'
 """
 
 from __future__ import annotations
@@ -151,21 +151,20 @@ def question_text(expr: Expr) -> str:
 
 
 def worked(expr: Expr) -> str:
-    """The worked solution: what is left after each operation, then the marked answer."""
-    steps = []
-    while isinstance(expr, Operation):
-        expr = _reduce_first(expr)
-        steps.append(render(expr))
-    return f"{' = '.join(steps)} {ANSWER_MARK} {expr}"
+    """The worked solution: one operation after the other, then the marked answer."""
+    steps: list[str] = []
+    answer = _work(expr, steps)
+    return f"{', '.join(steps)} {ANSWER_MARK} {answer}"
 
 
-def _reduce_first(expr: Operation) -> Expr:
-    """Do the leftmost operation whose two sides are numbers."""
-    if isinstance(expr.left, Operation):
-        return Operation(expr.sign, _reduce_first(expr.left), expr.right)
-    if isinstance(expr.right, Operation):
-        return Operation(expr.sign, expr.left, _reduce_first(expr.right))
-    return _apply(expr.sign, expr.left, expr.right)
+def _work(expr: Expr, steps: list[str]) -> int:
+    """Do both sides, left first, then the operation itself; returns its value."""
+    if isinstance(expr, int):
+        return expr
+    left, right = _work(expr.left, steps), _work(expr.right, steps)
+    value = _apply(expr.sign, left, right)
+    steps.append(f"{left} {expr.sign} {right} = {value}")
+    return value
 
 
 def _apply(sign: str, left: int, right: int) -> int:
@@ -312,8 +311,15 @@ def neighbour(expr: Expr, rng: Random) -> Expr:
     return _nearby(change, cell, expr, rng)
 
 
-def harder(expr: Expr, rng: Random) -> Expr:
-    """One operation more, of the same skill: a random operand becomes an operation."""
+def harder(expr: Expr, rng: Random, steps: int = 1) -> Expr:
+    """More operations of the same skill, `steps` of them or as many as the levels allow."""
+    for _ in range(steps):
+        expr = _one_harder(expr, rng)
+    return expr
+
+
+def _one_harder(expr: Expr, rng: Random) -> Expr:
+    """A random operand becomes an operation."""
     skill, level = cell_of(expr)
     signs = "+-" if skill == "remainder" else _SIGNS[skill]
 

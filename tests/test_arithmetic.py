@@ -1,0 +1,84 @@
+"""The question family: reading, writing, placing, drawing."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maieutic.tasks import arithmetic as a
+from maieutic.tasks.checkers import check_exact
+
+cells = st.sampled_from(a.CELLS)
+seeds = st.integers(0, 2**32)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "cell", "worked"),
+    [
+        ("7 + 2 * 3", 13, ("precedence", 1), "7 + 6 = 13 #### 13"),
+        ("(7 + 2) * 3", 27, ("parentheses", 1), "9 * 3 = 27 #### 27"),
+        ("9 - 3 - 2", 4, ("subtraction", 2), "6 - 2 = 4 #### 4"),
+        ("9 - (3 - 2)", 8, ("parentheses", 1), "9 - 1 = 8 #### 8"),
+        ("47 mod 5", 2, ("remainder", 1), "2 #### 2"),
+        ("(40 + 7) mod 5", 2, ("remainder", 2), "47 mod 5 = 2 #### 2"),
+        ("2 * 3 * 4", 24, ("multiplication", 2), "6 * 4 = 24 #### 24"),
+        ("1 + 2 - 3", 0, ("mixed", 1), "3 - 3 = 0 #### 0"),
+        ("((3)) + (4)", 7, ("addition", 1), "7 #### 7"),
+        ("12 mod 7 * 2", 10, ("remainder", 2), "5 * 2 = 10 #### 10"),
+    ],
+)
+def test_golden(text: str, value: int, cell: a.Cell, worked: str) -> None:
+    expr = a.parse(text)
+    assert (a.evaluate(expr), a.cell_of(expr), a.worked(expr)) == (value, cell, worked)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "3 +", "+ 3", "3 4", "(3 + 4", "3 + 4)", "3 ** 4", "3 / 4", "2.5 + 1", "x + 1", "3 + é",
+     "__import__('os')", "1" * 9 + " + 1", " + ".join(["1"] * 14), "(" * 500, "٣ + ٤"],
+)  # fmt: skip
+def test_what_is_no_expression_is_refused(text: str) -> None:
+    with pytest.raises(a.NotArithmetic):
+        a.parse(text)
+
+
+@pytest.mark.parametrize("text", ["3 - 4", "5 mod 1", "5 mod 0", "999 + 1", "50 * 50", "1000"])
+def test_what_has_no_answer_here_is_out_of_range(text: str) -> None:
+    with pytest.raises(a.OutOfRange):
+        a.evaluate(a.parse(text))
+
+
+@given(cells, seeds)
+def test_a_drawn_question_reads_back_as_itself(cell: a.Cell, seed: int) -> None:
+    expr = a.draw(*cell, Random(seed))
+    assert a.parse_question(a.question_text(expr)) == expr
+    assert a.cell_of(expr) == cell
+
+
+@given(cells, seeds)
+def test_the_worked_solution_is_right_at_every_step(cell: a.Cell, seed: int) -> None:
+    expr = a.draw(*cell, Random(seed))
+    steps, answer = a.worked(expr).split(" #### ")
+    assert {a.evaluate(a.parse(step)) for step in steps.split(" = ")} == {a.evaluate(expr)}
+    assert check_exact(answer, a.worked(expr)).outcome == "right"
+
+
+@given(cells, seeds)
+def test_neighbours_keep_the_cell_and_harder_ones_climb(cell: a.Cell, seed: int) -> None:
+    rng = Random(seed)
+    expr = a.draw(*cell, rng)
+    assert a.cell_of(a.neighbour(expr, rng)) == cell
+    for steps in (1, 2, 3):
+        higher = (cell[0], min(cell[1] + steps, a.MAX_LEVEL))
+        assert a.cell_of(a.harder(expr, rng, steps)) == higher
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        a.evaluate(a.parse_question(text))
+    except a.NotArithmetic:
+        return

@@ -1,0 +1,135 @@
+"""The command line as a user meets it: quick help, one-line errors, exit code 2, nothing left behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from maieutic import cli
+from maieutic.errors import MissingPart
+from maieutic.graph import run as runs
+from maieutic.memory.run import RunFolder
+
+
+def maieutic(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "maieutic", *arguments],
+        cwd=cwd, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_help_is_quick(tmp_path: Path) -> None:
+    seconds = []
+    for _ in range(3):
+        started = time.monotonic()
+        assert "Play a whole self-evolution run" in maieutic("--help", cwd=tmp_path).stdout
+        seconds.append(time.monotonic() - started)
+    assert min(seconds) < 1
+
+
+BAD = [
+    (["run", "none.yaml"], "none.yaml: no such file"),
+    (["run", "key.yaml"], "unknown key rolouts; did you mean rollouts?"),
+    (["run", "type.yaml"], "rounds is 'many'"),
+    (["run", "--set", "rollouts.n=x"], "rollouts.n is 'x'"),
+    (["run", "--set", "rollouts"], "expected key=value"),
+    (["run", "--rounds", "0"], "rounds is 0"),
+    (["run", "--set", "seeds=broken.jsonl"], "broken.jsonl line 2: not a JSON object"),
+    (["run", "--set", "seeds=none.jsonl"], "none.jsonl: no such file"),
+    (["run", "--set", "model=nowhere"], "'nowhere' is no folder with a model"),
+    (["run", "--set", "memory.embedding=a:b"], "memory.embedding: 'a:b' cannot be loaded"),
+    (["run", "--name", "taken"], "exists already"),
+    (["run", "--name", "../out"], "cannot name a run"),
+    (["run", "--name", ""], "cannot name a run"),
+    (["run", "--runs-dir", "key.yaml/below"], "cannot be written"),
+    (["resume", "nobody"], "no run 'nobody'; there are: taken"),
+    (["show", "nobody"], "no run 'nobody'"),
+    (["show", "taken"], "has no report yet"),
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "key.yaml").write_text("rolouts: {n: 4}")
+    (folder / "type.yaml").write_text("rounds: many")
+    (folder / "broken.jsonl").write_text('{"question": "What is 3 + 4?"}\n{"question"\n')
+    (folder / "runs" / "taken").mkdir(parents=True)
+    (folder / "runs" / "taken" / "run.yaml").write_text("seed: 0\n")
+    return folder
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_bad_input_is_one_line_and_code_2(place: Path, arguments: list[str], message: str) -> None:
+    before = sorted(place.rglob("*"))
+    done = maieutic(*arguments, cwd=place)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert sorted(place.rglob("*")) == before
+
+
+def test_no_vllm_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> None:
+        raise MissingPart("vLLM is not installed in this Python; run `make setup`")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "require_vllm", none)
+    monkeypatch.setattr(sys, "argv", ["maieutic", "run"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Usage:
+        free = 1_000_000
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs.shutil, "disk_usage", lambda path: Usage)
+    monkeypatch.setattr(sys, "argv", ["maieutic", "run"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert "1 MB are free and a run needs 500 MB" in capsys.readouterr().err
+    assert list(tmp_path.rglob("run.yaml")) == []
+
+
+def test_the_graph_is_drawn_with_every_node() -> None:
+    drawn = CliRunner().invoke(cli.app, ["graph"]).output
+    assert drawn.startswith("---")
+    for edge in ("select --> attempt", "vet -.-> teach", "gate -.-> select", "evaluate --> gate"):
+        assert edge in drawn
+
+
+def test_the_readme_shows_the_graph_as_it_is() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    drawn = CliRunner().invoke(cli.app, ["graph"]).output
+    assert drawn.strip() in readme
+
+
+def test_doctor_names_what_there_is() -> None:
+    output = CliRunner().invoke(cli.app, ["doctor"]).output
+    for part in ("python", "langgraph", "vllm", "gpu", "disk", "memory"):
+        assert part in output
+
+
+def test_a_run_that_is_being_played_is_left_alone(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with runs.locked(folder):
+        done = subprocess.run(
+            [sys.executable, "-c", (
+                "from pathlib import Path; from maieutic.graph.run import locked, RunFolder\n"
+                f"with locked(RunFolder(Path({str(tmp_path)!r}))): pass"
+            )], capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "is being played by process" in done.stderr
+    with runs.locked(folder):
+        pass

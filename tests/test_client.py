@@ -1,0 +1,133 @@
+"""The completions client against a scripted server: retries, deadlines, records."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maieutic.config import ServingConfig
+from maieutic.errors import EndpointError, ServerError
+from maieutic.serving.client import Completions, Request
+from maieutic.serving.server import VllmServer, free_port
+
+sys.path.insert(0, str(Path(__file__).parent))
+from scripted import Answer, completion, scripted
+
+
+def request(subject: str = "q1", n: int = 1) -> Request:
+    return Request(
+        subject_id=subject, role="solver", checkpoint="base", stage="attempt", round=1,
+        template="solver@1", messages=[{"role": "user", "content": "What is 3 + 4?"}], n=n,
+        temperature=1.0, top_p=1.0, max_tokens=9, seed=5,
+    )  # fmt: skip
+
+
+def client(url: str, **settings: Any) -> Completions:
+    return Completions(url, "secret-canary", "m", ServingConfig(**{"retries": 3, **settings}))
+
+
+async def test_an_answer_and_its_record() -> None:
+    with scripted(lambda number, body: completion("#### 7", "#### 8")) as (url, asked):
+        reply = await client(url).ask(request(n=2))
+    assert reply.completions == ["#### 7", "#### 8"]
+    assert reply.finished == [True, True]
+    assert (asked[0]["n"], asked[0]["seed"], asked[0]["max_tokens"]) == (2, 5, 9)
+    call = reply.call
+    assert (call.role, call.checkpoint, call.subject_id, call.completion_tokens) == (
+        "solver", "base", "q1", 6,
+    )  # fmt: skip
+    assert "secret-canary" not in call.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "trouble", [(500, {"error": {"message": "no"}}), (429, {"error": {"message": "slow down"}})]
+)
+async def test_trouble_that_passes_is_waited_out(trouble: Answer) -> None:
+    with scripted(lambda number, body: trouble if number < 3 else completion("ok")) as (url, asked):
+        reply = await client(url).ask(request())
+    assert reply.completions == ["ok"]
+    assert len(asked) == 3
+
+
+async def test_trouble_that_stays_is_an_error_with_a_remedy() -> None:
+    with scripted(lambda number, body: (500, {"error": {"message": "no"}})) as (url, asked):
+        with pytest.raises(EndpointError, match="no answer for q1") as caught:
+            await client(url, retries=1).ask(request())
+    assert len(asked) == 2
+    assert "secret-canary" not in str(caught.value)
+
+
+async def test_a_hanging_server_meets_the_deadline() -> None:
+    with scripted(lambda number, body: 8.0) as (url, _):
+        started = time.monotonic()
+        with pytest.raises(EndpointError, match="deadline"):
+            await client(url, request_deadline_s=0.5).ask(request())
+        assert time.monotonic() - started < 4
+
+
+async def test_a_refused_request_is_data() -> None:
+    with scripted(lambda number, body: (400, {"error": {"message": "too long"}})) as (url, asked):
+        reply = await client(url).ask(request())
+    assert reply.completions == []
+    assert "too long" in reply.call.error
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"choices": null}', "[]"])
+async def test_half_an_answer_is_an_error_not_a_crash(content: str) -> None:
+    with scripted(lambda number, body: (200, content)) as (url, _):
+        with pytest.raises(EndpointError):
+            await client(url, retries=0).ask(request())
+
+
+async def test_no_more_in_flight_than_allowed() -> None:
+    now, most, lock = 0, 0, threading.Lock()
+
+    def script(number: int, body: dict[str, Any]) -> Answer:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+        return completion("ok")
+
+    with scripted(script) as (url, _):
+        limited = client(url, concurrency=4)
+        await asyncio.gather(*(limited.ask(request(str(i))) for i in range(24)))
+    assert 2 <= most <= 4
+
+
+async def test_a_dead_server_speaks_its_last_words() -> None:
+    def check() -> None:
+        raise ServerError("the vLLM server ended by itself: out of memory")
+
+    gone = Completions(f"http://127.0.0.1:{free_port()}", "k", "m", ServingConfig(retries=0), check)
+    with pytest.raises(ServerError, match="out of memory"):
+        await gone.ask(request())
+
+
+async def test_a_server_that_cannot_start_ends_with_its_log(tmp_path: Path) -> None:
+    server = VllmServer(tmp_path / "no-model", tmp_path / "vllm.log", ServingConfig())
+    server._command = lambda: [  # type: ignore[method-assign]
+        sys.executable, "-c", "import sys; sys.exit('no such model')",
+    ]  # fmt: skip
+    with pytest.raises(ServerError, match="no such model"):
+        await server.start()
+
+
+async def test_a_server_that_is_never_healthy_is_ended(tmp_path: Path) -> None:
+    server = VllmServer(tmp_path, tmp_path / "vllm.log", ServingConfig(startup_deadline_s=2))
+    server._command = lambda: [  # type: ignore[method-assign]
+        sys.executable, "-c", "import time; print('busy', flush=True); time.sleep(600)",
+    ]  # fmt: skip
+    with pytest.raises(ServerError, match="startup_deadline_s"):
+        await server.start()
+    assert not server.alive

@@ -1,0 +1,221 @@
+"""Zones, utility, pairs, gate, policies: golden tables and properties."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maieutic.curriculum.difficulty import generator_quota, utility, zone_of
+from maieutic.curriculum.gate import decide, paired_interval, wilson
+from maieutic.curriculum.pairs import build_pairs, change_digit
+from maieutic.curriculum.policy import Known
+from maieutic.curriculum.socratic import Socratic
+from maieutic.curriculum.uniform import Uniform
+from maieutic.records import Attempt, Question, Rollout, Verdict
+
+rates = st.floats(0, 1)
+
+
+def question(name: str = "q", level: int = 1) -> Question:
+    return Question(
+        id=name, text="What is 7 + 2 * 3?", answer="13", solution="7 + 6 = 13 #### 13",
+        skill="precedence", level=level, origin="seed",
+    )  # fmt: skip
+
+
+def attempt(name: str, rate: float, round: int = 1, level: int = 1) -> Attempt:
+    return Attempt(
+        question_id=name, skill="precedence", level=level, round=round, right=round,
+        decided=4, pass_rate=rate, zone=zone_of(rate),
+    )  # fmt: skip
+
+
+def judged(*outcomes: tuple[str, str]) -> list[tuple[Rollout, Verdict]]:
+    rows = []
+    for index, (text, outcome) in enumerate(outcomes):
+        rollout = Rollout(
+            id=f"r{index}", question_id="q", round=1, stage="attempt", checkpoint="base",
+            index=index, completion=text, tokens=1, truncated=False, call_id="c",
+        )  # fmt: skip
+        rows.append(
+            (rollout, Verdict.model_validate(
+                {"rollout_id": rollout.id, "question_id": "q", "outcome": outcome}))
+        )  # fmt: skip
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rate", "zone"),
+    [(0, "too_hard"), (0.125, "learning"), (0.5, "learning"), (0.99, "learning"), (1, "mastered")],
+)
+def test_zones(rate: float, zone: str) -> None:
+    assert zone_of(rate) == zone
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1, math.nan])
+def test_a_pass_rate_outside_0_to_1_is_refused(rate: float) -> None:
+    with pytest.raises(ValueError):
+        zone_of(rate)
+    with pytest.raises(ValueError):
+        utility(rate)
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"), [(0, 0.0439369336), (0.25, 0.4578333617), (0.5, 1.0), (1, 0.0439369336)]
+)
+def test_utility_of_socratic_zero(rate: float, expected: float) -> None:
+    assert utility(rate) == pytest.approx(expected)
+
+
+@given(rates)
+def test_utility_is_symmetric_and_at_most_one(rate: float) -> None:
+    assert 0 < utility(rate) <= 1
+    assert utility(rate) == pytest.approx(utility(1 - rate))
+
+
+@given(st.integers(0, 99), st.integers(0, 99), rates, rates)
+def test_quota_stays_between_its_ends(least: int, more: int, admitted: float, worth: float) -> None:
+    assert least <= generator_quota(least, least + more, admitted, worth) <= least + more
+    assert generator_quota(least, least + more, 1, 1) == least + more
+
+
+# What the rollouts were → how many pairs of which kind, with which chosen and rejected.
+RIGHT, RIGHT2 = "7 + 6 = 13 #### 13", "13 #### 13"
+WRONG, WRONG2 = "7 + 6 = 14 #### 14", "9 * 3 = 27 #### 27"
+REFERENCE = "7 + 6 = 13 #### 13"
+PAIR_TABLE = [
+    ([], 0, None),
+    ([(RIGHT, "right"), (WRONG, "wrong")], 1, "rollouts"),
+    ([(RIGHT, "right"), (WRONG, "wrong"), (WRONG2, "wrong")], 2, "rollouts"),
+    ([(RIGHT, "right"), (RIGHT2, "right"), (WRONG, "wrong"), (WRONG2, "wrong")], 2, "rollouts"),
+    ([(RIGHT, "right"), (WRONG, "wrong"), (WRONG, "wrong")], 1, "rollouts"),
+    ([(WRONG, "wrong"), (WRONG2, "wrong")], 2, "reference"),
+    ([(WRONG, "wrong"), ("no idea", "invalid")], 1, "reference"),
+    ([("no idea", "invalid")], 0, None),
+    ([("late", "undecided"), ("no idea", "invalid")], 0, None),
+    ([(RIGHT, "right"), (RIGHT, "right")], 1, "anchor"),
+    ([(RIGHT, "right"), ("no idea", "invalid")], 1, "anchor"),
+    ([(RIGHT, "right"), ("late", "undecided")], 1, "anchor"),
+]
+
+
+@pytest.mark.parametrize(("outcomes", "count", "kind"), PAIR_TABLE)
+def test_pair_rules(outcomes: list[tuple[str, str]], count: int, kind: str | None) -> None:
+    pairs = build_pairs(question(), judged(*outcomes), "prompt", Random(0), most=2)
+    assert len(pairs) == count
+    assert {pair.kind for pair in pairs} == ({kind} if kind else set())
+    for pair in pairs:
+        chosen = {text for text, outcome in outcomes if outcome == "right"} or {REFERENCE}
+        rejected = {text for text, outcome in outcomes if outcome == "wrong"}
+        assert pair.chosen in chosen
+        assert pair.rejected != pair.chosen
+        if kind == "anchor":
+            differing = [x != y for x, y in zip(pair.chosen, pair.rejected, strict=True)]
+            assert sum(differing) == 1
+        else:
+            assert pair.rejected in rejected
+
+
+@given(st.text(max_size=40), st.integers(0, 999))
+def test_changing_a_digit_changes_one_digit(text: str, seed: int) -> None:
+    changed = change_digit(text, Random(seed))
+    if not any(sign in "0123456789" for sign in text):
+        assert changed is None
+        return
+    assert changed is not None
+    places = [(x, y) for x, y in zip(text, changed, strict=True) if x != y]
+    assert len(places) == 1
+    assert all(sign in "0123456789" for sign in places[0])
+
+
+GATE = {"tolerance": 0.0, "confidence": 0.95, "resamples": 2000, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "promoted"),
+    [
+        ([True] * 100, [True] * 100, True),
+        ([True] * 50 + [False] * 50, [True] * 60 + [False] * 40, True),
+        ([True] * 60 + [False] * 40, [True] * 59 + [False] * 41, True),
+        ([True] * 60 + [False] * 40, [True] * 40 + [False] * 60, False),
+        ([True] * 100, [False] * 100, False),
+    ],
+)
+def test_the_gate_refuses_only_what_surely_fell(
+    before: list[bool], after: list[bool], promoted: bool
+) -> None:
+    assert decide(before, after, **GATE).promoted is promoted  # type: ignore[arg-type]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_the_interval_holds_the_difference(pairs: list[tuple[bool, bool]]) -> None:
+    before, after = zip(*pairs, strict=True)
+    low, high = paired_interval(before, after, 0.95, 500, 0)
+    assert -1 <= low <= high <= 1
+    if before == after:
+        assert (low, high) == (0, 0)
+
+
+def test_the_interval_refuses_what_cannot_be_paired() -> None:
+    with pytest.raises(ValueError):
+        paired_interval([True], [], 0.95, 500, 0)
+
+
+def test_wilson_agrees_with_the_textbook() -> None:
+    assert wilson(50, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
+    assert wilson(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
+    assert wilson(0, 0) == (0, 1)
+
+
+@given(st.integers(0, 500), st.integers(1, 500))
+def test_wilson_holds_the_share(right: int, more: int) -> None:
+    low, high = wilson(right, right + more)
+    assert 0 <= low <= right / (right + more) <= high <= 1
+
+
+def bank() -> list[Known]:
+    rows = [Known(question(f"new{i}"), None) for i in range(40)]
+    rows += [Known(question(f"solved{i}"), attempt(f"solved{i}", 1)) for i in range(40)]
+    return rows + [Known(question(f"failed{i}"), attempt(f"failed{i}", 0.5)) for i in range(40)]
+
+
+@pytest.mark.parametrize("policy", [Socratic(0.2), Uniform()])
+@pytest.mark.parametrize("count", [1, 10, 100, 1000])
+def test_choice_is_distinct_and_no_more_than_asked(policy: Socratic | Uniform, count: int) -> None:
+    chosen = policy.choose(bank(), count, Random(0))
+    assert len(chosen) == len(set(chosen)) == min(count, 120)
+
+
+def test_socratic_repeats_a_share_of_what_is_mastered() -> None:
+    chosen = Socratic(0.2).choose(bank(), 50, Random(0))
+    assert sum(name.startswith("solved") for name in chosen) == 10
+    assert sum(name.startswith("new") for name in chosen) == 40
+
+
+def test_socratic_makes_mastered_harder_and_sets_the_hopeless_aside() -> None:
+    attempts = [attempt("m", 1), attempt("l", 0.25), attempt("h", 0)]
+    lessons = Socratic(0.2).plan(attempts, {("precedence", 1): 0.5}, 300, Random(0))
+    assert len(lessons) == 300
+    assert {lesson.move for lesson in lessons if lesson.question_id == "m"} == {"harder"}
+    assert {lesson.move for lesson in lessons if lesson.question_id == "l"} == {"harder", "neighbour"}
+    assert all(lesson.question_id != "h" for lesson in lessons)
+
+
+def test_socratic_teaches_most_where_there_is_most_to_learn() -> None:
+    attempts = [attempt("easy", 0.5, level=1), attempt("hard", 0.5, level=2)]
+    worth = {("precedence", 1): 0.1, ("precedence", 2): 0.9}
+    lessons = Socratic(0.2).plan(attempts, worth, 1000, Random(0))
+    assert sum(lesson.question_id == "hard" for lesson in lessons) > 700
+
+
+def test_socratic_never_goes_idle() -> None:
+    assert len(Socratic(0.2).plan([attempt("h", 0)], {}, 5, Random(0))) == 5
+    assert Socratic(0.2).plan([], {}, 5, Random(0)) == []
+
+
+def test_uniform_looks_at_nothing() -> None:
+    assert {lesson.question_id for lesson in Uniform().plan([], {}, 5, Random(0))} == {None}

@@ -1,0 +1,288 @@
+"""The whole loop on real parts: vLLM, TRL, Chroma, LangGraph; small, but nothing replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from maieutic.config import load
+from maieutic.graph.run import fixed_sets
+from maieutic.memory.embedding import NgramEmbedding
+from maieutic.memory.profile import WeaknessProfile
+from maieutic.memory.run import RunFolder
+from maieutic.memory.store import Store
+from maieutic.records import (
+    Attempt,
+    Call,
+    PreferencePair,
+    Proposal,
+    Question,
+    Rollout,
+    RunReport,
+    Verdict,
+    Worth,
+)
+from maieutic.tasks.checkers import check_exact
+from maieutic.tasks.seeds import load_seeds
+
+pytestmark = pytest.mark.slow
+
+SMALL = [
+    "rounds=2", "pocket.examples=9600", "pocket.seed=7", "sets.per_cell=2", "curriculum.questions=96",
+    "curriculum.new=64", "generator.proposals=12", "generator.measured=24",
+]  # fmt: skip
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "maieutic", *arguments]
+
+
+def settings() -> list[str]:
+    return [part for setting in SMALL for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="session")
+def output(runs: Path) -> str:
+    done = subprocess.run(
+        command("run", "--name", "small", "--runs-dir", str(runs), *settings()),
+        capture_output=True, text=True, timeout=700, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def folder(runs: Path, output: str) -> RunFolder:
+    return RunFolder(runs / "small")
+
+
+@pytest.fixture(scope="session")
+def report(folder: RunFolder) -> RunReport:
+    return RunReport.model_validate_json(folder.report.read_text())
+
+
+def test_the_run_is_done_and_says_what_it_gained(output: str, report: RunReport) -> None:
+    assert report.status == "done"
+    assert [entry.round for entry in report.rounds] == [1, 2]
+    assert "held-out so far" in output
+    assert re.search(r"held-out [\d.]+ % → [\d.]+ %", output)
+    assert report.baseline and report.baseline.n == 84
+
+
+def test_every_stage_left_its_records(folder: RunFolder) -> None:
+    for number in (1, 2):
+        questions = folder.read_json(number, "selected")
+        rollouts = folder.read(number, "rollouts/attempt", Rollout)
+        verdicts = folder.read(number, "verdicts/attempt", Verdict)
+        calls = {c.id: c for c in folder.read(number, "calls/rollouts-attempt", Call)}
+        assert Counter(r.question_id for r in rollouts) == dict.fromkeys(questions, 4)
+        assert [v.rollout_id for v in verdicts] != []
+        assert {v.rollout_id for v in verdicts} == {r.id for r in rollouts}
+        for rollout in rollouts:
+            call = calls[rollout.call_id]
+            assert rollout.completion == call.completions[rollout.index]
+            assert (call.role, call.template) == ("solver", "solver@1")
+        assert folder.read(number, "attempts", Attempt)
+        assert folder.read(number, "pairs", PreferencePair)
+        assert folder.read(number, "worths", Worth)
+
+
+def test_verdicts_are_what_the_checker_says(folder: RunFolder) -> None:
+    known = {q.id: q for n in folder.rounds() for q in folder.read(n, "questions", Question)}
+    rollouts = {r.id: r for r in folder.read(1, "rollouts/attempt", Rollout)}
+    outcomes = Counter()
+    for verdict in folder.read(1, "verdicts/attempt", Verdict):
+        rollout = rollouts[verdict.rollout_id]
+        outcomes[verdict.outcome] += 1
+        if not rollout.truncated:
+            found = check_exact(known[verdict.question_id].answer, rollout.completion)
+            assert found.outcome == verdict.outcome
+    assert outcomes["right"] > 0
+    assert outcomes["wrong"] > 0
+
+
+def test_only_right_and_wrong_train(folder: RunFolder) -> None:
+    for number in (1, 2):
+        outcome = {v.rollout_id: v.outcome for v in folder.read(number, "verdicts/attempt", Verdict)}
+        said = {(r.question_id, r.completion): outcome[r.id]
+                for r in folder.read(number, "rollouts/attempt", Rollout)}  # fmt: skip
+        known = {q.id: q for n in folder.rounds() for q in folder.read(n, "questions", Question)}
+        for pair in folder.read(number, "pairs", PreferencePair):
+            if pair.replayed:
+                continue
+            key = (pair.question_id, pair.chosen)
+            assert pair.chosen == known[pair.question_id].solution or said[key] == "right"
+            if pair.kind != "anchor":
+                assert said[pair.question_id, pair.rejected] == "wrong"
+
+
+def test_nothing_trained_on_is_in_either_set(folder: RunFolder) -> None:
+    config = load(folder.config)
+    forbidden = fixed_sets(config, load_seeds("builtin")).texts()
+    for number in (1, 2):
+        prompts = {pair.prompt for pair in folder.read(number, "pairs", PreferencePair)}
+        prompts |= {worth.text for worth in folder.read(number, "worths", Worth)}
+        assert prompts
+        assert not prompts & forbidden
+
+
+def test_new_questions_descend_from_seeds(folder: RunFolder) -> None:
+    known = {q.id: q for n in folder.rounds() for q in folder.read(n, "questions", Question)}
+    written = [q for q in known.values() if q.origin != "seed"]
+    assert written
+    for question in written:
+        while question.parent_id:
+            question = known[question.parent_id]
+        assert question.origin == "seed"
+
+
+def test_every_proposal_is_admitted_or_refused_with_a_reason(folder: RunFolder, report: RunReport) -> None:
+    for entry in report.rounds:
+        vetted = folder.read(entry.round, "vetted", Proposal)
+        assert {p.author for p in vetted} == {"teacher", "generator"}
+        for proposal in vetted:
+            assert bool(proposal.reason) != bool(proposal.admitted)
+        refused = entry.questions["refused"]
+        assert isinstance(refused, dict)
+        assert entry.questions["admitted"] + sum(refused.values()) == entry.questions["proposed"]
+
+
+def test_one_server_for_the_whole_run_with_quick_swaps(folder: RunFolder, report: RunReport) -> None:
+    log = (folder.logs / "vllm.log").read_text()
+    assert log.count("Started server process") == 1
+    for entry in report.rounds:
+        swaps = folder.read_json(entry.round, "swaps")
+        assert [s["to"] for s in swaps if s["to"].startswith("solver")]
+        assert 0 < entry.swap_seconds < 1
+
+
+def test_checkpoints_are_safetensors_and_differ(folder: RunFolder) -> None:
+    weights = [
+        (folder.checkpoint(name) / "model.safetensors").read_bytes()
+        for name in ("solver-0001", "solver-0002", "generator-0001", "generator-0002")
+    ]
+    assert len(set(weights)) == 4
+    assert not [p for p in (folder.path / "checkpoints").rglob("*") if p.suffix in (".bin", ".pt", ".pkl")]
+
+
+def test_the_served_model_answers_as_its_checkpoint(folder: RunFolder) -> None:
+    canary = json.loads((folder.checkpoint("solver-0002") / "canary.json").read_text())
+    assert canary["items"]
+    assert all(item["expected"] for item in canary["items"])
+
+
+def test_the_weakness_profile_is_in_chroma(folder: RunFolder) -> None:
+    profile = WeaknessProfile(Store(folder.memory, NgramEmbedding()))
+    weaknesses = profile.all()
+    attempted = sum(len(folder.read(n, "attempts", Attempt)) for n in (1, 2))
+    assert sum(w.attempts for w in weaknesses) == attempted
+    assert profile.worst(3)[0].worth > 0
+    assert profile.failures_like(["What is 9 mod 4?"])[0]
+
+
+def test_the_graph_state_stays_small(folder: RunFolder) -> None:
+    with sqlite3.connect(folder.graph) as database:
+        sizes = [row[0] for row in database.execute("select length(checkpoint) from checkpoints")]
+    assert len(sizes) > 24
+    assert max(sizes) < 64_000
+
+
+def test_the_page_is_there(folder: RunFolder) -> None:
+    assert "Held-out accuracy by round" in (folder.path / "report.html").read_text()
+
+
+def test_show_tells_of_the_run_a_round_and_a_question(runs: Path, folder: RunFolder) -> None:
+    def show(*arguments: str) -> str:
+        done = subprocess.run(
+            command("show", "small", "--runs-dir", str(runs), *arguments),
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    assert "mastered" in show()
+    detail = show("--round", "2")
+    found = re.search(r"q-[0-9a-f]{12}", detail)
+    assert found is not None
+    assert "reference:" in show("--question", found.group())
+    unknown = subprocess.run(
+        command("show", "small", "--runs-dir", str(runs), "--question", "q-none"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert unknown.returncode == 2
+
+
+def test_a_finished_run_resumes_to_its_end_at_once(runs: Path, folder: RunFolder) -> None:
+    before = folder.report.read_text()
+    done = subprocess.run(
+        command("resume", "small", "--runs-dir", str(runs)), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(folder.report.read_text())["rounds"] == json.loads(before)["rounds"]
+
+
+def wait_for(path: Path, within: float = 240) -> None:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if list(path.parent.glob(path.name)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} did not appear")
+
+
+@pytest.mark.usefixtures("output")
+def test_killed_and_stopped_it_goes_on_and_leaves_nothing_behind(runs: Path) -> None:
+    """SIGKILL in round 1's training, then Ctrl-C in round 2, then on to the end."""
+    folder = RunFolder(runs / "killed")
+    process = subprocess.Popen(
+        command("run", "--name", "killed", "--runs-dir", str(runs), *settings()),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    wait_for(folder.jobs / "solver-0001.json")
+    below = psutil.Process(process.pid).children(recursive=True)
+    assert len(below) >= 4
+    rollouts = folder.read(1, "rollouts/attempt", Rollout)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(below, timeout=40)
+    assert not alive
+
+    process = subprocess.Popen(
+        command("resume", "killed", "--runs-dir", str(runs)),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    wait_for(folder.round(2) / "rollouts" / "attempt-0000.parquet")
+    below = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGINT)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, text
+    assert "go on with: maieutic resume killed" in text
+    assert not psutil.wait_procs(below, timeout=20)[1]
+    assert json.loads(folder.report.read_text())["status"] == "stopped"
+
+    done = subprocess.run(
+        command("resume", "killed", "--runs-dir", str(runs)),
+        capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(folder.report.read_text())["status"] == "done"
+    assert folder.read(1, "rollouts/attempt", Rollout) == rollouts
+    for number in (1, 2):
+        for series, model in (("rollouts/attempt", Rollout), ("pairs", PreferencePair)):
+            ids = [row.id for row in folder.read(number, series, model)]  # type: ignore[attr-defined]
+            assert len(ids) == len(set(ids)) or series == "pairs"

@@ -1,0 +1,82 @@
+"""The floors of the house: a file imports downwards only, and rooms on one floor never each other."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = [
+    {"records", "errors"},
+    {"config", "processes"},
+    {"prompts", "tasks", "curriculum", "serving", "memory"},
+    {"agents", "trainers"},
+    {"graph"},
+    {"inspector", "cli", "__main__"},
+]
+HEAVY = {"torch", "trl", "transformers", "datasets", "tokenizers", "vllm"}
+TRAINING_PROCESS = {"worker", "dpo", "sft", "common", "pocket_model"}
+
+
+def floor_of(room: str) -> int:
+    return next(i for i, floor in enumerate(FLOORS) if room in floor)
+
+
+def modules() -> list[Path]:
+    rooms = {room for floor in FLOORS for room in floor}
+    found = [ROOT / f"{room}.py" for room in rooms if (ROOT / f"{room}.py").exists()]
+    return sorted(found + [path for room in rooms for path in (ROOT / room).glob("**/*.py")])
+
+
+def imports(path: Path) -> list[str]:
+    """Dotted names a file imports, relative ones resolved to `maieutic.…`."""
+    package = ["maieutic", *path.relative_to(ROOT).parts[:-1]]
+    names = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            stem = [*base, node.module] if node.module else base
+            names += [".".join([*stem, alias.name]) for alias in node.names]
+    return names
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_downwards(path: Path) -> None:
+    here = room_of(path)
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "maieutic" or len(parts) < 2 or parts[1] == "__version__":
+            continue
+        there = parts[1]
+        assert there == here or floor_of(there) < floor_of(here), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_heavy_libraries_stay_in_training_processes(path: Path) -> None:
+    if room_of(path) == "trainers" and path.stem in TRAINING_PROCESS:
+        return
+    assert not {name.split(".")[0] for name in imports(path)} & HEAVY
+
+
+def test_the_walk_sees_every_package() -> None:
+    listed = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
+    assert listed == {room for floor in FLOORS for room in floor if (ROOT / room).is_dir()}
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from maieutic.cli import app; "
+        f"print(sorted(set(sys.modules) & {sorted(HEAVY | {'chromadb', 'langgraph', 'openai', 'pyarrow'})}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

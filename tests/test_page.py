@@ -1,0 +1,110 @@
+"""report.html and the terminal tables: complete, self-contained, and inert to hostile text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from rich.console import Console
+
+from maieutic.inspector.console import rounds_table, summary
+from maieutic.inspector.page import write_page
+from maieutic.inspector.show import clean
+from maieutic.records import RoundReport, RunReport, Score
+
+HOSTILE = "<script>alert(1)</script>{{ 7*7 }}[red]\x1b[31m\u202e"
+
+
+def score(accuracy: float, skill: str = "addition") -> Score:
+    return Score(
+        accuracy=accuracy, n=100, ci95=(max(0, accuracy - 0.1), min(1, accuracy + 0.1)),
+        by_skill={skill: accuracy}, by_level={"1": accuracy, "2": 0.0},
+        by_cell={f"{skill}/1": accuracy},
+    )  # fmt: skip
+
+
+def entry(number: int, accuracy: float, promoted: bool = True) -> RoundReport:
+    return RoundReport(
+        round=number, heldout=score(accuracy, HOSTILE), validation=score(accuracy),
+        promoted=promoted, gate={"difference": 0.1, "low": 0.0, "high": 0.2},
+        questions={"attempted": 9, "proposed": 5, "admitted": 3, "refused": {HOSTILE: 2}},
+        zones={"mastered": 4, "learning": 3, "too_hard": 2},
+        rollouts={"n": 36, "tokens": 300, "seconds": 2.0, "tokens_per_second": 150.0},
+        generator={"proposed": 2, "admitted": 1, "share": 0.33, "utility": None, "teacher_utility": 0.4},
+        train={"objective": "dpo", "examples": 12, "seconds": 3.0}, swap_seconds=0.05,
+        seconds={"attempt": 2.0, "train_solver": 3.0},
+    )  # fmt: skip
+
+
+def report(*rounds: RoundReport, name: str = "pocket-1") -> RunReport:
+    return RunReport(
+        name=name, status="done", seed=0, policy="socratic", baseline=score(0.4),
+        final=score(0.6), gain={"points": 20.0, "low": 15.0, "high": 25.0}, versions={"vllm": "1"},
+        rounds=list(rounds),
+    )  # fmt: skip
+
+
+class Balanced(HTMLParser):
+    """Fails on a tag that is closed out of order."""
+
+    VOID = frozenset({"meta", "link", "br", "line", "circle", "polygon", "polyline"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_asks_for_nothing(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    write_page(page, report(entry(1, 0.5), entry(2, 0.6, promoted=False)))
+    text = page.read_text()
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.open == []
+    assert not re.search(r"https?:|<script|@import|url\(", text)
+    assert text.count("<circle") == 3
+    assert text.count("<figure>") == 3
+    assert "+20.0 points" in text
+
+
+def test_an_unfinished_run_has_a_page_too(tmp_path: Path) -> None:
+    empty = RunReport(name="new", status="running", seed=0, policy="socratic", versions={})
+    write_page(tmp_path / "report.html", empty)
+    assert "Nothing has been measured yet" in (tmp_path / "report.html").read_text()
+
+
+def test_hostile_text_is_inert_in_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    write_page(page, report(entry(1, 0.5), name=HOSTILE))
+    text = page.read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "{{ 7*7 }}" in text
+
+
+def test_hostile_text_is_inert_in_the_terminal() -> None:
+    shown = clean(HOSTILE)
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    console = Console(record=True, width=200, force_terminal=False)
+    console.print(shown)
+    assert "[red]" in console.export_text()
+
+
+def test_the_table_has_a_row_for_every_round() -> None:
+    console = Console(record=True, width=200)
+    console.print(rounds_table(report(entry(1, 0.5), entry(2, 0.6, promoted=False))))
+    text = console.export_text()
+    assert len([line for line in text.splitlines() if "50.0 (40–60)" in line]) == 1
+    assert "33 %" in text
+    assert summary(report()) == (
+        "held-out 40.0 % → 60.0 % (+20.0 points, 95 % interval +15.0 to +25.0, 100 questions)"
+    )

@@ -1,0 +1,110 @@
+"""The guard: nothing outlives its owner, whatever ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from maieutic.processes import end_all, guarded, last_lines, tree
+
+# A child that starts a grandchild in the same session; both write their ids, both ignore SIGTERM.
+FAMILY = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if len(sys.argv) == 2:
+    subprocess.Popen([sys.executable, __file__, sys.argv[1], "grandchild"])
+open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
+time.sleep(600)
+"""
+
+
+def start(folder: Path, command: list[str] | None = None) -> subprocess.Popen[bytes]:
+    script = folder / "family.py"
+    script.write_text(FAMILY)
+    pids = folder / "pids"
+    pids.mkdir()
+    process = subprocess.Popen(
+        guarded(command or [sys.executable, str(script), str(pids)]), stdin=subprocess.PIPE
+    )
+    return process
+
+
+def family(folder: Path) -> list[int]:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = [int(entry.name) for entry in (folder / "pids").iterdir()]
+        if len(found) == 2:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("the family did not start")
+
+
+def gone(pids: list[int], within: float = 25) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        alive = [p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != "zombie"]
+        if not alive:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("how", ["pipe closed", "SIGTERM", "leader killed"])
+def test_the_whole_family_ends(tmp_path: Path, how: str) -> None:
+    guard = start(tmp_path)
+    pids = family(tmp_path)
+    if how == "pipe closed":
+        assert guard.stdin is not None
+        guard.stdin.close()
+    elif how == "SIGTERM":
+        guard.terminate()
+    else:
+        leader = next(p for p in pids if psutil.Process(p).ppid() == guard.pid)
+        os.kill(leader, signal.SIGKILL)
+    assert gone(pids)
+    guard.wait(20)
+
+
+def test_the_owner_killed_hard_takes_the_family_along(tmp_path: Path) -> None:
+    script = tmp_path / "family.py"
+    script.write_text(FAMILY)
+    (tmp_path / "pids").mkdir()
+    owner = subprocess.Popen(
+        [sys.executable, "-c", (
+            "import subprocess, time\n"
+            f"p = subprocess.Popen({guarded([sys.executable, str(script), str(tmp_path / 'pids')])!r},"
+            " stdin=subprocess.PIPE)\ntime.sleep(600)"
+        )]
+    )  # fmt: skip
+    pids = family(tmp_path)
+    owner.kill()
+    owner.wait()
+    assert gone(pids)
+
+
+@pytest.mark.parametrize(("code", "expected"), [("raise SystemExit(7)", 7), ("", 0)])
+def test_the_exit_code_is_passed_on(tmp_path: Path, code: str, expected: int) -> None:
+    guard = start(tmp_path, [sys.executable, "-c", code])
+    assert guard.wait(30) == expected
+
+
+def test_ending_what_is_gone_is_no_error() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert tree(process.pid) == [] or end_all(tree(process.pid)) is None
+
+
+def test_last_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert last_lines(log) == "(no log was written)"
+    log.write_bytes(b"\n\n")
+    assert last_lines(log) == "(the log is empty)"
+    log.write_bytes(b"x\xff\n" * 50_000 + b"last\n")
+    assert last_lines(log, 2).splitlines()[-1] == "last"
