@@ -60,13 +60,13 @@ class Sampling(Section):
 class CurriculumConfig(Section):
     policy: Literal["socratic", "uniform"] = "socratic"
     """`uniform` is the control: every cell alike, whatever the Solver can do."""
-    questions: int = Field(1536, ge=1)
+    questions: int = Field(2048, ge=1)
     """Questions attempted in a round."""
-    new: int = Field(1280, ge=1)
+    new: int = Field(1792, ge=1)
     """Questions that a round should add."""
     enough: float = Field(0.5, gt=0, le=1)
     """Share of `new` below which the Teacher is asked again, at most twice."""
-    mastered: float = Field(0.2, ge=0, le=1)
+    mastered: float = Field(0.15, ge=0, le=1)
     """Share of a round's questions that repeats what is mastered."""
     near_duplicate: float = Field(0.985, gt=0, le=1)
     """Cosine similarity from which a question counts as known already."""
@@ -75,13 +75,11 @@ class CurriculumConfig(Section):
 class GeneratorConfig(Section):
     proposals: int = Field(96, ge=0)
     """Questions asked of the Generator in round 1; more as its utility grows."""
-    most: int = Field(256, ge=0)
-    temperature: float = Field(0.8, ge=0)
+    most: int = Field(512, ge=0)
+    temperature: float = Field(0.9, ge=0)
     utility_mean: float = Field(0.5, ge=0, le=1)
     utility_deviation: float = Field(0.2, gt=0)
-    measured: int = Field(128, ge=1)
-    """Admitted questions whose pass rate under the updated Solver is measured."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     batch_size: int = Field(16, ge=1)
     epochs: float = Field(2, gt=0)
 
@@ -95,7 +93,7 @@ class SolverTraining(Section):
     schedule: Literal["constant_with_warmup", "cosine"] = "cosine"
     batch_size: int = Field(16, ge=1)
     epochs: float = Field(1, gt=0)
-    pairs_per_question: int = Field(2, ge=1)
+    pairs_per_question: int = Field(1, ge=1)
     replay: float = Field(0.33, ge=0)
     """Pairs of earlier rounds, as a share of this round's."""
     max_length: int = Field(320, ge=32)
@@ -125,7 +123,7 @@ class RunConfig(Section):
     """A whole run."""
 
     seed: int = Field(0, ge=0)
-    rounds: int = Field(6, ge=1)
+    rounds: int = Field(5, ge=1)
     seeds: str = "builtin"
     """`builtin`, or a JSONL file of seed questions."""
     model: str = "pocket"

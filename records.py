@@ -142,7 +142,7 @@ class Call(Record):
 
 
 class Worth(Record):
-    """What an admitted question turned out to be worth under the updated Solver."""
+    """What a question of the last round turned out to be worth to the updated Solver."""
 
     question_id: str
     author: Author
@@ -178,7 +178,8 @@ class RoundReport(Record):
     zones: dict[str, int]
     rollouts: dict[str, float]
     generator: dict[str, float | None]
-    """`share` of the admitted questions, `utility` of its own and of the Teacher's."""
+    """`share` of this round's admitted questions; `utility` of its own and of the Teacher's
+    questions of the last round, as this round's attempts showed it."""
     train: dict[str, float | str]
     swap_seconds: float
     seconds: dict[str, float]

@@ -11,7 +11,6 @@ from ..memory.profile import Failure
 from ..records import Move, Question
 from ..tasks import arithmetic
 
-
 _LONGEST_LEAP = 3
 """Levels that a harder question may be above its parent."""
 

@@ -19,11 +19,10 @@ from pathlib import Path
 from random import Random
 
 import aiohttp
-
 from maieutic.config import load
 from maieutic.graph.rollouts import roll_out
-from maieutic.graph.run import create, open_room, prepare
 from maieutic.graph.room import Quiet, Room
+from maieutic.graph.run import create, open_room, prepare
 from maieutic.records import Call, Question
 from maieutic.tasks import arithmetic
 from maieutic.tasks.seeds import family_question

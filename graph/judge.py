@@ -12,8 +12,8 @@ from ..curriculum.difficulty import generator_quota
 from ..curriculum.gate import decide, wilson
 from ..records import Proposal, Question, Score, Verdict, Worth
 from .report import write_report
-from .room import Room
 from .rollouts import judge_all, roll_out
+from .room import Room
 from .state import LoopState
 
 

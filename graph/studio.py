@@ -13,9 +13,8 @@ from pathlib import Path
 
 from ..config import load
 from .build import build
-from .room import Room
+from .room import Quiet, Room
 from .run import create, free_name, open_room, prepare
-from .room import Quiet
 
 _room: Room | None = None
 _opening = asyncio.Lock()

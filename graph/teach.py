@@ -11,8 +11,8 @@ from ..records import Attempt, Proposal, Question, Rollout, Verdict, short_id
 from ..tasks import arithmetic
 from ..tasks.seeds import family_question
 from .attempt import STAGE, selected
-from .room import Room
 from .rollouts import ask_all
+from .room import Room
 from .state import LoopState
 
 

@@ -12,15 +12,17 @@ import pyarrow.parquet as pq
 
 from ..curriculum.difficulty import utility
 from ..curriculum.pairs import build_pairs
-from ..records import PreferencePair, Proposal, Question, Rollout, Verdict, Worth
+from ..records import Attempt, PreferencePair, Proposal, Rollout, Verdict, Worth
 from ..trainers.jobs import TrainingJob, TrainingResult, run_job
-from .attempt import STAGE, selected, summed_up
+from .attempt import STAGE, selected
 from .room import Room
-from .rollouts import judge_all, roll_out
 from .state import LoopState
 
-_GENERATOR_MEMORY = 600
-"""Measured designs of earlier rounds that the Generator's training may go back to."""
+_GENERATOR_MEMORY = 1500
+"""Measured designs, newest first, that the Generator is trained on."""
+
+_LEAST_UTILITY = 0.05
+"""Designs worth less are left out: what nobody or everybody solves has utility 0.044."""
 
 
 async def pair(room: Room, state: LoopState) -> LoopState:
@@ -92,14 +94,14 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
 
 
 async def train_generator(room: Room, state: LoopState) -> LoopState:
-    """Measure what the new questions are worth to the updated Solver; train the Generator on it."""
+    """Note what last round's questions were worth to the updated Solver; train the Generator on it."""
     round, config = state["round"], room.config.generator
-    worths = await _worths(room, round, state["candidate"])
+    _note_worths(room, round)
     rows = [
         {"prompt": worth.prompt, "completion": worth.text, "weight": worth.utility}
         for past in range(1, round + 1)
         for worth in room.folder.read(past, "worths", Worth)
-        if worth.prompt and worth.utility > 0.05
+        if worth.prompt and worth.utility > _LEAST_UTILITY
     ][-_GENERATOR_MEMORY:]
     if not rows or config.most == 0:
         return {}
@@ -126,30 +128,28 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
     return {"writer": name}
 
 
-async def _worths(room: Room, round: int, checkpoint: str) -> list[Worth]:
-    """Pass rate and utility of a part of the admitted questions, under the updated Solver.
+def _note_worths(room: Room, round: int) -> None:
+    """Pass rate and utility of the questions that the last round admitted.
 
-    Source: Socratic-Zero, arXiv 2509.24726, algorithm 1, line 16.
+    They were attempted in this round, by the Solver that their round had updated; so no
+    rollouts are spent on measuring alone.
+
+    Source: Socratic-Zero, arXiv 2509.24726, algorithm 1, line 16. Differs: a question that
+    was not selected for this round is not measured.
     """
     if room.folder.has(round, "worths"):
-        return room.folder.read(round, "worths", Worth)
+        return
     config = room.config.generator
-    by_question = {
-        p.question_id: p for p in room.folder.read(round, "vetted", Proposal) if p.question_id
+    proposals = {
+        p.question_id: p
+        for p in room.folder.read(round - 1, "vetted", Proposal)
+        if p.question_id is not None
     }
-    admitted = room.folder.read(round, "questions", Question)
-    own = [question for question in admitted if question.origin == "generator"]
-    others = [question for question in admitted if question.origin != "generator"]
-    rng = room.rng(round, "worth")
-    # The Generator's own questions are measured first: its share depends on them.
-    chosen = rng.sample(own, min(len(own), config.measured // 2))
-    chosen += rng.sample(others, min(len(others), config.measured - len(chosen)))
-    await room.serve(checkpoint, round)
-    rollouts = await roll_out(room, round, "worth", chosen, checkpoint, room.solver.sampling)
-    verdicts = judge_all(room, round, "worth", chosen, rollouts)
     worths = []
-    for attempt in summed_up(chosen, verdicts, round):
-        proposal = by_question[attempt.question_id]
+    for attempt in room.folder.read(round, "attempts", Attempt):
+        proposal = proposals.get(attempt.question_id)
+        if proposal is None:
+            continue
         worths.append(
             Worth(
                 question_id=attempt.question_id,
@@ -163,7 +163,6 @@ async def _worths(room: Room, round: int, checkpoint: str) -> list[Worth]:
             )
         )
     room.folder.write(round, "worths", 0, worths)
-    return worths
 
 
 async def _train(

@@ -25,7 +25,6 @@ LABELS = {
     "vet": "vetting questions",
     "pair": "preference pairs",
     "train_solver": "training the Solver (DPO)",
-    "worth": "measuring new questions",
     "train_generator": "training the Generator (SFT)",
     "validation": "validation set",
     "heldout": "held-out set",

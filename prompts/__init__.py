@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER),
     undefined=jinja2.StrictUndefined,
-    autoescape=False,  # noqa: S701  text for models, never a page
+    autoescape=False,
 )
 
 

@@ -116,7 +116,15 @@ class VllmServer:
         return command
 
     def _environment(self) -> dict[str, str]:
+        # On a CPU, one core is left to the HTTP side of the server and to us: threads of the
+        # engine wait for each other at every step, so one that is preempted stops them all.
+        threads = str(max(1, (os.cpu_count() or 2) - 1))
         return {
+            "OMP_NUM_THREADS": threads,
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            # A batch of a new size is compiled anew; the default cache of 1,024 is too small
+            # for all sizes of all layers, and they push each other out.
+            "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "20000",
             **os.environ,
             "VLLM_API_KEY": self.key,
             "VLLM_SERVER_DEV_MODE": "1",

@@ -7,7 +7,6 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from maieutic.tasks import arithmetic as a
 from maieutic.tasks.checkers import check_exact
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
-
 from maieutic.agents.generator import Generator
 from maieutic.agents.solver import Solver
 from maieutic.agents.teacher import FamilyTeacher
@@ -119,7 +118,7 @@ async def play(path: Path, config: RunConfig, turned: bool) -> RunFolder:
 def config() -> RunConfig:
     return load(None, [
         "rounds=3", "curriculum.questions=60", "curriculum.new=40", "generator.proposals=6",
-        "generator.measured=20", "sets.per_cell=3",
+        "sets.per_cell=3",
     ])  # fmt: skip
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from maieutic.agents.verifier import Verifier
 from maieutic.records import Question, Rollout
 from maieutic.tasks.checkers import check_exact

@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
-
 from maieutic import cli
 from maieutic.errors import MissingPart
 from maieutic.graph import run as runs
 from maieutic.memory.run import RunFolder
+from typer.testing import CliRunner
 
 
 def maieutic(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

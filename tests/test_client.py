@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from maieutic.config import ServingConfig
 from maieutic.errors import EndpointError, ServerError
 from maieutic.serving.client import Completions, Request
@@ -81,9 +80,8 @@ async def test_a_refused_request_is_data() -> None:
 
 @pytest.mark.parametrize("content", ["", "{", '{"choices": null}', "[]"])
 async def test_half_an_answer_is_an_error_not_a_crash(content: str) -> None:
-    with scripted(lambda number, body: (200, content)) as (url, _):
-        with pytest.raises(EndpointError):
-            await client(url, retries=0).ask(request())
+    with scripted(lambda number, body: (200, content)) as (url, _), pytest.raises(EndpointError):
+        await client(url, retries=0).ask(request())
 
 
 async def test_no_more_in_flight_than_allowed() -> None:

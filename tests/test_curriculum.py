@@ -8,7 +8,6 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from maieutic.curriculum.difficulty import generator_quota, utility, zone_of
 from maieutic.curriculum.gate import decide, paired_interval, wilson
 from maieutic.curriculum.pairs import build_pairs, change_digit

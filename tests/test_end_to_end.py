@@ -15,7 +15,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from maieutic.config import load
 from maieutic.graph.run import fixed_sets
 from maieutic.memory.embedding import NgramEmbedding
@@ -40,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = [
     "rounds=2", "pocket.examples=9600", "pocket.seed=7", "sets.per_cell=2", "curriculum.questions=96",
-    "curriculum.new=64", "generator.proposals=12", "generator.measured=24",
+    "curriculum.new=64", "generator.proposals=12",
 ]  # fmt: skip
 
 
@@ -100,7 +99,14 @@ def test_every_stage_left_its_records(folder: RunFolder) -> None:
             assert (call.role, call.template) == ("solver", "solver@1")
         assert folder.read(number, "attempts", Attempt)
         assert folder.read(number, "pairs", PreferencePair)
-        assert folder.read(number, "worths", Worth)
+
+
+def test_the_worth_of_new_questions_is_measured_by_the_next_round(folder: RunFolder) -> None:
+    assert folder.read(1, "worths", Worth) == []
+    admitted = {q.id for q in folder.read(1, "questions", Question)}
+    worths = folder.read(2, "worths", Worth)
+    assert worths
+    assert {worth.question_id for worth in worths} <= admitted
 
 
 def test_verdicts_are_what_the_checker_says(folder: RunFolder) -> None:
@@ -137,7 +143,7 @@ def test_nothing_trained_on_is_in_either_set(folder: RunFolder) -> None:
     forbidden = fixed_sets(config, load_seeds("builtin")).texts()
     for number in (1, 2):
         prompts = {pair.prompt for pair in folder.read(number, "pairs", PreferencePair)}
-        prompts |= {worth.text for worth in folder.read(number, "worths", Worth)}
+        prompts |= {p.text for p in folder.read(number, "vetted", Proposal) if p.admitted}
         assert prompts
         assert not prompts & forbidden
 
@@ -175,9 +181,9 @@ def test_one_server_for_the_whole_run_with_quick_swaps(folder: RunFolder, report
 def test_checkpoints_are_safetensors_and_differ(folder: RunFolder) -> None:
     weights = [
         (folder.checkpoint(name) / "model.safetensors").read_bytes()
-        for name in ("solver-0001", "solver-0002", "generator-0001", "generator-0002")
+        for name in ("solver-0001", "solver-0002", "generator-0002")
     ]
-    assert len(set(weights)) == 4
+    assert len(set(weights)) == 3
     assert not [p for p in (folder.path / "checkpoints").rglob("*") if p.suffix in (".bin", ".pt", ".pkl")]
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from maieutic.curriculum.difficulty import zone_of
 from maieutic.errors import ConfigError, RunError
 from maieutic.memory.bank import QuestionBank

@@ -6,12 +6,11 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from rich.console import Console
-
 from maieutic.inspector.console import rounds_table, summary
 from maieutic.inspector.page import write_page
 from maieutic.inspector.show import clean
 from maieutic.records import RoundReport, RunReport, Score
+from rich.console import Console
 
 HOSTILE = "<script>alert(1)</script>{{ 7*7 }}[red]\x1b[31m\u202e"
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from maieutic.processes import end_all, guarded, last_lines, tree
 
 # A child that starts a grandchild in the same session; both write their ids, both ignore SIGTERM.

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from maieutic.errors import SeedError
 from maieutic.tasks import arithmetic, seeds
 from maieutic.tasks.sets import build_sets
@@ -73,7 +72,7 @@ def test_both_sets_are_large_stratified_and_free_of_all_else() -> None:
     sets = build_sets(12, 20_250_924, taken)
     for questions in (sets.validation, sets.heldout):
         assert len(questions) >= 480
-        counts = {cell: 0 for cell in arithmetic.CELLS}
+        counts = dict.fromkeys(arithmetic.CELLS, 0)
         for question in questions:
             counts[(question.skill, question.level)] += 1
         assert set(counts.values()) == {12}
