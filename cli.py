@@ -78,14 +78,14 @@ def _play(config: RunConfig, folder: RunFolder, seeds: list[Question]) -> None:
     page = folder.path / "report.html"
 
     async def until_told() -> RunReport:
-        # SIGTERM, a scheduler's way to stop us, takes the path of Ctrl-C.
+        # SIGTERM, a scheduler's way to stop us, takes the path of Ctrl-C; and both are taken
+        # even where a shell started us in the background with SIGINT ignored.
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for told in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(told, task.cancel)
         with screen.progress_on(console, config.rounds) as progress:
-            return await play(
-                config, folder, seeds, progress, lambda report: write_page(page, report)
-            )
+            return await play(config, folder, seeds, progress, lambda report: write_page(page, report))
 
     try:
         report = asyncio.run(until_told())
@@ -93,7 +93,8 @@ def _play(config: RunConfig, folder: RunFolder, seeds: list[Question]) -> None:
         where = "" if folder.path.parent == Path("runs") else f" --runs-dir {folder.path.parent}"
         console.print(
             f"stopped; go on with: maieutic resume {folder.path.name}{where}",
-            markup=False, highlight=False,
+            markup=False,
+            highlight=False,
         )
         raise typer.Exit(130) from None
     console.print(screen.rounds_table(report))

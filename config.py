@@ -96,6 +96,9 @@ class SolverTraining(Section):
     pairs_per_question: int = Field(1, ge=1)
     replay: float = Field(0.33, ge=0)
     """Pairs of earlier rounds, as a share of this round's."""
+    least_pairs: int = Field(256, ge=1)
+    """With fewer the Solver is not trained in this round: a few steps from a cold optimiser
+    cost more than they teach. The pairs can be replayed later."""
     max_length: int = Field(320, ge=32)
 
 

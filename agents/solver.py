@@ -54,7 +54,5 @@ class Solver:
                 truncated=not finished,
                 call_id=reply.call.id,
             )
-            for index, (text, finished) in enumerate(
-                zip(reply.completions, reply.finished, strict=True)
-            )
+            for index, (text, finished) in enumerate(zip(reply.completions, reply.finished, strict=True))
         ]

@@ -11,9 +11,6 @@ from ..memory.profile import Failure
 from ..records import Move, Question
 from ..tasks import arithmetic
 
-_LONGEST_LEAP = 3
-"""Levels that a harder question may be above its parent."""
-
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -61,7 +58,7 @@ class FamilyTeacher:
             return arithmetic.draw(*rng.choice(arithmetic.CELLS), rng)
         if assignment.move == "harder":
             expr = arithmetic.parse_question(assignment.question.text)
-            return arithmetic.harder(expr, rng, rng.randint(1, _LONGEST_LEAP))
+            return arithmetic.harder(expr, rng)
         # A failure seldom stands alone: vary it, or one of those it resembles.
         texts = [assignment.question.text, *(failure.question for failure in assignment.similar)]
         return arithmetic.neighbour(arithmetic.parse_question(rng.choice(texts)), rng)

@@ -45,9 +45,13 @@ async def bare(room: Room, asked: list[Question]) -> float:
         request = room.solver.request(question, 0, "bare", "base", room.solver.sampling)
         bodies.append(
             {
-                "model": room.server.name, "messages": request.messages, "n": request.n,
-                "temperature": request.temperature, "top_p": request.top_p,
-                "max_tokens": request.max_tokens, "seed": request.seed,
+                "model": room.server.name,
+                "messages": request.messages,
+                "n": request.n,
+                "temperature": request.temperature,
+                "top_p": request.top_p,
+                "max_tokens": request.max_tokens,
+                "seed": request.seed,
             }
         )
     tokens, slots = 0, asyncio.Semaphore(room.config.serving.concurrency)

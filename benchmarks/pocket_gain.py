@@ -24,7 +24,7 @@ POLICIES = ("socratic", "uniform")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, … (default 3)")
-    parser.add_argument("--runs-dir", type=Path, help="keep the runs here; finished ones are not played again")
+    parser.add_argument("--runs-dir", type=Path, help="keep the runs here; done ones are not played again")
     parser.add_argument("--set", action="append", default=[], help="key=value for both runs")
     given = parser.parse_args()
     runs = given.runs_dir or Path(tempfile.mkdtemp(prefix="maieutic-gain-"))

@@ -62,7 +62,8 @@ def _distinct(texts: object) -> list[str]:
 def _spread(couples: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Couples with an unused rejected text first, so that one mistake does not fill the quota."""
     seen: set[str] = set()
-    first, rest = [], []
+    first: list[tuple[str, str]] = []
+    rest: list[tuple[str, str]] = []
     for couple in couples:
         (rest if couple[1] in seen else first).append(couple)
         seen.add(couple[1])

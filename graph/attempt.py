@@ -34,7 +34,11 @@ async def attempt(room: Room, state: LoopState) -> LoopState:
     """The Solver attempts every selected question several times."""
     await room.serve(state["solver"], state["round"])
     await roll_out(
-        room, state["round"], STAGE, selected(room, state["round"]), state["solver"],
+        room,
+        state["round"],
+        STAGE,
+        selected(room, state["round"]),
+        state["solver"],
         room.solver.sampling,
     )
     return {}
@@ -71,9 +75,7 @@ async def profile(room: Room, state: LoopState) -> LoopState:
     return {}
 
 
-def summed_up(
-    questions: Sequence[Question], verdicts: Sequence[Verdict], round: int
-) -> list[Attempt]:
+def summed_up(questions: Sequence[Question], verdicts: Sequence[Verdict], round: int) -> list[Attempt]:
     """Pass rate and zone of each question; one whose rollouts nobody could judge is left out."""
     outcomes: dict[str, list[bool]] = {}
     for verdict in verdicts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -48,13 +49,13 @@ def build(room_of: Callable[[], Awaitable[Room]]) -> StateGraph[Any, Any, Any, A
         "gate", partial(_choose, room_of, judge.another), {"select": "select", "end": END}
     )
     line = ["select", "attempt", "verify", "profile", "teach", "generate", "vet"]
-    for here, there in zip(line, line[1:], strict=False):
+    for here, there in pairwise(line):
         graph.add_edge(here, there)
     graph.add_conditional_edges(
         "vet", partial(_choose, room_of, teach.enough), {"teach": "teach", "pair": "pair"}
     )
     line = ["pair", "train_solver", "train_generator", "evaluate"]
-    for here, there in zip(line, line[1:], strict=False):
+    for here, there in pairwise(line):
         graph.add_edge(here, there)
     return graph
 

@@ -46,8 +46,7 @@ def score(questions: Sequence[Question], verdicts: Sequence[Verdict]) -> Score:
         groups["level"].setdefault(str(question.level), []).append(mark)
         groups["cell"].setdefault(f"{question.skill}/{question.level}", []).append(mark)
     shares = {
-        name: {key: sum(marks) / len(marks) for key, marks in group.items()}
-        for name, group in groups.items()
+        name: {key: sum(marks) / len(marks) for key, marks in group.items()} for name, group in groups.items()
     }
     total = sum(question.id in right for question in questions)
     return Score(

@@ -74,8 +74,11 @@ def _gain(folder: RunFolder, kept: int, config: RunConfig) -> dict[str, float]:
     before, after = (_marks(folder, number) for number in (0, kept))
     order = sorted(before)
     low, high = paired_interval(
-        [before[key] for key in order], [after[key] for key in order],
-        0.95, config.gate.resamples, config.seed,
+        [before[key] for key in order],
+        [after[key] for key in order],
+        0.95,
+        config.gate.resamples,
+        config.seed,
     )
     difference = (sum(after.values()) - sum(before.values())) / len(before)
     return {"points": 100 * difference, "low": 100 * low, "high": 100 * high}
@@ -117,7 +120,10 @@ def _questions(folder: RunFolder, number: int, attempted: int) -> dict[str, Any]
             refused[proposal.reason] = refused.get(proposal.reason, 0) + 1
     admitted = sum(bool(proposal.admitted) for proposal in vetted)
     return {
-        "attempted": attempted, "proposed": len(vetted), "admitted": admitted, "refused": refused,
+        "attempted": attempted,
+        "proposed": len(vetted),
+        "admitted": admitted,
+        "refused": refused,
     }
 
 
@@ -162,9 +168,7 @@ def _train(folder: RunFolder, number: int) -> dict[str, float | str]:
         kinds[key] = float(kinds.get(key, 0)) + 1
     shown = ("loss", "rewards/accuracies", "logps/chosen", "logps/rejected", "grad_norm")
     figures = {
-        key: round(value, 4)
-        for key, value in result.metrics.items()
-        if key.removeprefix("first/") in shown
+        key: round(value, 4) for key, value in result.metrics.items() if key.removeprefix("first/") in shown
     }
     return {
         "objective": result.objective,

@@ -52,9 +52,7 @@ async def ask_all(
             _write(room.folder, round, series, calls, got)
 
 
-def _write(
-    folder: RunFolder, round: int, series: str, calls: list[Call], got: Sequence[Record]
-) -> None:
+def _write(folder: RunFolder, round: int, series: str, calls: list[Call], got: Sequence[Record]) -> None:
     index = folder.count(round, series)
     folder.write(round, f"calls/{series.replace('/', '-')}", index, calls)
     folder.write(round, series, index, got)
@@ -75,9 +73,7 @@ async def roll_out(
     room.progress.begin(round, stage, len(questions))
     room.progress.advance(len(questions) - len(todo))
     if todo:
-        requests = [
-            room.solver.request(question, round, stage, checkpoint, sampling) for question in todo
-        ]
+        requests = [room.solver.request(question, round, stage, checkpoint, sampling) for question in todo]
         await ask_all(room, round, series, requests, room.solver.rollouts)
     order = {question.id: place for place, question in enumerate(questions)}
     rollouts = room.folder.read(round, series, Rollout)

@@ -107,7 +107,10 @@ class Room:
             await self.server.start()
             remember(self.folder.path / "server.json", self.server)
             self._client = Completions(
-                self.server.url, self.server.key, self.server.name, self.config.serving,
+                self.server.url,
+                self.server.key,
+                self.server.name,
+                self.config.serving,
                 self.server.require_alive,
             )
         else:
@@ -129,10 +132,18 @@ class Room:
         for item in canary["items"]:
             reply = await self.client.ask(
                 Request(
-                    subject_id=f"{checkpoint}/{item['prompt']}", role="canary",
-                    checkpoint=checkpoint, stage="canary", round=round, template="",
+                    subject_id=f"{checkpoint}/{item['prompt']}",
+                    role="canary",
+                    checkpoint=checkpoint,
+                    stage="canary",
+                    round=round,
+                    template="",
                     messages=[{"role": "user", "content": item["prompt"]}],
-                    n=1, temperature=0.0, top_p=1.0, max_tokens=canary["max_tokens"], seed=0,
+                    n=1,
+                    temperature=0.0,
+                    top_p=1.0,
+                    max_tokens=canary["max_tokens"],
+                    seed=0,
                 )
             )
             if reply.completions != [item["expected"]]:

@@ -70,9 +70,7 @@ def create(config: RunConfig, runs: Path, name: str) -> RunFolder:
         raise RunError(f"{name!r} cannot name a run; use letters, digits, - and _")
     folder = RunFolder(runs / name)
     if folder.path.exists():
-        raise RunError(
-            f"{folder.path} exists already; choose another --name, or `maieutic resume {name}`"
-        )
+        raise RunError(f"{folder.path} exists already; choose another --name, or `maieutic resume {name}`")
     try:
         runs.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(runs).free
@@ -142,9 +140,7 @@ def fixed_sets(config: RunConfig, seeds: list[Question]) -> FixedSets:
     return build_sets(config.sets.per_cell, config.sets.seed, taken)
 
 
-async def open_room(
-    config: RunConfig, folder: RunFolder, seeds: list[Question], progress: Progress
-) -> Room:
+async def open_room(config: RunConfig, folder: RunFolder, seeds: list[Question], progress: Progress) -> Room:
     """Wire a run: base model, memory, agents. The server is started by the first node."""
     sets = fixed_sets(config, seeds)
     if config.model == "pocket":

@@ -21,9 +21,7 @@ class _Parents:
 
     def __init__(self, room: Room, round: int) -> None:
         self.questions = {question.id: question for question in selected(room, round)}
-        outcome = {
-            v.rollout_id: v.outcome for v in room.folder.read(round, f"verdicts/{STAGE}", Verdict)
-        }
+        outcome = {v.rollout_id: v.outcome for v in room.folder.read(round, f"verdicts/{STAGE}", Verdict)}
         self.shown: dict[str, Rollout] = {}
         for rollout in room.folder.read(round, f"rollouts/{STAGE}", Rollout):
             # A wrong answer says more about a weakness than one that was cut off.
@@ -35,9 +33,7 @@ class _Parents:
         return self.shown.get(question_id)
 
 
-def _plan(
-    room: Room, round: int, attempts: Sequence[Attempt], count: int, purpose: str
-) -> list[Lesson]:
+def _plan(room: Room, round: int, attempts: Sequence[Attempt], count: int, purpose: str) -> list[Lesson]:
     """Lessons of the policy, on what the weakness profile says is worth most."""
     weaknesses = room.profile.worst(len(arithmetic.CELLS))
     worth = {(weakness.skill, weakness.level): weakness.worth for weakness in weaknesses}
@@ -135,9 +131,7 @@ async def generate(room: Room, state: LoopState) -> LoopState:
             parent_id=parent,
             rollout_id=rollout.id if rollout else None,
             text="",
-            prompt=room.generator.prompt(
-                parents.questions[parent], rollout.completion if rollout else ""
-            ),
+            prompt=room.generator.prompt(parents.questions[parent], rollout.completion if rollout else ""),
         )
         proposals[proposal.id] = proposal
     room.progress.begin(round, "generate", len(proposals))
@@ -203,15 +197,15 @@ def _vet(room: Room, proposals: Sequence[Proposal]) -> tuple[list[Proposal], lis
     vetted, questions = [], []
     for proposal in proposals:
         reason = reasons.get(proposal.id, "")
-        question = None if reason else readable[proposal.id]
-        if question is not None:
-            questions.append(question)
+        accepted = None if reason else readable[proposal.id]
+        if accepted is not None:
+            questions.append(accepted)
         vetted.append(
             proposal.model_copy(
                 update={
-                    "admitted": question is not None,
+                    "admitted": accepted is not None,
                     "reason": reason,
-                    "question_id": question.id if question else None,
+                    "question_id": accepted.id if accepted else None,
                 }
             )
         )

@@ -37,11 +37,11 @@ async def pair(room: Room, state: LoopState) -> LoopState:
     pairs: list[PreferencePair] = []
     for question in selected(room, round):
         prompt = room.solver.prompt(question)
-        pairs += build_pairs(
-            question, judged.get(question.id, []), prompt, rng, training.pairs_per_question
-        )
+        pairs += build_pairs(question, judged.get(question.id, []), prompt, rng, training.pairs_per_question)
     earlier = [
-        old for past in range(1, round) for old in room.folder.read(past, "pairs", PreferencePair)
+        old
+        for past in range(1, round)
+        for old in room.folder.read(past, "pairs", PreferencePair)
         if not old.replayed
     ]
     again = rng.sample(earlier, min(len(earlier), int(training.replay * len(pairs))))
@@ -51,9 +51,7 @@ async def pair(room: Room, state: LoopState) -> LoopState:
 
 
 def _judged(room: Room, round: int) -> dict[str, list[tuple[Rollout, Verdict]]]:
-    verdicts = {
-        v.rollout_id: v for v in room.folder.read(round, f"verdicts/{STAGE}", Verdict)
-    }
+    verdicts = {v.rollout_id: v for v in room.folder.read(round, f"verdicts/{STAGE}", Verdict)}
     judged: dict[str, list[tuple[Rollout, Verdict]]] = {}
     for rollout in room.folder.read(round, f"rollouts/{STAGE}", Rollout):
         judged.setdefault(rollout.question_id, []).append((rollout, verdicts[rollout.id]))
@@ -64,8 +62,11 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
     """DPO on the round's pairs, from the checkpoint that played it."""
     round, training = state["round"], room.config.training
     pairs = room.folder.read(round, "pairs", PreferencePair)
-    if not pairs:
-        room.progress.note(f"round {round}: no pairs, so the Solver is not trained")
+    if len(pairs) < training.least_pairs:
+        room.progress.note(
+            f"round {round}: {len(pairs)} pairs are too few to train on (training.least_pairs is "
+            f"{training.least_pairs}); they are kept for later"
+        )
         return {"candidate": state["solver"]}
     name = f"solver-{round:04d}"
     rows = [{"prompt": p.prompt, "chosen": p.chosen, "rejected": p.rejected} for p in pairs]
@@ -141,9 +142,7 @@ def _note_worths(room: Room, round: int) -> None:
         return
     config = room.config.generator
     proposals = {
-        p.question_id: p
-        for p in room.folder.read(round - 1, "vetted", Proposal)
-        if p.question_id is not None
+        p.question_id: p for p in room.folder.read(round - 1, "vetted", Proposal) if p.question_id is not None
     }
     worths = []
     for attempt in room.folder.read(round, "attempts", Attempt):
@@ -155,9 +154,7 @@ def _note_worths(room: Room, round: int) -> None:
                 question_id=attempt.question_id,
                 author=proposal.author,
                 pass_rate=attempt.pass_rate,
-                utility=utility(
-                    attempt.pass_rate, config.utility_mean, config.utility_deviation
-                ),
+                utility=utility(attempt.pass_rate, config.utility_mean, config.utility_deviation),
                 prompt=proposal.prompt,
                 text=proposal.text,
             )

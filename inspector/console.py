@@ -140,8 +140,20 @@ def percent(score: Score) -> str:
 def rounds_table(report: RunReport) -> Table:
     """The table of rounds: what `show` prints and a run ends with."""
     table = Table(title=f"{escape(report.name)}: {report.status}", title_justify="left")
-    for heading in ("round", "held-out %", "validation %", "kept", "asked", "mastered", "learning",
-                    "too hard", "admitted", "by Generator", "utility", "seconds"):
+    for heading in (
+        "round",
+        "held-out %",
+        "validation %",
+        "kept",
+        "asked",
+        "mastered",
+        "learning",
+        "too hard",
+        "admitted",
+        "by Generator",
+        "utility",
+        "seconds",
+    ):
         table.add_column(heading, justify="right")
     if report.baseline is not None:
         table.add_row("0", percent(report.baseline), *[""] * 10)

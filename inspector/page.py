@@ -44,7 +44,10 @@ def write_page(path: Path, report: RunReport) -> None:
             summary=summary(report),
             dots=_dots(report),
             ticks=[(value, _y(value / 100)) for value in range(0, 101, 20)],
-            width=WIDTH, height=HEIGHT, left=LEFT, bottom=BOTTOM,
+            width=WIDTH,
+            height=HEIGHT,
+            left=LEFT,
+            bottom=BOTTOM,
             maps=_maps(report),
             zones=_shares(report),
             zone_names=ZONES,
@@ -98,7 +101,8 @@ def _maps(report: RunReport) -> list[Map]:
             (
                 skill,
                 [
-                    round(100 * share) if (share := score.by_cell.get(f"{skill}/{level}")) is not None
+                    round(100 * share)
+                    if (share := score.by_cell.get(f"{skill}/{level}")) is not None
                     else None
                     for level in levels
                 ],

@@ -60,8 +60,11 @@ def show_round(console: Console, folder: RunFolder, number: int) -> None:
         table.add_row(escape(skill), *shown)
     console.print(table)
     for title, values in (
-        ("questions", entry.questions), ("generator", entry.generator), ("training", entry.train),
-        ("gate", {"promoted": entry.promoted, **entry.gate}), ("seconds", entry.seconds),
+        ("questions", entry.questions),
+        ("generator", entry.generator),
+        ("training", entry.train),
+        ("gate", {"promoted": entry.promoted, **entry.gate}),
+        ("seconds", entry.seconds),
     ):
         console.print(f"{title}: {values}", markup=False, highlight=False)
     chosen = sorted(attempts, key=lambda a: (a.pass_rate == 1, a.pass_rate))[:5]
@@ -70,9 +73,7 @@ def show_round(console: Console, folder: RunFolder, number: int) -> None:
 
 def show_question(console: Console, folder: RunFolder, question_id: str) -> None:
     """Lineage, every rollout with its verdict, and the pairs a question is in."""
-    known = {
-        q.id: q for number in folder.rounds() for q in folder.read(number, "questions", Question)
-    }
+    known = {q.id: q for number in folder.rounds() for q in folder.read(number, "questions", Question)}
     question = known.get(question_id)
     if question is None:
         raise RunError(
@@ -89,9 +90,7 @@ def show_question(console: Console, folder: RunFolder, question_id: str) -> None
                 verdict = verdicts.get(rollout.id)
                 mark = _MARKS.get(verdict.outcome, verdict.outcome) if verdict else "not judged"
                 console.print(f"round {number} {mark}  {clean(rollout.completion)}", highlight=False)
-        pairs += sum(
-            pair.question_id == question_id for pair in folder.read(number, "pairs", PreferencePair)
-        )
+        pairs += sum(pair.question_id == question_id for pair in folder.read(number, "pairs", PreferencePair))
     console.print(f"in {pairs} preference pairs", highlight=False)
 
 
@@ -103,7 +102,7 @@ def _lineage(folder: RunFolder, known: dict[str, Question], question: Question) 
         p.question_id: p
         for number in folder.rounds()
         for p in folder.read(number, "vetted", Proposal)
-        if p.question_id
+        if p.question_id is not None
     }
     root = branch = Tree(_name(line[-1], proposals))
     for descendant in reversed(line[:-1]):
@@ -111,7 +110,7 @@ def _lineage(folder: RunFolder, known: dict[str, Question], question: Question) 
     return root
 
 
-def _name(question: Question, proposals: dict[str | None, Proposal]) -> str:
+def _name(question: Question, proposals: dict[str, Proposal]) -> str:
     proposal = proposals.get(question.id)
     how = f"{question.origin}, {proposal.move}, round {question.round}" if proposal else question.origin
     return (

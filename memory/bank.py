@@ -80,9 +80,7 @@ class QuestionBank:
     def _nearest_stored(self, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> list[tuple[str, float]]:
         if not self._questions.count():
             return [("", 0.0)] * len(vectors)
-        found = self._questions.query(
-            query_embeddings=list(vectors), n_results=1, include=["distances"]
-        )
+        found = self._questions.query(query_embeddings=list(vectors), n_results=1, include=["distances"])
         rows = zip(found["ids"], found["distances"] or [], strict=True)
         return [(ids[0], 1 - distances[0]) if ids else ("", 0.0) for ids, distances in rows]
 

@@ -43,5 +43,7 @@ def upsert(
     for start in range(0, len(ids), 2000):
         part = slice(start, start + 2000)
         collection.upsert(
-            ids=ids[part], documents=documents[part], metadatas=metadatas[part]  # type: ignore[arg-type]
+            ids=ids[part],
+            documents=documents[part],
+            metadatas=metadatas[part],  # type: ignore[arg-type]
         )

@@ -53,9 +53,7 @@ Expr = Operation | int
 Cell = tuple[str, int]
 """A skill and a level, the unit in which weaknesses are kept."""
 
-CELLS: tuple[Cell, ...] = tuple(
-    (skill, level) for skill in SKILLS for level in range(1, MAX_LEVEL + 1)
-)
+CELLS: tuple[Cell, ...] = tuple((skill, level) for skill in SKILLS for level in range(1, MAX_LEVEL + 1))
 
 
 class NotArithmetic(ValueError):
@@ -311,15 +309,8 @@ def neighbour(expr: Expr, rng: Random) -> Expr:
     return _nearby(change, cell, expr, rng)
 
 
-def harder(expr: Expr, rng: Random, steps: int = 1) -> Expr:
-    """More operations of the same skill, `steps` of them or as many as the levels allow."""
-    for _ in range(steps):
-        expr = _one_harder(expr, rng)
-    return expr
-
-
-def _one_harder(expr: Expr, rng: Random) -> Expr:
-    """A random operand becomes an operation."""
+def harder(expr: Expr, rng: Random) -> Expr:
+    """One operation more, of the same skill: a random operand becomes an operation."""
     skill, level = cell_of(expr)
     signs = "+-" if skill == "remainder" else _SIGNS[skill]
 

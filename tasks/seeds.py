@@ -96,7 +96,6 @@ def write_builtin(path: Path = BUILTIN, count: int = 100, seed: int = 0) -> None
         rows.setdefault(question.id, question)
     keep = ("skill", "level", "answer", "solution")
     lines = [
-        json.dumps({"question": q.text, **{name: getattr(q, name) for name in keep}})
-        for q in rows.values()
+        json.dumps({"question": q.text, **{name: getattr(q, name) for name in keep}}) for q in rows.values()
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

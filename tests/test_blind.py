@@ -117,15 +117,14 @@ async def play(path: Path, config: RunConfig, turned: bool) -> RunFolder:
 @pytest.fixture(scope="module")
 def config() -> RunConfig:
     return load(None, [
-        "rounds=3", "curriculum.questions=60", "curriculum.new=40", "generator.proposals=6",
+        "rounds=3", "curriculum.questions=60", "curriculum.new=40", "training.least_pairs=1",
+        "generator.proposals=6",
         "sets.per_cell=3",
     ])  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-async def both(
-    tmp_path_factory: pytest.TempPathFactory, config: RunConfig
-) -> tuple[RunFolder, RunFolder]:
+async def both(tmp_path_factory: pytest.TempPathFactory, config: RunConfig) -> tuple[RunFolder, RunFolder]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "run_job", pretend_to_train)
         straight = await play(tmp_path_factory.mktemp("straight"), config, turned=False)

@@ -55,9 +55,11 @@ async def test_trouble_that_passes_is_waited_out(trouble: Answer) -> None:
 
 
 async def test_trouble_that_stays_is_an_error_with_a_remedy() -> None:
-    with scripted(lambda number, body: (500, {"error": {"message": "no"}})) as (url, asked):
-        with pytest.raises(EndpointError, match="no answer for q1") as caught:
-            await client(url, retries=1).ask(request())
+    with (
+        scripted(lambda number, body: (500, {"error": {"message": "no"}})) as (url, asked),
+        pytest.raises(EndpointError, match="no answer for q1") as caught,
+    ):
+        await client(url, retries=1).ask(request())
     assert len(asked) == 2
     assert "secret-canary" not in str(caught.value)
 

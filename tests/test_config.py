@@ -62,7 +62,7 @@ def test_bad_files_say_where_and_what(tmp_path: Path, text: str, message: str) -
     ],
 )
 def test_bad_overrides(override: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=".") as caught:
+    with pytest.raises(ConfigError) as caught:
         config.load(None, [override] if override != "seed.x=1" else ["seed=1", override])
     assert message.split(" is ")[0] in str(caught.value)
 

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = [
     "rounds=2", "pocket.examples=9600", "pocket.seed=7", "sets.per_cell=2", "curriculum.questions=96",
-    "curriculum.new=64", "generator.proposals=12",
+    "curriculum.new=64", "training.least_pairs=1", "generator.proposals=12",
 ]  # fmt: skip
 
 

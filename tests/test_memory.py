@@ -150,8 +150,7 @@ def test_the_profile_tells_what_is_worst_and_worth_teaching(tmp_path: Path) -> N
     assert profile.worst(3) == []
     assert profile.failures_like(["What is 3 + 4?"]) == [[]]
     easy, hard, hopeless = (
-        family_question(text)
-        for text in ("What is 3 + 4?", "What is 9 mod 4?", "What is (3 + 4) * 2?")
+        family_question(text) for text in ("What is 3 + 4?", "What is 9 mod 4?", "What is (3 + 4) * 2?")
     )
     profile.update(1, [attempt(easy, 1, 1), attempt(hard, 0.25, 1), attempt(hopeless, 0, 1)], [])
     assert [w.skill for w in profile.worst(1)] == ["remainder"]

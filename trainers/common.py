@@ -69,7 +69,7 @@ def like_length(rows: Sequence[T], lengths: Sequence[int], batch: int, seed: int
     return [rows[i] for b in full for i in b] + [rows[i] for i in short]
 
 
-class PrintProgress(TrainerCallback):
+class PrintProgress(TrainerCallback):  # type: ignore[misc]
     """Steps done as JSON lines on standard output, for the process that started us."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -90,7 +90,11 @@ def figures(history: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def write_canary(
-    folder: Path, model: Any, before: Any, tokenizer: PreTrainedTokenizerBase, job: TrainingJob,
+    folder: Path,
+    model: Any,
+    before: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    job: TrainingJob,
     prompts: Sequence[str],
 ) -> None:
     """Write `canary.json`: prompts with the greedy completions of this very checkpoint.
@@ -102,16 +106,14 @@ def write_canary(
     candidates = list(dict.fromkeys(prompts))[:24]
     new = greedy(model, tokenizer, candidates, job.canary_tokens)
     old = greedy(before, tokenizer, candidates, job.canary_tokens)
-    ranked = sorted(
-        range(len(candidates)), key=lambda i: (new[i][0] != old[i][0], new[i][1]), reverse=True
-    )
+    ranked = sorted(range(len(candidates)), key=lambda i: (new[i][0] != old[i][0], new[i][1]), reverse=True)
     canary = [{"prompt": candidates[i], "expected": new[i][0]} for i in ranked[:3]]
     (folder / "canary.json").write_text(
         json.dumps({"max_tokens": job.canary_tokens, "items": canary}, indent=1)
     )
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def greedy(
     model: Any, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], tokens: int
 ) -> list[tuple[str, float]]:
@@ -124,7 +126,10 @@ def greedy(
     ).to(model.device)
     out = model.generate(
         **{k: inputs[k] for k in ("input_ids", "attention_mask")},
-        do_sample=False, max_new_tokens=tokens, output_logits=True, return_dict_in_generate=True,
+        do_sample=False,
+        max_new_tokens=tokens,
+        output_logits=True,
+        return_dict_in_generate=True,
     )
     texts = out.sequences[:, inputs["input_ids"].shape[1] :]  # (prompts, tokens)
     top = torch.stack(out.logits, 1).topk(2).values  # (prompts, tokens, 2)

@@ -27,7 +27,7 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        collate = self.data_collator
+        collate: Any = self.data_collator  # type: ignore[has-type]
 
         def with_weights(examples: list[Row]) -> Row:
             weights = [float(example.pop("weight")) for example in examples]
