@@ -42,12 +42,14 @@ def run(
 ) -> None:
     """Play a whole self-evolution run."""
     from .config import load
-    from .graph import run as runs
 
     overrides = list(settings or [])
     overrides += [f"rounds={rounds}"] if rounds is not None else []
     overrides += [f"seed={seed}"] if seed is not None else []
     loaded = load(config, overrides)
+
+    from .graph import run as runs
+
     seeds = runs.prepare(loaded)
     chosen = name if name is not None else runs.free_name(runs_dir, config.stem if config else "pocket")
     folder = runs.create(loaded, runs_dir, chosen)

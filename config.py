@@ -88,11 +88,11 @@ class SolverTraining(Section):
     beta: float = Field(0.05, gt=0)
     nll_weight: float = Field(10.0, ge=0)
     """Weight of the likelihood of chosen completions beside the DPO loss."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     warmup_steps: int = Field(8, ge=0)
     schedule: Literal["constant_with_warmup", "cosine"] = "cosine"
     batch_size: int = Field(16, ge=1)
-    epochs: float = Field(1, gt=0)
+    epochs: float = Field(2, gt=0)
     pairs_per_question: int = Field(1, ge=1)
     replay: float = Field(0.33, ge=0)
     """Pairs of earlier rounds, as a share of this round's."""
@@ -126,7 +126,7 @@ class RunConfig(Section):
     """A whole run."""
 
     seed: int = Field(0, ge=0)
-    rounds: int = Field(5, ge=1)
+    rounds: int = Field(7, ge=1)
     seeds: str = "builtin"
     """`builtin`, or a JSONL file of seed questions."""
     model: str = "pocket"

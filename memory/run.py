@@ -11,6 +11,7 @@ is complete. A stage that starts again reads what its parts already hold.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import types
@@ -35,17 +36,20 @@ def write_whole(path: Path, data: bytes | str) -> None:
     Raises:
         RunError: the disk is full or not writable.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written ({error.strerror}); free some room") from error
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); free some room or choose another --runs-dir"
+        ) from error
 
 
 class RunFolder:

@@ -34,7 +34,7 @@ LIMIT = 999
 
 _FIRST_LEVEL_OPERATIONS = {"mixed": 2, "precedence": 2, "parentheses": 2}
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "mod": 2}
-_TOKEN = re.compile(r"\s*(\d+|mod|[-+*()])")
+_TOKEN = re.compile(r"\s*([0-9]+|mod|[-+*()])")
 _QUESTION = re.compile(r"\s*what is\s+([^?]{1,200}?)\s*\?\s*", re.IGNORECASE)
 _MAX_OPERATIONS = 12
 ANSWER_MARK = "####"

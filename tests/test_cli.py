@@ -64,14 +64,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(row[0]) for row in BAD])
-def test_bad_input_is_one_line_and_code_2(place: Path, arguments: list[str], message: str) -> None:
+def test_bad_input_is_one_line_and_code_2(
+    place: Path,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     before = sorted(place.rglob("*"))
-    done = maieutic(*arguments, cwd=place)
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", ["maieutic", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    said = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert message in said
+    assert len(said.strip().splitlines()) == 1
     assert sorted(place.rglob("*")) == before
+
+
+def test_a_real_process_says_it_the_same_way(place: Path) -> None:
+    done = maieutic("run", "key.yaml", cwd=place)
+    assert done.returncode == 2
+    assert done.stderr.startswith("maieutic: key.yaml: unknown key rolouts")
+    assert "Traceback" not in done.stderr
 
 
 def test_no_vllm_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

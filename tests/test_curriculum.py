@@ -21,7 +21,7 @@ rates = st.floats(0, 1)
 
 def question(name: str = "q", level: int = 1) -> Question:
     return Question(
-        id=name, text="What is 7 + 2 * 3?", answer="13", solution="7 + 6 = 13 #### 13",
+        id=name, text="What is 7 + 2 * 3?", answer="13", solution=REFERENCE,
         skill="precedence", level=level, origin="seed",
     )  # fmt: skip
 

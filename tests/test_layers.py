@@ -16,7 +16,9 @@ FLOORS = [
     {"prompts", "tasks", "curriculum", "serving", "memory"},
     {"agents", "trainers"},
     {"graph"},
-    {"inspector", "cli", "__main__"},
+    {"inspector"},
+    {"cli"},
+    {"__main__"},
 ]
 HEAVY = {"torch", "trl", "transformers", "datasets", "tokenizers", "vllm"}
 TRAINING_PROCESS = {"worker", "dpo", "sft", "common", "pocket_model"}
@@ -76,7 +78,7 @@ def test_the_walk_sees_every_package() -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from maieutic.cli import app; "
-        f"print(sorted(set(sys.modules) & {sorted(HEAVY | {'chromadb', 'langgraph', 'openai', 'pyarrow'})}))"
+        f"print(sorted(set(sys.modules) & {HEAVY | {'chromadb', 'langgraph', 'openai', 'pyarrow'}}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -13,24 +13,26 @@ import psutil
 import pytest
 from maieutic.processes import end_all, guarded, last_lines, tree
 
-# A child that starts a grandchild in the same session; both write their ids, both ignore SIGTERM.
+# A child that starts a grandchild in the same session; both write their ids.
 FAMILY = """
 import os, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if len(sys.argv) == 2:
-    subprocess.Popen([sys.executable, __file__, sys.argv[1], "grandchild"])
+if "stubborn" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "grandchild" not in sys.argv:
+    subprocess.Popen([sys.executable, __file__, *sys.argv[1:], "grandchild"])
 open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
 time.sleep(600)
 """
 
 
-def start(folder: Path, command: list[str] | None = None) -> subprocess.Popen[bytes]:
+def start(folder: Path, command: list[str] | None = None, stubborn: bool = False) -> subprocess.Popen[bytes]:
     script = folder / "family.py"
     script.write_text(FAMILY)
     pids = folder / "pids"
     pids.mkdir()
     process = subprocess.Popen(
-        guarded(command or [sys.executable, str(script), str(pids)]), stdin=subprocess.PIPE
+        guarded(command or [sys.executable, str(script), str(pids), *["stubborn"] * stubborn]),
+        stdin=subprocess.PIPE,
     )
     return process
 
@@ -57,7 +59,7 @@ def gone(pids: list[int], within: float = 25) -> bool:
 
 @pytest.mark.parametrize("how", ["pipe closed", "SIGTERM", "leader killed"])
 def test_the_whole_family_ends(tmp_path: Path, how: str) -> None:
-    guard = start(tmp_path)
+    guard = start(tmp_path, stubborn=how == "pipe closed")
     pids = family(tmp_path)
     if how == "pipe closed":
         assert guard.stdin is not None

@@ -93,5 +93,5 @@ def test_the_base_model_never_saw_a_question_of_either_set() -> None:
 
 
 def test_a_cell_that_is_too_small_says_so() -> None:
-    with pytest.raises(ValueError, match="multiplication level 1"):
+    with pytest.raises(ValueError, match="addition level 1 has no 400"):
         build_sets(400, 0, set())
