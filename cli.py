@@ -69,13 +69,11 @@ def _play(config: RunConfig, folder: RunFolder, seeds: list[Question]) -> None:
     """Play with a live display; Ctrl-C and SIGTERM stop cleanly and say how to go on."""
     import asyncio
 
-    from rich.console import Console
-
     from .graph.run import play
-    from .inspector import console as screen
+    from .inspector import console as shown
     from .inspector.page import write_page
 
-    console = Console()
+    console = shown.screen()
     console.print(f"run {folder.path.name} in {folder.path}", markup=False, highlight=False)
     page = folder.path / "report.html"
 
@@ -86,7 +84,7 @@ def _play(config: RunConfig, folder: RunFolder, seeds: list[Question]) -> None:
         assert task is not None
         for told in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(told, task.cancel)
-        with screen.progress_on(console, config.rounds) as progress:
+        with shown.progress_on(console, config.rounds) as progress:
             return await play(config, folder, seeds, progress, lambda report: write_page(page, report))
 
     try:
@@ -99,8 +97,8 @@ def _play(config: RunConfig, folder: RunFolder, seeds: list[Question]) -> None:
             highlight=False,
         )
         raise typer.Exit(130) from None
-    console.print(screen.rounds_table(report))
-    console.print(screen.summary(report), markup=False, highlight=False)
+    console.print(shown.rounds_table(report))
+    console.print(shown.summary(report), markup=False, highlight=False)
     console.print(f"report: {page}", markup=False, highlight=False)
 
 
@@ -112,13 +110,12 @@ def show(
     question: Annotated[str | None, typer.Option(help="A question's lineage and rollouts.")] = None,
 ) -> None:
     """Show what a run did: its rounds, one round, or one question."""
-    from rich.console import Console
-
     from .graph.run import find
     from .inspector import show as views
+    from .inspector.console import screen
 
     folder, _ = find(runs_dir, name)
-    console = Console()
+    console = screen()
     if question is not None:
         views.show_question(console, folder, question)
     elif round_number is not None:
@@ -130,11 +127,10 @@ def show(
 @app.command()
 def doctor() -> None:
     """Say what this machine has, what is missing, and how to get it."""
-    from rich.console import Console
-
+    from .inspector.console import screen
     from .inspector.doctor import examine
 
-    if not examine(Console()):
+    if not examine(screen()):
         raise typer.Exit(1)
 
 

@@ -75,7 +75,7 @@ class CurriculumConfig(Section):
 class GeneratorConfig(Section):
     proposals: int = Field(96, ge=0)
     """Questions asked of the Generator in round 1; more as its utility grows."""
-    most: int = Field(512, ge=0)
+    most: int = Field(768, ge=0)
     temperature: float = Field(0.9, ge=0)
     utility_mean: float = Field(0.5, ge=0, le=1)
     utility_deviation: float = Field(0.2, gt=0)

@@ -32,8 +32,11 @@ def utility(pass_rate: float, mean: float = 0.5, deviation: float = 0.2) -> floa
 def generator_quota(least: int, most: int, admitted: float, usefulness: float) -> int:
     """Questions to ask of the Generator: more, the more of its last ones were of use.
 
+    Between `least` and `most` by the geometric mean of the two shares: it must be
+    readable and useful, and being good at one cannot stand in for the other.
+
     Args:
         admitted: share of its last proposals that were admitted.
         usefulness: mean utility of those, 0 where none was measured.
     """
-    return least + round(max(0, most - least) * admitted * usefulness)
+    return least + round(max(0, most - least) * math.sqrt(admitted * usefulness))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -137,45 +138,56 @@ def percent(score: Score) -> str:
     return f"{100 * score.accuracy:.1f} ({low:.0f}–{high:.0f})"
 
 
+def screen() -> Console:
+    """A console that does not squeeze tables where the output goes to a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, 110))
+
+
 def rounds_table(report: RunReport) -> Table:
     """The table of rounds: what `show` prints and a run ends with."""
-    table = Table(title=f"{escape(report.name)}: {report.status}", title_justify="left")
-    for heading in (
-        "round",
-        "held-out %",
-        "validation %",
-        "kept",
-        "asked",
-        "mastered",
-        "learning",
-        "too hard",
-        "admitted",
-        "by Generator",
-        "utility",
-        "seconds",
-    ):
+    table = Table(
+        title=f"{escape(report.name)}: {report.status}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for heading in _COLUMNS:
         table.add_column(heading, justify="right")
     if report.baseline is not None:
-        table.add_row("0", percent(report.baseline), *[""] * 10)
+        table.add_row("0", percent(report.baseline), *[""] * (len(_COLUMNS) - 2))
     for entry in report.rounds:
         table.add_row(*_row(entry))
     return table
 
 
+_COLUMNS = (
+    "round",
+    "held-out %",
+    "validation %",
+    "kept",
+    "asked",
+    "mastered / learning / too hard",
+    "admitted",
+    "by Generator",
+    "utility",
+    "seconds",
+)
+
+
 def _row(entry: RoundReport) -> list[str]:
     worth = entry.generator.get("utility")
     share = entry.generator.get("share") or 0.0
+    zones = [str(entry.zones[zone]) for zone in ("mastered", "learning", "too_hard")]
     return [
         str(entry.round),
         percent(entry.heldout),
         f"{100 * entry.validation.accuracy:.1f}",
         "yes" if entry.promoted else "no",
         str(entry.questions["attempted"]),
-        str(entry.zones["mastered"]),
-        str(entry.zones["learning"]),
-        str(entry.zones["too_hard"]),
+        " / ".join(zones),
         str(entry.questions["admitted"]),
-        f"{100 * share:.0f} %",
+        f"{100 * share:.1f} %",
         "–" if worth is None else f"{worth:.2f}",
         f"{sum(entry.seconds.values()):.0f}",
     ]

@@ -104,7 +104,7 @@ def test_the_table_has_a_row_for_every_round() -> None:
     console.print(rounds_table(report(entry(1, 0.5), entry(2, 0.6, promoted=False))))
     text = console.export_text()
     assert len([line for line in text.splitlines() if "50.0 (40–60)" in line]) == 1
-    assert "33 %" in text
+    assert "33.0 %" in text
     assert summary(report()) == (
         "held-out 40.0 % → 60.0 % (+20.0 points, 95 % interval +15.0 to +25.0, 100 questions)"
     )
