@@ -141,7 +141,7 @@ def percent(score: Score) -> str:
 def screen() -> Console:
     """A console that does not squeeze tables where the output goes to a file or a pipe."""
     console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 110))
+    return console if console.is_terminal else Console(width=max(console.width, 116))
 
 
 def rounds_table(report: RunReport) -> Table:
@@ -153,7 +153,7 @@ def rounds_table(report: RunReport) -> Table:
         pad_edge=False,
     )
     for heading in _COLUMNS:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", min_width=_WIDEST.get(heading))
     if report.baseline is not None:
         table.add_row("0", percent(report.baseline), *[""] * (len(_COLUMNS) - 2))
     for entry in report.rounds:
@@ -161,15 +161,18 @@ def rounds_table(report: RunReport) -> Table:
     return table
 
 
+_WIDEST = {"held-out %": 12, "mastered / learning / too hard": 17}
+"""Columns whose cells must not wrap; headings may."""
+
 _COLUMNS = (
     "round",
     "held-out %",
-    "validation %",
+    "valid. %",
     "kept",
     "asked",
     "mastered / learning / too hard",
     "admitted",
-    "by Generator",
+    "by Gen.",
     "utility",
     "seconds",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import pytest
 from maieutic import cli
 from maieutic.errors import MissingPart
 from maieutic.graph import run as runs
+from maieutic.graph.build import NODES
 from maieutic.memory.run import RunFolder
 from typer.testing import CliRunner
 
@@ -130,6 +133,13 @@ def test_the_readme_shows_the_graph_as_it_is() -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     drawn = CliRunner().invoke(cli.app, ["graph"]).output
     assert drawn.strip() in readme
+
+
+def test_langgraph_json_names_a_graph_that_loads() -> None:
+    named = json.loads((Path(__file__).parent.parent / "langgraph.json").read_text())
+    module, _, variable = named["graphs"]["maieutic"].partition(":")
+    graph = getattr(importlib.import_module(module), variable)
+    assert set(NODES) < set(graph.get_graph().nodes)
 
 
 def test_doctor_names_what_there_is() -> None:
