@@ -32,7 +32,8 @@ check: $(DONE)
 lint: $(DONE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	@mkdir -p .mypy_path && ln -sfn .. .mypy_path/maieutic
+	MYPYPATH=.mypy_path $(BIN)/mypy -p maieutic
 
 setup: $(DONE)
 
