@@ -116,15 +116,8 @@ class VllmServer:
         return command
 
     def _environment(self) -> dict[str, str]:
-        # On a CPU, one core is left to the HTTP side of the server and to us: threads of the
-        # engine wait for each other at every step, so one that is preempted stops them all.
-        threads = str(max(1, (os.cpu_count() or 2) - 1))
         return {
-            "OMP_NUM_THREADS": threads,
-            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-            # A batch of a new size is compiled anew; the default cache of 1,024 is too small
-            # for all sizes of all layers, and they push each other out.
-            "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "20000",
+            **({} if has_gpu() else self._cpu_environment()),
             **os.environ,
             "VLLM_API_KEY": self.key,
             "VLLM_SERVER_DEV_MODE": "1",
@@ -132,6 +125,21 @@ class VllmServer:
             "VLLM_NO_USAGE_STATS": "1",
             "DO_NOT_TRACK": "1",
             "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),
+        }
+
+    @staticmethod
+    def _cpu_environment() -> dict[str, str]:
+        return {
+            # The engine runs its model in its own process. With a worker beside it, each spins
+            # while it waits for the other, and on two cores that takes the time both need.
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            # One core is left to the HTTP side of the server and to us: threads of the engine
+            # wait for each other at every step, so one that is preempted stops them all.
+            "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) - 1)),
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            # A batch of a new size is compiled anew; the default cache of 1,024 is too small
+            # for all sizes of all layers, and they push each other out.
+            "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "20000",
         }
 
     async def _wait_healthy(self) -> None:
