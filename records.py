@@ -184,6 +184,13 @@ class RoundReport(Record):
     swap_seconds: float
     seconds: dict[str, float]
 
+    @property
+    def kept(self) -> str:
+        """What the gate did, in a word; a round too small to train on made no candidate."""
+        if self.train["objective"] == "none":
+            return "not trained"
+        return "yes" if self.promoted else "no"
+
 
 class RunReport(Record):
     """report.json: what a run did and what it gained."""

@@ -1,0 +1,1 @@
+"""Who plays: Teacher, Solver, Generator, Verifier."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..memory.profile import Failure
 from ..records import Move, Question
-from ..tasks import arithmetic
+from ..tasks import arithmetic, drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ class FamilyTeacher:
 
     def _expression(self, assignment: Assignment, rng: Random) -> arithmetic.Expr | None:
         if assignment.question is None:
-            return arithmetic.draw(*rng.choice(arithmetic.CELLS), rng)
+            return drawing.draw(*rng.choice(arithmetic.CELLS), rng)
         if assignment.move == "harder":
             expr = arithmetic.parse_question(assignment.question.text)
-            return arithmetic.harder(expr, rng)
+            return drawing.harder(expr, rng)
         # A failure seldom stands alone: vary it, or one of those it resembles.
         texts = [assignment.question.text, *(failure.question for failure in assignment.similar)]
-        return arithmetic.neighbour(arithmetic.parse_question(rng.choice(texts)), rng)
+        return drawing.neighbour(arithmetic.parse_question(rng.choice(texts)), rng)

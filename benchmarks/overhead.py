@@ -24,7 +24,7 @@ from maieutic.graph.rollouts import roll_out
 from maieutic.graph.room import Quiet, Room
 from maieutic.graph.run import create, open_room, prepare
 from maieutic.records import Call, Question
-from maieutic.tasks import arithmetic
+from maieutic.tasks import arithmetic, drawing
 from maieutic.tasks.seeds import family_question
 
 
@@ -33,7 +33,7 @@ def questions(count: int) -> list[Question]:
     drawn: dict[str, Question] = {}
     while len(drawn) < count:
         cell = rng.choice([cell for cell in arithmetic.CELLS if cell[1] <= 4])
-        question = family_question(arithmetic.question_text(arithmetic.draw(*cell, rng)))
+        question = family_question(arithmetic.question_text(drawing.draw(*cell, rng)))
         drawn[question.id] = question
     return list(drawn.values())
 

@@ -1,0 +1,1 @@
+"""What is asked next, what is learned from, what is kept: pure functions and small policies."""

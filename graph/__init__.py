@@ -1,0 +1,1 @@
+"""The state machine, its nodes, and a run's life."""

@@ -186,7 +186,7 @@ def _row(entry: RoundReport) -> list[str]:
         str(entry.round),
         percent(entry.heldout),
         f"{100 * entry.validation.accuracy:.1f}",
-        "yes" if entry.promoted else "no",
+        entry.kept,
         str(entry.questions["attempted"]),
         " / ".join(zones),
         str(entry.questions["admitted"]),

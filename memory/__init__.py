@@ -1,0 +1,1 @@
+"""What is remembered: records on disk, weaknesses and questions in Chroma."""

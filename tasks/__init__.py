@@ -1,0 +1,1 @@
+"""Questions and how answers to them are checked."""

@@ -8,7 +8,7 @@ from random import Random
 
 from ..errors import SeedError
 from ..records import Question, short_id
-from . import arithmetic
+from . import arithmetic, drawing
 
 BUILTIN = Path(__file__).with_name("pocket_seeds.jsonl")
 _LONGEST_LINE = 100_000
@@ -92,7 +92,7 @@ def write_builtin(path: Path = BUILTIN, count: int = 100, seed: int = 0) -> None
     while len(rows) < count:
         skill = arithmetic.SKILLS[len(rows) % len(arithmetic.SKILLS)]
         level = 1 + (len(rows) // len(arithmetic.SKILLS)) % 2
-        question = family_question(arithmetic.question_text(arithmetic.draw(skill, level, rng)))
+        question = family_question(arithmetic.question_text(drawing.draw(skill, level, rng)))
         rows.setdefault(question.id, question)
     keep = ("skill", "level", "answer", "solution")
     lines = [

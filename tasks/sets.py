@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from ..records import Question
-from . import arithmetic
+from . import arithmetic, drawing
 from .seeds import family_question
 
 
@@ -41,7 +41,7 @@ def _draw(cell: arithmetic.Cell, count: int, rng: Random, used: set[str]) -> lis
     for _ in range(200 * count):
         if len(questions) == count:
             return questions
-        text = arithmetic.question_text(arithmetic.draw(*cell, rng))
+        text = arithmetic.question_text(drawing.draw(*cell, rng))
         if text not in used:
             used.add(text)
             questions.append(family_question(text))

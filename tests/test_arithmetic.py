@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.tasks import arithmetic as a
+from maieutic.tasks import drawing
 from maieutic.tasks.checkers import check_exact
 
 cells = st.sampled_from(a.CELLS)
@@ -52,14 +53,14 @@ def test_what_has_no_answer_here_is_out_of_range(text: str) -> None:
 
 @given(cells, seeds)
 def test_a_drawn_question_reads_back_as_itself(cell: a.Cell, seed: int) -> None:
-    expr = a.draw(*cell, Random(seed))
+    expr = drawing.draw(*cell, Random(seed))
     assert a.parse_question(a.question_text(expr)) == expr
     assert a.cell_of(expr) == cell
 
 
 @given(cells, seeds)
 def test_the_worked_solution_is_right_at_every_step(cell: a.Cell, seed: int) -> None:
-    expr = a.draw(*cell, Random(seed))
+    expr = drawing.draw(*cell, Random(seed))
     steps, _, answer = a.worked(expr).rpartition(" #### ")
     for step in steps.split(", "):
         operation, _, value = step.partition(" = ")
@@ -71,9 +72,9 @@ def test_the_worked_solution_is_right_at_every_step(cell: a.Cell, seed: int) -> 
 @given(cells, seeds)
 def test_neighbours_keep_the_cell_and_harder_ones_climb(cell: a.Cell, seed: int) -> None:
     rng = Random(seed)
-    expr = a.draw(*cell, rng)
-    assert a.cell_of(a.neighbour(expr, rng)) == cell
-    assert a.cell_of(a.harder(expr, rng)) == (cell[0], min(cell[1] + 1, a.MAX_LEVEL))
+    expr = drawing.draw(*cell, rng)
+    assert a.cell_of(drawing.neighbour(expr, rng)) == cell
+    assert a.cell_of(drawing.harder(expr, rng)) == (cell[0], min(cell[1] + 1, a.MAX_LEVEL))
 
 
 @given(st.text(max_size=80))

@@ -26,7 +26,7 @@ from maieutic.records import (
     Verdict,
     Worth,
 )
-from maieutic.tasks import arithmetic
+from maieutic.tasks import arithmetic, drawing
 from maieutic.tasks.seeds import family_question
 
 
@@ -37,7 +37,7 @@ def store(path: Path) -> Store:
 def drawn(count: int, seed: int = 0) -> list[Question]:
     rng, found = Random(seed), {}
     while len(found) < count:
-        question = family_question(arithmetic.question_text(arithmetic.draw("mixed", 3, rng)))
+        question = family_question(arithmetic.question_text(drawing.draw("mixed", 3, rng)))
         found[question.id] = question
     return list(found.values())
 

@@ -105,6 +105,15 @@ def test_the_table_has_a_row_for_every_round() -> None:
     text = console.export_text()
     assert len([line for line in text.splitlines() if "50.0 (40–60)" in line]) == 1
     assert "33.0 %" in text
+    assert [line.split()[4] for line in text.splitlines() if "(40–60)" in line or "(50–70)" in line] == [
+        "yes",
+        "no",
+    ]
     assert summary(report()) == (
         "held-out 40.0 % → 60.0 % (+20.0 points, 95 % interval +15.0 to +25.0, 100 questions)"
     )
+
+
+def test_a_round_without_training_is_said_to_be_one() -> None:
+    idle = entry(1, 0.5).model_copy(update={"train": {"objective": "none", "examples": 0, "seconds": 0.0}})
+    assert [idle.kept, entry(1, 0.5).kept, entry(1, 0.5, promoted=False).kept] == ["not trained", "yes", "no"]

@@ -1,0 +1,1 @@
+"""Training jobs, each in its own process."""

@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 
 from ..config import PocketModel
 from ..prompts import render
-from ..tasks import arithmetic
+from ..tasks import arithmetic, drawing
 from .jobs import Progress, TrainingJob, run_job
 
 LEVELS = (1, 2)
 """Levels of the worked examples: what the base model has seen. All others it must be taught."""
 
 _BUILT_BY = ("pocket_model.py", "sft.py", "common.py", "base.py")
+_DRAWN_BY = ("arithmetic.py", "drawing.py")
 
 
 def cache_folder() -> Path:
@@ -35,7 +36,7 @@ def key(pocket: PocketModel, excluded: Collection[str]) -> str:
     """Names a base model by everything it depends on: sizes, data, code, libraries."""
     here = Path(__file__).parent
     code = [(here / name).read_text() for name in _BUILT_BY]
-    code.append(Path(arithmetic.__file__).read_text())
+    code += [Path(arithmetic.__file__).with_name(name).read_text() for name in _DRAWN_BY]
     parts = [pocket.model_dump_json(), json.dumps(sorted(excluded)), *code, *_libraries()]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]
 
@@ -49,7 +50,7 @@ def examples(count: int, seed: int, excluded: Collection[str]) -> list[dict[str,
     rng = Random(seed)
     rows: list[dict[str, Any]] = []
     while len(rows) < count:
-        expr = arithmetic.draw(rng.choice(arithmetic.SKILLS), rng.choice(LEVELS), rng)
+        expr = drawing.draw(rng.choice(arithmetic.SKILLS), rng.choice(LEVELS), rng)
         text = arithmetic.question_text(expr)
         if text not in excluded:
             prompt = render("solver", question=text)
