@@ -152,7 +152,7 @@ class Worth(Record):
     text: str
 
 
-class Score(Record):
+class Evaluation(Record):
     """Greedy accuracy on a fixed set of questions."""
 
     accuracy: float
@@ -169,9 +169,9 @@ class RoundReport(Record):
     """One round in report.json."""
 
     round: int
-    heldout: Score
+    heldout: Evaluation
     """The candidate of this round; reported only."""
-    validation: Score
+    validation: Evaluation
     promoted: bool
     gate: dict[str, float]
     questions: dict[str, int | dict[str, int]]
@@ -200,8 +200,8 @@ class RunReport(Record):
     status: Literal["running", "stopped", "done"]
     seed: int
     policy: str
-    baseline: Score | None = None
-    final: Score | None = None
+    baseline: Evaluation | None = None
+    final: Evaluation | None = None
     gain: dict[str, float] | None = None
     """Held-out points from baseline to final, with a paired bootstrap interval."""
     seconds: float = 0.0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..curriculum.difficulty import generator_quota
 from ..curriculum.gate import decide, wilson
-from ..records import Proposal, Question, Score, Verdict, Worth
+from ..records import Evaluation, Proposal, Question, Verdict, Worth
 from .report import write_report
 from .rollouts import judge_all, roll_out
 from .room import Room
@@ -29,14 +29,14 @@ async def evaluate(room: Room, state: LoopState) -> LoopState:
 
 async def _measure(
     room: Room, round: int, name: str, questions: Sequence[Question], checkpoint: str
-) -> Score:
+) -> Evaluation:
     rollouts = await roll_out(room, round, name, questions, checkpoint, room.solver.greedy)
-    result = score(questions, judge_all(room, round, name, questions, rollouts))
+    result = measured(questions, judge_all(room, round, name, questions, rollouts))
     room.folder.write_json(round, name, result.model_dump())
     return result
 
 
-def score(questions: Sequence[Question], verdicts: Sequence[Verdict]) -> Score:
+def measured(questions: Sequence[Question], verdicts: Sequence[Verdict]) -> Evaluation:
     """Share of right answers, in all and by skill, level and both; no verdict counts as wrong."""
     right = {verdict.question_id for verdict in verdicts if verdict.outcome == "right"}
     groups: dict[str, dict[str, list[bool]]] = {"skill": {}, "level": {}, "cell": {}}
@@ -49,7 +49,7 @@ def score(questions: Sequence[Question], verdicts: Sequence[Verdict]) -> Score:
         name: {key: sum(marks) / len(marks) for key, marks in group.items()} for name, group in groups.items()
     }
     total = sum(question.id in right for question in questions)
-    return Score(
+    return Evaluation(
         accuracy=total / len(questions),
         n=len(questions),
         ci95=wilson(total, len(questions)),

@@ -13,12 +13,12 @@ from ..memory.run import RunFolder, write_whole
 from ..records import (
     Attempt,
     Call,
+    Evaluation,
     PreferencePair,
     Proposal,
     Rollout,
     RoundReport,
     RunReport,
-    Score,
     Verdict,
     Worth,
 )
@@ -39,8 +39,8 @@ def write_report(
         status=status,
         seed=config.seed,
         policy=config.curriculum.policy,
-        baseline=_score(folder, 0, "heldout") if finished else None,
-        final=_score(folder, kept, "heldout") if finished else None,
+        baseline=_evaluation(folder, 0, "heldout") if finished else None,
+        final=_evaluation(folder, kept, "heldout") if finished else None,
         gain=_gain(folder, kept, config) if finished else None,
         seconds=round(sum(sum(_seconds(folder, n).values()) for n in folder.rounds()), 1),
         versions=versions(),
@@ -61,8 +61,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _score(folder: RunFolder, number: int, name: str) -> Score:
-    return Score.model_validate(folder.read_json(number, name))
+def _evaluation(folder: RunFolder, number: int, name: str) -> Evaluation:
+    return Evaluation.model_validate(folder.read_json(number, name))
 
 
 def _seconds(folder: RunFolder, number: int) -> dict[str, float]:
@@ -95,8 +95,8 @@ def _round(folder: RunFolder, number: int) -> RoundReport:
     attempts = folder.read(number, "attempts", Attempt)
     return RoundReport(
         round=number,
-        heldout=_score(folder, number, "heldout"),
-        validation=_score(folder, number, "validation"),
+        heldout=_evaluation(folder, number, "heldout"),
+        validation=_evaluation(folder, number, "validation"),
         promoted=gate["promoted"],
         gate={key: gate[key] for key in ("difference", "low", "high")},
         questions=_questions(folder, number, len(attempts)),

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..records import RoundReport, RunReport, Score
+from ..records import Evaluation, RoundReport, RunReport
 
 LABELS = {
     "base model": "building the base model",
@@ -133,9 +133,9 @@ def progress_on(console: Console, rounds: int) -> Iterator[PlainProgress | LiveP
         yield progress
 
 
-def percent(score: Score) -> str:
-    low, high = (100 * end for end in score.ci95)
-    return f"{100 * score.accuracy:.1f} ({low:.0f}–{high:.0f})"
+def percent(evaluation: Evaluation) -> str:
+    low, high = (100 * end for end in evaluation.ci95)
+    return f"{100 * evaluation.accuracy:.1f} ({low:.0f}–{high:.0f})"
 
 
 def screen() -> Console:

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from ..memory.run import write_whole
-from ..records import RunReport, Score
+from ..records import Evaluation, RunReport
 from .console import LABELS, summary
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 260, 44, 28
@@ -57,8 +57,8 @@ def write_page(path: Path, report: RunReport) -> None:
     )
 
 
-def _measured(report: RunReport) -> list[tuple[int, Score, bool]]:
-    """(round, held-out score, kept), the base model first."""
+def _measured(report: RunReport) -> list[tuple[int, Evaluation, bool]]:
+    """(round, held-out evaluation, kept), the base model first."""
     first = [(0, report.baseline, True)] if report.baseline else []
     return first + [(entry.round, entry.heldout, entry.promoted) for entry in report.rounds]
 
@@ -73,14 +73,14 @@ def _dots(report: RunReport) -> list[Dot]:
     return [
         Dot(
             x=round(LEFT + 14 + place * apart, 1),
-            y=_y(score.accuracy),
-            low=_y(score.ci95[0]),
-            high=_y(score.ci95[1]),
+            y=_y(evaluation.accuracy),
+            low=_y(evaluation.ci95[0]),
+            high=_y(evaluation.ci95[1]),
             round=number,
-            percent=round(100 * score.accuracy, 1),
+            percent=round(100 * evaluation.accuracy, 1),
             kept=kept,
         )
-        for place, (number, score, kept) in enumerate(measured)
+        for place, (number, evaluation, kept) in enumerate(measured)
     ]
 
 
@@ -95,14 +95,14 @@ class Map:
 
 def _maps(report: RunReport) -> list[Map]:
     maps = []
-    for number, score, _ in _measured(report):
-        skills, levels = list(score.by_skill), sorted(score.by_level, key=int)
+    for number, evaluation, _ in _measured(report):
+        skills, levels = list(evaluation.by_skill), sorted(evaluation.by_level, key=int)
         rows = [
             (
                 skill,
                 [
                     round(100 * share)
-                    if (share := score.by_cell.get(f"{skill}/{level}")) is not None
+                    if (share := evaluation.by_cell.get(f"{skill}/{level}")) is not None
                     else None
                     for level in levels
                 ],

@@ -9,14 +9,14 @@ from pathlib import Path
 from maieutic.inspector.console import rounds_table, summary
 from maieutic.inspector.page import write_page
 from maieutic.inspector.show import clean
-from maieutic.records import RoundReport, RunReport, Score
+from maieutic.records import Evaluation, RoundReport, RunReport
 from rich.console import Console
 
 HOSTILE = "<script>alert(1)</script>{{ 7*7 }}[red]\x1b[31m\u202e"
 
 
-def score(accuracy: float, skill: str = "addition") -> Score:
-    return Score(
+def evaluation(accuracy: float, skill: str = "addition") -> Evaluation:
+    return Evaluation(
         accuracy=accuracy, n=100, ci95=(max(0, accuracy - 0.1), min(1, accuracy + 0.1)),
         by_skill={skill: accuracy}, by_level={"1": accuracy, "2": 0.0},
         by_cell={f"{skill}/1": accuracy},
@@ -25,7 +25,7 @@ def score(accuracy: float, skill: str = "addition") -> Score:
 
 def entry(number: int, accuracy: float, promoted: bool = True) -> RoundReport:
     return RoundReport(
-        round=number, heldout=score(accuracy, HOSTILE), validation=score(accuracy),
+        round=number, heldout=evaluation(accuracy, HOSTILE), validation=evaluation(accuracy),
         promoted=promoted, gate={"difference": 0.1, "low": 0.0, "high": 0.2},
         questions={"attempted": 9, "proposed": 5, "admitted": 3, "refused": {HOSTILE: 2}},
         zones={"mastered": 4, "learning": 3, "too_hard": 2},
@@ -38,8 +38,8 @@ def entry(number: int, accuracy: float, promoted: bool = True) -> RoundReport:
 
 def report(*rounds: RoundReport, name: str = "pocket-1") -> RunReport:
     return RunReport(
-        name=name, status="done", seed=0, policy="socratic", baseline=score(0.4),
-        final=score(0.6), gain={"points": 20.0, "low": 15.0, "high": 25.0}, versions={"vllm": "1"},
+        name=name, status="done", seed=0, policy="socratic", baseline=evaluation(0.4),
+        final=evaluation(0.6), gain={"points": 20.0, "low": 15.0, "high": 25.0}, versions={"vllm": "1"},
         rounds=list(rounds),
     )  # fmt: skip
 
