@@ -33,6 +33,18 @@ class Request:
     max_tokens: int
     seed: int
 
+    def body(self, model: str) -> dict[str, object]:
+        """What is posted to `/v1/chat/completions`."""
+        return {
+            "model": model,
+            "messages": self.messages,
+            "n": self.n,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "seed": self.seed,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -129,15 +141,7 @@ class Completions:
         answer = await self._client.post(
             "/chat/completions",
             cast_to=object,
-            body={
-                "model": self.model,
-                "messages": request.messages,
-                "n": request.n,
-                "temperature": request.temperature,
-                "top_p": request.top_p,
-                "max_tokens": request.max_tokens,
-                "seed": request.seed,
-            },
+            body=request.body(self.model),
         )
         return _Answer.model_validate(answer)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 from maieutic.config import load
-from maieutic.graph.run import fixed_sets
+from maieutic.errors import ServerError
+from maieutic.graph.room import Quiet
+from maieutic.graph.run import create, fixed_sets, open_room
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
@@ -187,10 +190,21 @@ def test_checkpoints_are_safetensors_and_differ(folder: RunFolder) -> None:
     assert not [p for p in (folder.path / "checkpoints").rglob("*") if p.suffix in (".bin", ".pt", ".pkl")]
 
 
-def test_the_served_model_answers_as_its_checkpoint(folder: RunFolder) -> None:
-    canary = json.loads((folder.checkpoint("solver-0002") / "canary.json").read_text())
-    assert canary["items"]
-    assert all(item["expected"] for item in canary["items"])
+async def test_a_server_with_other_weights_than_it_should_have_is_found_out(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    config = load(folder.config)
+    mine = create(config, tmp_path, "canary")
+    for name, weights in (("right", "solver-0002"), ("wrong", "generator-0002")):
+        shutil.copytree(folder.checkpoint(weights), mine.checkpoint(name))
+        shutil.copy(folder.checkpoint("solver-0002") / "canary.json", mine.checkpoint(name))
+    room = await open_room(config, mine, load_seeds("builtin"), Quiet())
+    try:
+        await room.serve("right", 0)
+        with pytest.raises(ServerError, match="does not answer as wrong does"):
+            await room.serve("wrong", 0)
+    finally:
+        await room.close()
 
 
 def test_the_weakness_profile_is_in_chroma(folder: RunFolder) -> None:
