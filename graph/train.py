@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ..curriculum.difficulty import utility
 from ..curriculum.pairs import build_pairs
+from ..memory.run import write_table
 from ..records import Attempt, PreferencePair, Proposal, Rollout, Verdict, Worth
 from ..trainers.jobs import TrainingJob, TrainingResult, run_job
 from .attempt import STAGE, selected
@@ -167,9 +164,6 @@ async def _train(
 ) -> TrainingResult:
     stage = "train_solver" if job.objective == "dpo" else "train_generator"
     room.progress.begin(round, stage, 0)
-    data = Path(job.data)
-    beside = data.with_name(f".{data.name}.{os.getpid()}")
-    pq.write_table(pa.Table.from_pylist(list(rows)), beside)
-    beside.replace(data)
+    write_table(Path(job.data), rows)
     Path(job.output).parent.mkdir(parents=True, exist_ok=True)
     return await run_job(job, room.folder.jobs, name, room.progress.done)

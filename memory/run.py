@@ -52,6 +52,17 @@ def write_whole(path: Path, data: bytes | str) -> None:
         ) from error
 
 
+def write_table(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema | None = None) -> None:
+    """Write rows as one Parquet file, whole or not at all.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink, compression="zstd")
+    write_whole(path, sink.getvalue().to_pybytes())
+
+
 class RunFolder:
     """Paths and records of one run; knows nothing of models or decisions."""
 
@@ -97,11 +108,7 @@ class RunFolder:
         if not records:
             write_whole(path.with_suffix(".empty"), b"")
             return
-        schema = schema_of(type(records[0]))
-        table = pa.Table.from_pylist([record.model_dump() for record in records], schema=schema)
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        write_whole(path, sink.getvalue().to_pybytes())
+        write_table(path, [record.model_dump() for record in records], schema_of(type(records[0])))
 
     def read(self, number: int, series: str, model: type[R]) -> list[R]:
         """All records of a series in a round, in the order of their parts; none is no error."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import platformdirs
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..config import PocketModel
+from ..memory.run import write_table
 from ..prompts import render
 from ..tasks import arithmetic, drawing
 from .jobs import Progress, TrainingJob, run_job
@@ -69,10 +70,30 @@ async def ensure_base(
     folder = (cache or cache_folder()) / f"pocket-{key(pocket, excluded)}"
     if (folder / "result.json").exists():
         return folder
+    async with _alone(folder.with_name(f".{folder.name}.lock")):
+        if not (folder / "result.json").exists():
+            await _build(folder, pocket, excluded, progress)
+    return folder
+
+
+@contextlib.asynccontextmanager
+async def _alone(path: Path) -> AsyncIterator[None]:
+    """Two runs may need the same model at once: the second waits for the first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(0.5)
+        yield
+
+
+async def _build(folder: Path, pocket: PocketModel, excluded: Collection[str], progress: Progress) -> None:
     work = folder.with_name(f".{folder.name}.work")
-    work.mkdir(parents=True, exist_ok=True)
     rows = await asyncio.to_thread(examples, pocket.examples, pocket.seed, excluded)
-    pq.write_table(pa.Table.from_pylist(rows), work / "examples.parquet")
+    write_table(work / "examples.parquet", rows)
     job = TrainingJob(
         objective="sft",
         model=str(work / "untrained"),
@@ -88,4 +109,3 @@ async def ensure_base(
     )
     await run_job(job, work, "base", progress)
     shutil.rmtree(work, ignore_errors=True)
-    return folder

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..config import PocketModel
 from ..errors import TrainingError
+from ..memory.run import write_whole
 from ..processes import end_all, guarded, last_lines, tree
 
 Progress = Callable[[int, int], None]
@@ -74,9 +75,8 @@ async def run_job(job: TrainingJob, folder: Path, name: str, progress: Progress)
     result = Path(job.output) / "result.json"
     if result.exists():
         return TrainingResult.model_validate_json(result.read_text())
-    folder.mkdir(parents=True, exist_ok=True)
     file, log = folder / f"{name}.json", folder / f"{name}.log"
-    file.write_text(job.model_dump_json(indent=1))
+    write_whole(file, job.model_dump_json(indent=1))
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             *guarded([sys.executable, "-m", "maieutic.trainers.worker", str(file)]),
