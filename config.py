@@ -64,10 +64,12 @@ class CurriculumConfig(Section):
     """Questions attempted in a round."""
     new: int = Field(1792, ge=1)
     """Questions that a round should add."""
-    enough: float = Field(0.5, gt=0, le=1)
+    enough: float = Field(0.9, gt=0, le=1)
     """Share of `new` below which the Teacher is asked again, at most twice."""
     mastered: float = Field(0.15, ge=0, le=1)
     """Share of a round's questions that repeats what is mastered."""
+    leap: int = Field(2, ge=1)
+    """Levels that a new question may lie above a mastered one."""
     near_duplicate: float = Field(0.985, gt=0, le=1)
     """Cosine similarity from which a question counts as known already."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..config import GeneratorConfig
 from ..prompts import render, versioned
-from ..records import Question
 from ..serving.client import Request
 from .seeds import call_seed
 
@@ -17,8 +16,9 @@ class Generator:
     def __init__(self, config: GeneratorConfig, seed: int) -> None:
         self.config, self.seed = config, seed
 
-    def prompt(self, question: Question, attempt: str) -> str:
-        return render("generator", question=question.text, attempt=attempt)
+    def prompt(self, question: str, attempt: str) -> str:
+        """The user message for a question and an attempt at it; training uses the very same."""
+        return render("generator", question=question, attempt=attempt)
 
     def request(self, prompt: str, subject: str, round: int, stage: str, checkpoint: str) -> Request:
         return Request(

@@ -21,6 +21,8 @@ class Assignment:
     """The parent; None for the moves that need none."""
     attempt: str
     """The completion that the Teacher is shown."""
+    steps: int = 1
+    """Levels that a harder question is to climb."""
     similar: tuple[Failure, ...] = ()
     """Remembered failures on questions like the parent."""
 
@@ -31,6 +33,8 @@ class Design:
 
     text: str
     solution: str
+    source: Failure | None = None
+    """The remembered failure it was made from, where that was not the assignment's question."""
 
 
 class Teacher(Protocol):
@@ -48,17 +52,20 @@ class FamilyTeacher:
         return [self._design(assignment, rng) for assignment in assignments]
 
     def _design(self, assignment: Assignment, rng: Random) -> Design | None:
-        expr = self._expression(assignment, rng)
-        if expr is None:
-            return None
-        return Design(arithmetic.question_text(expr), arithmetic.worked(expr))
-
-    def _expression(self, assignment: Assignment, rng: Random) -> arithmetic.Expr | None:
-        if assignment.question is None:
-            return drawing.draw(*rng.choice(arithmetic.CELLS), rng)
+        parent = assignment.question
+        if parent is None:
+            return _written(drawing.draw(*rng.choice(arithmetic.CELLS), rng))
         if assignment.move == "harder":
-            expr = arithmetic.parse_question(assignment.question.text)
-            return drawing.harder(expr, rng)
-        # A failure seldom stands alone: vary it, or one of those it resembles.
-        texts = [assignment.question.text, *(failure.question for failure in assignment.similar)]
-        return drawing.neighbour(arithmetic.parse_question(rng.choice(texts)), rng)
+            expr = arithmetic.parse_question(parent.text)
+            for _ in range(assignment.steps):
+                expr = drawing.harder(expr, rng)
+            return _written(expr)
+        # A failure seldom stands alone: vary it, or one like it.
+        alike = [f for f in assignment.similar if (f.skill, f.level) == (parent.skill, parent.level)]
+        source = rng.choice([None, *alike])
+        varied = arithmetic.parse_question(source.question if source else parent.text)
+        return _written(drawing.neighbour(varied, rng), source)
+
+
+def _written(expr: arithmetic.Expr, source: Failure | None = None) -> Design:
+    return Design(arithmetic.question_text(expr), arithmetic.worked(expr), source)

@@ -58,7 +58,7 @@ class Work:
         chosen = questions(asked)
         self.attempts = [solver.request(q, 1, "attempt", "base", solver.sampling) for q in chosen]
         self.proposals = [
-            generator.request(generator.prompt(q, q.solution), q.id, 1, "generate", "generator")
+            generator.request(generator.prompt(q.text, q.solution), q.id, 1, "generate", "generator")
             for q in chosen[:written]
         ]
 

@@ -26,6 +26,8 @@ class Lesson:
 
     move: Move
     question_id: str | None
+    steps: int = 1
+    """Levels that a harder question is to climb."""
 
 
 class Policy(Protocol):

@@ -4,10 +4,11 @@ Zones (mastered, learning, too hard) are those of the last attempt. A question t
 nothing solved is set aside: its pairs come from the Teacher's reference, and no new
 question is made from it.
 
-Source: Socratic-Zero, arXiv 2509.24726, eq. 1-2 and appendix C. Differs: parents are
-drawn in proportion to what their skill and level are worth now, from the weakness
-profile, in place of one new question for every failure; and a share of each round
-repeats what is mastered, because training on failures alone forgets it.
+Source: Socratic-Zero, arXiv 2509.24726, eq. 1-2 and appendix C. Differs: not one new
+question for every failure, but as many as a round wants, on the skills and levels with
+the lowest pass rates that these moves can reach; a harder question may climb several
+levels; and a share of each round repeats what is mastered, because training on failures
+alone forgets it.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from ..records import Attempt, Move
+from ..records import Attempt
 from .policy import Cell, Known, Lesson
 
 _FLOOR = 0.15
-"""Least weight of a parent, so that no skill is ever left out for good."""
+"""Least weight of a skill and level, so that none is ever left out for good."""
 
 
 class Socratic:
     """
     Args:
         mastered: share of a round's questions that repeats what is mastered.
+        leap: levels that a harder question may lie above a mastered one.
+        top: highest level there is.
     """
 
-    def __init__(self, mastered: float) -> None:
-        self.mastered = mastered
+    def __init__(self, mastered: float, leap: int, top: int) -> None:
+        self.mastered, self.leap, self.top = mastered, leap, top
 
     def choose(self, bank: Sequence[Known], count: int, rng: Random) -> list[str]:
         """New questions and a share of mastered ones; what is left goes to failed ones."""
@@ -49,17 +52,26 @@ class Socratic:
     def plan(
         self, attempts: Sequence[Attempt], worth: Mapping[Cell, float], count: int, rng: Random
     ) -> list[Lesson]:
-        """Mastered parents give harder questions, learning ones neighbours or harder ones."""
-        parents = [a for a in attempts if a.zone != "too_hard"] or list(attempts)
-        if not parents:
+        """Draw what to teach by pass rate, then one of the questions that lead there.
+
+        What was never attempted counts as failed: the moves reach it from what was solved,
+        and the Teacher's reference shows the way where no rollout does.
+        """
+        ways: dict[Cell, list[Lesson]] = {}
+        for attempt in [a for a in attempts if a.zone != "too_hard"] or attempts:
+            for lesson in self._lessons(attempt):
+                level = attempt.level + (lesson.steps if lesson.move == "harder" else 0)
+                ways.setdefault((attempt.skill, level), []).append(lesson)
+        if not ways:
             return []
-        weights = [_FLOOR + worth.get((a.skill, a.level), 0.0) for a in parents]
-        drawn = rng.choices(parents, weights, k=count)
-        return [Lesson(_move(a, rng), a.question_id) for a in drawn]
+        cells = sorted(ways)
+        weights = [_FLOOR + worth.get(cell, 1.0) for cell in cells]
+        return [rng.choice(ways[cell]) for cell in rng.choices(cells, weights, k=count)]
 
-
-def _move(attempt: Attempt, rng: Random) -> Move:
-    """A mastered question becomes harder; a failed one is met again, or made harder."""
-    if attempt.zone == "mastered" or rng.random() < attempt.pass_rate:
-        return "harder"
-    return "neighbour"
+    def _lessons(self, attempt: Attempt) -> list[Lesson]:
+        """The moves from one question: up from what is mastered, beside and up from the rest."""
+        climb = min(self.leap if attempt.zone == "mastered" else 1, self.top - attempt.level)
+        lessons = [Lesson("harder", attempt.question_id, steps) for steps in range(1, climb + 1)]
+        if attempt.zone != "mastered" or not lessons:
+            lessons.append(Lesson("neighbour", attempt.question_id))
+        return lessons

@@ -29,6 +29,7 @@ from ..memory.run import RunFolder, write_whole
 from ..memory.store import Store
 from ..records import Question, RunReport
 from ..serving.server import VllmServer, end_leftover, require_vllm
+from ..tasks import arithmetic
 from ..tasks.seeds import load_seeds
 from ..tasks.sets import FixedSets, build_sets
 from ..trainers.base import ensure_base
@@ -131,7 +132,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
 def policy_of(config: RunConfig) -> Policy:
     if config.curriculum.policy == "uniform":
         return Uniform()
-    return Socratic(config.curriculum.mastered)
+    return Socratic(config.curriculum.mastered, config.curriculum.leap, arithmetic.MAX_LEVEL)
 
 
 def fixed_sets(config: RunConfig, seeds: list[Question]) -> FixedSets:

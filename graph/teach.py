@@ -23,11 +23,11 @@ class _Parents:
         self.questions = {question.id: question for question in selected(room, round)}
         outcome = {v.rollout_id: v.outcome for v in room.folder.read(round, f"verdicts/{STAGE}", Verdict)}
         self.shown: dict[str, Rollout] = {}
-        for rollout in room.folder.read(round, f"rollouts/{STAGE}", Rollout):
-            # A wrong answer says more about a weakness than one that was cut off.
-            better = outcome.get(rollout.id) == "wrong"
-            if better or rollout.question_id not in self.shown:
-                self.shown[rollout.question_id] = rollout
+        # A wrong answer says more about a weakness than one that was cut off.
+        rank = {"right": 0, "undecided": 1, "invalid": 2, "wrong": 3}
+        rollouts = room.folder.read(round, f"rollouts/{STAGE}", Rollout)
+        for rollout in sorted(rollouts, key=lambda r: rank[outcome[r.id]]):
+            self.shown[rollout.question_id] = rollout
 
     def attempt(self, question_id: str) -> Rollout | None:
         return self.shown.get(question_id)
@@ -59,7 +59,14 @@ async def teach(room: Room, state: LoopState) -> LoopState:
     for index, (lesson, given, design) in enumerate(zip(lessons, assignments, designs, strict=True)):
         if design is None:
             continue
+        # What the Generator learns to answer is what the Teacher really looked at.
         rollout = parents.attempt(lesson.question_id) if lesson.question_id else None
+        parent_id, rollout_id, prompt = lesson.question_id, rollout.id if rollout else None, ""
+        if design.source:
+            parent_id, rollout_id = design.source.question_id, design.source.rollout_id
+            prompt = room.generator.prompt(design.source.question, design.source.completion)
+        elif given.question:
+            prompt = room.generator.prompt(given.question.text, given.attempt)
         proposals.append(
             Proposal(
                 id=short_id("p", "teacher", round, turn, index),
@@ -67,11 +74,11 @@ async def teach(room: Room, state: LoopState) -> LoopState:
                 turn=turn,
                 author="teacher",
                 move=lesson.move,
-                parent_id=lesson.question_id,
-                rollout_id=rollout.id if rollout else None,
+                parent_id=parent_id,
+                rollout_id=rollout_id,
                 text=design.text,
                 solution=design.solution,
-                prompt=room.generator.prompt(given.question, given.attempt) if given.question else "",
+                prompt=prompt,
             )
         )
     room.folder.write(round, series, 0, proposals)
@@ -99,6 +106,7 @@ def _assignments(
                 lesson.move,
                 parents.questions[lesson.question_id],
                 rollout.completion if rollout else "",
+                lesson.steps,
                 tuple(next(remembered)),
             )
         )
@@ -131,7 +139,9 @@ async def generate(room: Room, state: LoopState) -> LoopState:
             parent_id=parent,
             rollout_id=rollout.id if rollout else None,
             text="",
-            prompt=room.generator.prompt(parents.questions[parent], rollout.completion if rollout else ""),
+            prompt=room.generator.prompt(
+                parents.questions[parent].text, rollout.completion if rollout else ""
+            ),
         )
         proposals[proposal.id] = proposal
     room.progress.begin(round, "generate", len(proposals))

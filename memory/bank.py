@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..records import Attempt, Question
-from .store import Store, upsert
+from .store import Store, annotate, upsert
 
 
 class QuestionBank:
@@ -37,11 +37,11 @@ class QuestionBank:
     def note(self, attempts: Iterable[Attempt]) -> None:
         """Remember how the last attempts at questions went."""
         noted = list(attempts)
-        if noted:
-            self._questions.update(
-                ids=[a.question_id for a in noted],
-                metadatas=[{"last_round": a.round, "last": a.model_dump_json()} for a in noted],
-            )
+        annotate(
+            self._questions,
+            [a.question_id for a in noted],
+            [{"last_round": a.round, "last": a.model_dump_json()} for a in noted],
+        )
 
     def get(self, ids: Sequence[str]) -> list[Question]:
         """Questions by id, in the order asked for.

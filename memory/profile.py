@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..records import Attempt, Question, Rollout
-from .store import Store, upsert
+from ..records import Attempt, Question, Rollout, Zone
+from .store import Store, delete, upsert
 
 _KEEP_FAILURES = 12
-"""Exemplar failures kept for each cell; the newest replace the oldest."""
+"""Exemplar failures kept for each skill and level; the newest replace the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Weakness:
 
     @property
     def worth(self) -> float:
-        """How much there is to learn that can be learned now: 1 − p if p > 0, else 0.
+        """How much there is to learn: the share that fails, in [0, 1].
 
-        Source: Absolute Zero, arXiv 2505.03335 (learnability). Differs: taken over a
-        skill and level, not over one question.
+        What always fails counts fully: the Teacher's references teach it. Whether a lesson
+        can reach it is for the curriculum policy to say.
         """
-        return 1 - self.pass_rate if self.pass_rate > 0 else 0.0
+        return 1 - self.pass_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Failure:
 
     question_id: str
     question: str
+    rollout_id: str
     completion: str
     skill: str
     level: int
-    round: int
 
 
 class WeaknessProfile:
@@ -83,31 +83,38 @@ class WeaknessProfile:
             )
         if ids:
             upsert(self._cells, ids, documents, metadatas)
-        self._remember(round, failures)
+        self._remember(round, {a.question_id: a.zone for a in attempts}, failures)
 
-    def _remember(self, round: int, failures: Sequence[tuple[Question, Rollout]]) -> None:
-        """Keep the first failures of each cell in slots that later rounds overwrite."""
-        slots: dict[tuple[str, int], int] = {}
-        ids, documents, metadatas = [], [], []
-        for question, rollout in failures:
-            cell = (question.skill, question.level)
-            slot = slots.get(cell, 0)
-            if slot == _KEEP_FAILURES:
-                continue
-            slots[cell] = slot + 1
-            ids.append(f"{question.skill}/{question.level}/{slot}")
-            documents.append(question.text)
-            metadatas.append(
-                {
-                    "question_id": question.id,
-                    "completion": rollout.completion,
-                    "skill": question.skill,
-                    "level": question.level,
-                    "round": round,
-                }
+    def _remember(
+        self, round: int, zones: dict[str, Zone], failures: Sequence[tuple[Question, Rollout]]
+    ) -> None:
+        """One wrong rollout for each question that failed; the oldest of a cell make room."""
+        rows = {question.id: (question, rollout) for question, rollout in failures}
+        if rows:
+            upsert(
+                self._failures,
+                list(rows),
+                [question.text for question, _ in rows.values()],
+                [
+                    {
+                        "rollout_id": rollout.id,
+                        "completion": rollout.completion,
+                        "cell": f"{question.skill}/{question.level}",
+                        "skill": question.skill,
+                        "level": question.level,
+                        "zone": zones.get(question.id, "too_hard"),
+                        "round": round,
+                    }
+                    for question, rollout in rows.values()
+                ],
             )
-        if ids:
-            upsert(self._failures, ids, documents, metadatas)
+        found = self._failures.get(include=["metadatas"])
+        by_cell: dict[str, list[tuple[int, str]]] = {}
+        for key, metadata in zip(found["ids"], found["metadatas"] or [], strict=True):
+            by_cell.setdefault(str(metadata["cell"]), []).append((int(str(metadata["round"])), key))
+        gone = [key for key in found["ids"] if zones.get(key) == "mastered"]
+        gone += [key for kept in by_cell.values() for _, key in sorted(kept)[:-_KEEP_FAILURES]]
+        delete(self._failures, list(dict.fromkeys(gone)))
 
     def all(self) -> list[Weakness]:
         """Every skill and level that was ever attempted."""
@@ -120,18 +127,22 @@ class WeaknessProfile:
         return ranked[:count]
 
     def failures_like(self, texts: Sequence[str], count: int = 3) -> list[list[Failure]]:
-        """For each text, the remembered failures on the most similar questions."""
-        size = self._failures.count()
+        """For each text, the remembered failures on the most similar questions being learned.
+
+        What no rollout solved is remembered, but set aside here: nothing is made from it.
+        """
+        learning = {"zone": "learning"}
+        size = len(self._failures.get(where=learning, include=[])["ids"])  # type: ignore[arg-type]
         if not texts or not size:
             return [[] for _ in texts]
         found = self._failures.query(
-            query_texts=list(texts), n_results=min(count, size), include=["documents", "metadatas"]
+            query_texts=list(texts),
+            n_results=min(count, size),
+            where=learning,  # type: ignore[arg-type]
+            include=["documents", "metadatas"],
         )
-        rows = zip(found["documents"] or [], found["metadatas"] or [], strict=True)
-        return [
-            [_failure(text, metadata) for text, metadata in zip(documents, metadatas, strict=True)]
-            for documents, metadatas in rows
-        ]
+        rows = zip(found["ids"], found["documents"] or [], found["metadatas"] or [], strict=True)
+        return [[_failure(*entry) for entry in zip(*row, strict=True)] for row in rows]
 
 
 def _weakness(metadata: object) -> Weakness:
@@ -146,13 +157,13 @@ def _weakness(metadata: object) -> Weakness:
     )
 
 
-def _failure(text: str, metadata: object) -> Failure:
+def _failure(question_id: str, text: str, metadata: object) -> Failure:
     values = dict(metadata)  # type: ignore[call-overload]
     return Failure(
-        question_id=str(values["question_id"]),
+        question_id=question_id,
         question=text,
-        completion=str(values["completion"]),
-        skill=str(values["skill"]),
-        level=int(values["level"]),
-        round=int(values["round"]),
+        rollout_id=values["rollout_id"],
+        completion=values["completion"],
+        skill=values["skill"],
+        level=values["level"],
     )

@@ -36,14 +36,31 @@ class Store:
         )
 
 
+_BATCH = 2000
+"""Chroma refuses more than some thousands at once."""
+
+
 def upsert(
     collection: Collection, ids: list[str], documents: list[str], metadatas: list[dict[str, Any]]
 ) -> None:
     """Add or replace entries, in batches that Chroma accepts."""
-    for start in range(0, len(ids), 2000):
-        part = slice(start, start + 2000)
+    for start in range(0, len(ids), _BATCH):
+        part = slice(start, start + _BATCH)
         collection.upsert(
             ids=ids[part],
             documents=documents[part],
             metadatas=metadatas[part],  # type: ignore[arg-type]
         )
+
+
+def annotate(collection: Collection, ids: list[str], metadatas: list[dict[str, Any]]) -> None:
+    """Change metadata of entries that are there."""
+    for start in range(0, len(ids), _BATCH):
+        part = slice(start, start + _BATCH)
+        collection.update(ids=ids[part], metadatas=metadatas[part])  # type: ignore[arg-type]
+
+
+def delete(collection: Collection, ids: list[str]) -> None:
+    """Remove entries; those that are not there are no error."""
+    for start in range(0, len(ids), _BATCH):
+        collection.delete(ids=ids[start : start + _BATCH])

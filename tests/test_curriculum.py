@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from random import Random
 
 import pytest
@@ -182,7 +183,7 @@ def bank() -> list[Known]:
     return rows + [Known(question(f"failed{i}"), attempt(f"failed{i}", 0.5)) for i in range(40)]
 
 
-@pytest.mark.parametrize("policy", [Socratic(0.2), Uniform()])
+@pytest.mark.parametrize("policy", [Socratic(0.2, 2, 6), Uniform()])
 @pytest.mark.parametrize("count", [1, 10, 100, 1000])
 def test_choice_is_distinct_and_no_more_than_asked(policy: Socratic | Uniform, count: int) -> None:
     chosen = policy.choose(bank(), count, Random(0))
@@ -190,14 +191,14 @@ def test_choice_is_distinct_and_no_more_than_asked(policy: Socratic | Uniform, c
 
 
 def test_socratic_repeats_a_share_of_what_is_mastered() -> None:
-    chosen = Socratic(0.2).choose(bank(), 50, Random(0))
+    chosen = Socratic(0.2, 2, 6).choose(bank(), 50, Random(0))
     assert sum(name.startswith("solved") for name in chosen) == 10
     assert sum(name.startswith("new") for name in chosen) == 40
 
 
 def test_socratic_makes_mastered_harder_and_sets_the_hopeless_aside() -> None:
     attempts = [attempt("m", 1), attempt("l", 0.25), attempt("h", 0)]
-    lessons = Socratic(0.2).plan(attempts, {("precedence", 1): 0.5}, 300, Random(0))
+    lessons = Socratic(0.2, 2, 6).plan(attempts, {("precedence", 1): 0.5}, 300, Random(0))
     assert len(lessons) == 300
     assert {lesson.move for lesson in lessons if lesson.question_id == "m"} == {"harder"}
     assert {lesson.move for lesson in lessons if lesson.question_id == "l"} == {"harder", "neighbour"}
@@ -205,15 +206,34 @@ def test_socratic_makes_mastered_harder_and_sets_the_hopeless_aside() -> None:
 
 
 def test_socratic_teaches_most_where_there_is_most_to_learn() -> None:
-    attempts = [attempt("easy", 0.5, level=1), attempt("hard", 0.5, level=2)]
-    worth = {("precedence", 1): 0.1, ("precedence", 2): 0.9}
-    lessons = Socratic(0.2).plan(attempts, worth, 1000, Random(0))
-    assert sum(lesson.question_id == "hard" for lesson in lessons) > 700
+    attempts = [attempt("solved", 1, level=1), attempt("failed", 0.5, level=1)]
+    worth = {("precedence", 1): 0.35, ("precedence", 2): 0.1, ("precedence", 3): 0.85}
+    lessons = Socratic(0.2, 2, 6).plan(attempts, worth, 7000, Random(0))
+    taught = Counter(1 + lesson.steps * (lesson.move == "harder") for lesson in lessons)
+    # Weights are 0.15 more than the share that fails: 0.5, 0.25 and 1.
+    assert taught[1] == pytest.approx(2000, rel=0.1)
+    assert taught[2] == pytest.approx(1000, rel=0.1)
+    assert taught[3] == pytest.approx(4000, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("rate", "level", "lessons"),
+    [
+        (1, 1, {("harder", 1), ("harder", 2)}),
+        (1, 5, {("harder", 1)}),
+        (1, 6, {("neighbour", 1)}),
+        (0.5, 1, {("harder", 1), ("neighbour", 1)}),
+        (0.5, 6, {("neighbour", 1)}),
+    ],
+)
+def test_moves_by_zone_and_level(rate: float, level: int, lessons: set[tuple[str, int]]) -> None:
+    planned = Socratic(0.2, 2, 6).plan([attempt("a", rate, level=level)], {}, 200, Random(0))
+    assert {(lesson.move, lesson.steps) for lesson in planned} == lessons
 
 
 def test_socratic_never_goes_idle() -> None:
-    assert len(Socratic(0.2).plan([attempt("h", 0)], {}, 5, Random(0))) == 5
-    assert Socratic(0.2).plan([], {}, 5, Random(0)) == []
+    assert len(Socratic(0.2, 2, 6).plan([attempt("h", 0)], {}, 5, Random(0))) == 5
+    assert Socratic(0.2, 2, 6).plan([], {}, 5, Random(0)) == []
 
 
 def test_uniform_looks_at_nothing() -> None:

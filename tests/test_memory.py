@@ -153,9 +153,9 @@ def test_the_profile_tells_what_is_worst_and_worth_teaching(tmp_path: Path) -> N
         family_question(text) for text in ("What is 3 + 4?", "What is 9 mod 4?", "What is (3 + 4) * 2?")
     )
     profile.update(1, [attempt(easy, 1, 1), attempt(hard, 0.25, 1), attempt(hopeless, 0, 1)], [])
-    assert [w.skill for w in profile.worst(1)] == ["remainder"]
+    assert [w.skill for w in profile.worst(2)] == ["parentheses", "remainder"]
     assert {w.skill: w.worth for w in profile.all()} == {
-        "addition": 0, "remainder": 0.75, "parentheses": 0,
+        "addition": 0, "remainder": 0.75, "parentheses": 1,
     }  # fmt: skip
     profile.update(2, [attempt(hard, 0.75, 2)], [])
     profile.update(2, [attempt(hard, 0.75, 2)], [])
@@ -177,9 +177,21 @@ def test_failures_like_this_one(tmp_path: Path) -> None:
 def test_each_cell_keeps_a_bounded_number_of_failures(tmp_path: Path) -> None:
     memory = store(tmp_path)
     profile = WeaknessProfile(memory)
-    for round in (1, 2):
-        failures = [(q, rollout(q)) for q in drawn(40, seed=round)]
+    ids = {round: [q.id for q in drawn(count, seed=round)] for round, count in ((1, 40), (2, 5))}
+    for round, count in ((1, 40), (2, 5), (2, 5)):
+        failures = [(q, rollout(q)) for q in drawn(count, seed=round) for _ in range(3)]
         profile.update(round, [attempt(q, 0.5, round) for q, _ in failures], failures)
-    assert memory.collection("failures").count() == 12
-    found = profile.failures_like(["What is 1 + 2 - 3 + 4?"], 12)[0]
-    assert {failure.round for failure in found} == {2}
+    kept = [failure.question_id for failure in profile.failures_like(["What is 1 + 2 - 3 + 4?"], 20)[0]]
+    assert len(kept) == memory.collection("failures").count() == 12
+    assert set(ids[2]) <= set(kept)
+    assert set(kept) - set(ids[2]) <= set(ids[1])
+
+
+def test_a_failure_is_forgotten_once_mastered_and_set_aside_while_hopeless(tmp_path: Path) -> None:
+    profile = WeaknessProfile(store(tmp_path))
+    one, two, three = drawn(3)
+    failures = [(q, rollout(q)) for q in (one, two, three)]
+    profile.update(1, [attempt(one, 0.5, 1), attempt(two, 0.5, 1), attempt(three, 0, 1)], failures)
+    assert {f.question_id for f in profile.failures_like([one.text], 9)[0]} == {one.id, two.id}
+    profile.update(2, [attempt(two, 1, 2)], [])
+    assert {f.question_id for f in profile.failures_like([one.text], 9)[0]} == {one.id}
