@@ -5,7 +5,10 @@ Everything heavy is imported inside the command that needs it, so that `--help` 
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +19,7 @@ from .errors import MaieuticError
 if TYPE_CHECKING:
     from .config import RunConfig
     from .memory.run import RunFolder
-    from .records import Question, RunReport
+    from .records import RunReport
 
 app = typer.Typer(
     help="A self-curriculum for language models: find what the Solver cannot do, teach exactly that.",
@@ -48,24 +51,27 @@ def run(
     overrides += [f"seed={seed}"] if seed is not None else []
     loaded = load(config, overrides)
 
-    from .graph import run as runs
+    from .graph import folders
 
-    seeds = runs.prepare(loaded)
-    chosen = name if name is not None else runs.free_name(runs_dir, config.stem if config else "pocket")
-    folder = runs.create(loaded, runs_dir, chosen)
-    _play(loaded, folder, seeds)
+    seeds = folders.prepare(loaded)
+    if name is None:
+        folder = folders.create_next(loaded, runs_dir, config.stem if config else "pocket", seeds)
+    else:
+        folder = folders.create(loaded, runs_dir, name, seeds)
+    _play(loaded, folder)
 
 
 @app.command()
 def resume(name: Name, runs_dir: RunsDir = Path("runs")) -> None:
     """Go on with a run that was stopped or killed."""
-    from .graph import run as runs
+    from .graph import folders
 
-    folder, config = runs.find(runs_dir, name)
-    _play(config, folder, runs.prepare(config))
+    folder, config = folders.find(runs_dir, name)
+    folders.check(config)
+    _play(config, folder)
 
 
-def _play(config: RunConfig, folder: RunFolder, seeds: list[Question]) -> None:
+def _play(config: RunConfig, folder: RunFolder) -> None:
     """Play with a live display; Ctrl-C and SIGTERM stop cleanly and say how to go on."""
     import asyncio
 
@@ -85,21 +91,26 @@ def _play(config: RunConfig, folder: RunFolder, seeds: list[Question]) -> None:
         for told in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(told, task.cancel)
         with shown.progress_on(console, config.rounds) as progress:
-            return await play(config, folder, seeds, progress, lambda report: write_page(page, report))
+            return await play(config, folder, progress, lambda report: write_page(page, report))
 
     try:
         report = asyncio.run(until_told())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        where = "" if folder.path.parent == Path("runs") else f" --runs-dir {folder.path.parent}"
-        console.print(
-            f"stopped; go on with: maieutic resume {folder.path.name}{where}",
-            markup=False,
-            highlight=False,
-        )
+        console.print(f"stopped; go on with: {_resume(folder)}", markup=False, highlight=False)
         raise typer.Exit(130) from None
+    except MaieuticError:
+        typer.echo(f"what is done is kept; go on with: {_resume(folder)}", err=True)
+        raise
     console.print(shown.rounds_table(report))
     console.print(shown.summary(report), markup=False, highlight=False)
     console.print(f"report: {page}", markup=False, highlight=False)
+
+
+def _resume(folder: RunFolder) -> str:
+    """The command that goes on with a run, as it can be typed here."""
+    program = "maieutic" if shutil.which("maieutic") else f"{Path(sys.executable).parent / 'maieutic'}"
+    where = [] if folder.path.parent == Path("runs") else ["--runs-dir", str(folder.path.parent)]
+    return shlex.join([program, "resume", folder.path.name, *where])
 
 
 @app.command()
@@ -110,7 +121,7 @@ def show(
     question: Annotated[str | None, typer.Option(help="A question's lineage and rollouts.")] = None,
 ) -> None:
     """Show what a run did: its rounds, one round, or one question."""
-    from .graph.run import find
+    from .graph.folders import find
     from .inspector import show as views
     from .inspector.console import screen
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ConfigError
 
@@ -32,13 +32,23 @@ class PocketModel(Section):
     """Worked examples it is warmed up on; all of low level."""
     batch_size: int = Field(16, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _shape_is_possible(self) -> PocketModel:
+        if self.hidden % self.heads or self.hidden // self.heads % 2 or self.heads % max(1, self.heads // 2):
+            raise ValueError(
+                f"hidden {self.hidden} cannot be split among {self.heads} heads: each needs an even width, "
+                "and heads must be 1, 2, 3, or even; try 3 heads of 96, or 4 of 128"
+            )
+        return self
 
 
 class ServingConfig(Section):
     dtype: str = "float32"
     enforce_eager: bool = True
-    max_model_len: int = Field(320, ge=64)
+    max_model_len: int = Field(320, ge=128)
+    """Tokens of prompt and completion together."""
     max_num_seqs: int = Field(256, ge=1)
     gpu_memory_utilization: float = Field(0.3, gt=0, le=1)
     """On a CPU, too: vLLM otherwise claims nearly all memory at start."""
@@ -46,7 +56,8 @@ class ServingConfig(Section):
     startup_deadline_s: float = Field(300, gt=0)
     concurrency: int = Field(64, ge=1)
     """Requests in flight."""
-    request_deadline_s: float = Field(120, gt=0)
+    request_deadline_s: float = Field(240, gt=0)
+    """Seconds for one request, its retries and waits included."""
     retries: int = Field(4, ge=0)
 
 
@@ -105,11 +116,16 @@ class SolverTraining(Section):
 
 
 class GateConfig(Section):
+    rule: Literal["no_fall", "no_sure_fall"] = "no_fall"
+    """What must not fall on the validation set: accuracy itself, or the upper end of the
+    paired bootstrap interval of the difference."""
     tolerance: float = Field(0.0, ge=0, le=1)
-    """A candidate is kept unless validation accuracy falls by more than this …"""
+    """A fall by no more than this is let pass."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    """… and the paired bootstrap is this sure that it fell."""
+    """Of the two-sided interval."""
     resamples: int = Field(2000, ge=100)
+    patience: int = Field(3, ge=1)
+    """The run ends early when so many checkpoints in a row were refused."""
 
 
 class SetsConfig(Section):
@@ -142,6 +158,15 @@ class RunConfig(Section):
     gate: GateConfig = GateConfig()
     sets: SetsConfig = SetsConfig()
     memory: MemoryConfig = MemoryConfig()
+
+    @model_validator(mode="after")
+    def _prompts_have_room(self) -> RunConfig:
+        if self.rollouts.max_tokens >= self.serving.max_model_len:
+            raise ValueError(
+                f"rollouts.max_tokens {self.rollouts.max_tokens} leaves no room for a prompt within "
+                f"serving.max_model_len {self.serving.max_model_len}; lower the one or raise the other"
+            )
+        return self
 
 
 def load(path: Path | None = None, overrides: Iterable[str] = ()) -> RunConfig:
@@ -216,6 +241,8 @@ def _explain(place: str, error: ValidationError) -> str:
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"{place}: unknown key {where}{_suggestion(first['loc'])}{more}"
+    if first["type"] == "value_error":
+        return f"{place}: {first['msg'].removeprefix('Value error, ')}{more}"
     found = repr(first["input"])
     shown = found if len(found) < 60 else found[:57] + "…"
     return f"{place}: {where} is {shown}; {first['msg'][0].lower()}{first['msg'][1:]}{more}"

@@ -53,6 +53,11 @@ class ServerError(MaieuticError):
 class EndpointError(MaieuticError):
     """A model endpoint gave no usable answer within its retries and deadline."""
 
+    def __init__(self, message: str, call: object = None) -> None:
+        super().__init__(message)
+        self.call = call
+        """The record of the call that failed, where there is one."""
+
 
 class TrainingError(MaieuticError):
     """A training job ended without a checkpoint; the message ends with its log."""

@@ -10,9 +10,10 @@ class Verifier:
     """Compares marked final answers exactly; cut-off rollouts count as without an answer."""
 
     def judge(self, question: Question, rollout: Rollout) -> Verdict:
+        if rollout.truncated:
+            # What looks like its answer may be the beginning of a longer one.
+            return self._verdict(rollout, "invalid", None, "cut off before its end")
         finding = check_exact(question.answer, rollout.completion)
-        if rollout.truncated and finding.outcome != "right":
-            return self._verdict(rollout, "invalid", None, "cut off before an answer")
         return self._verdict(rollout, finding.outcome, finding.extracted, finding.reason)
 
     @staticmethod

@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 
 from maieutic.config import load
+from maieutic.graph.folders import create, prepare
 from maieutic.graph.rollouts import roll_out
 from maieutic.graph.room import Quiet, Room
-from maieutic.graph.run import create, open_room, prepare
+from maieutic.graph.run import open_room
 from maieutic.records import Call, Question
 
 from .bare import posted, questions
@@ -46,8 +47,8 @@ async def ours(room: Room, asked: list[Question], number: int) -> float:
 async def measure(count: int, repeats: int) -> None:
     config = load()
     with tempfile.TemporaryDirectory(prefix="maieutic-overhead-") as runs:
-        folder = create(config, Path(runs), "overhead")
-        room = await open_room(config, folder, prepare(config), Quiet())
+        folder = create(config, Path(runs), "overhead", prepare(config))
+        room = await open_room(config, folder, Quiet())
         try:
             await room.serve("base", 0)
             asked = questions(count)

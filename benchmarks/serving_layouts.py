@@ -25,7 +25,7 @@ import psutil
 from maieutic.agents.generator import Generator
 from maieutic.agents.solver import Solver
 from maieutic.config import RunConfig, load
-from maieutic.graph.run import fixed_sets, prepare
+from maieutic.graph.folders import create, prepare, read_sets
 from maieutic.processes import tree
 from maieutic.serving.client import Request
 from maieutic.serving.server import VllmServer
@@ -157,9 +157,10 @@ async def one_pass(name: str, work: Work, rounds: int) -> tuple[float, float, fl
 async def measure(rounds: int, repeats: int, asked: int, written: int) -> None:
     config = load()
     seeds = prepare(config)
-    base = await ensure_base(config.pocket, fixed_sets(config, seeds).texts(), lambda done, of: None)
     seen: dict[str, list[tuple[float, float, float]]] = {name: [] for name in LAYOUTS}
     with tempfile.TemporaryDirectory(prefix="maieutic-layouts-") as folder:
+        texts = read_sets(create(config, Path(folder), "sets", seeds)).texts()
+        base = await ensure_base(config.pocket, texts, lambda done, of: None)
         work = Work(config, base, Path(folder), asked, written)
         for number in range(repeats):
             for name in LAYOUTS:

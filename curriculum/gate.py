@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+Rule = Literal["no_fall", "no_sure_fall"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +25,26 @@ def decide(
     before: Sequence[bool],
     after: Sequence[bool],
     *,
+    rule: Rule,
     tolerance: float,
     confidence: float,
     resamples: int,
     seed: int,
 ) -> Decision:
-    """Keep the candidate unless it is surely worse than the incumbent.
-
-    Refused when the upper end of the paired bootstrap interval of the difference lies
-    below −tolerance; so with tolerance 0 and 95 %, a fall must be significant to count.
+    """Keep the candidate if it is no worse than the incumbent by more than `tolerance`.
 
     Args:
+        rule: what must not lie below −tolerance. `no_fall`: the difference itself, so that
+            small falls cannot add up. `no_sure_fall`: the upper end of its paired bootstrap
+            interval, so that chance alone refuses few good checkpoints.
         before, after: right or not, on the same validation questions in the same order.
     Raises:
         ValueError: the two have different lengths or are empty.
     """
     low, high = paired_interval(before, after, confidence, resamples, seed)
-    difference = float(np.mean(after) - np.mean(before))
-    return Decision(high >= -tolerance, difference, low, high)
+    difference = (sum(after) - sum(before)) / len(before)
+    decides = difference if rule == "no_fall" else high
+    return Decision(decides >= -tolerance, difference, low, high)
 
 
 def paired_interval(

@@ -58,13 +58,19 @@ async def profile(room: Room, state: LoopState) -> LoopState:
     """Pass rates, zones and failures go into the memory."""
     round = state["round"]
     room.progress.begin(round, "profile", 1)
-    questions = selected(room, round)
-    verdicts = room.folder.read(round, f"verdicts/{STAGE}", Verdict)
-    attempts = summed_up(questions, verdicts, round)
     if not room.folder.has(round, "attempts"):
-        room.folder.write(round, "attempts", 0, attempts)
+        verdicts = room.folder.read(round, f"verdicts/{STAGE}", Verdict)
+        room.folder.write(round, "attempts", 0, summed_up(selected(room, round), verdicts, round))
+    _remember(room, round)
+    return {}
+
+
+def _remember(room: Room, round: int) -> None:
+    """Take a round's attempts and failures from the records into the memory."""
+    attempts = room.folder.read(round, "attempts", Attempt)
     rollouts = {r.id: r for r in room.folder.read(round, f"rollouts/{STAGE}", Rollout)}
-    known = {question.id: question for question in questions}
+    verdicts = room.folder.read(round, f"verdicts/{STAGE}", Verdict)
+    known = {question.id: question for question in room.bank.get([a.question_id for a in attempts])}
     failures = [
         (known[verdict.question_id], rollouts[verdict.rollout_id])
         for verdict in verdicts
@@ -72,7 +78,18 @@ async def profile(room: Room, state: LoopState) -> LoopState:
     ]
     room.profile.update(round, attempts, failures)
     room.bank.note(attempts)
-    return {}
+
+
+def restore(room: Room) -> None:
+    """Fill an empty memory from the records: at the start of a run, or where it was lost."""
+    if room.bank.count():
+        return
+    for round in room.folder.rounds():
+        turns = room.folder.count(round, "vetted") if round else 1
+        for turn in range(turns):
+            room.bank.add(room.folder.part(round, "questions", turn, Question))
+        if room.folder.has(round, "attempts"):
+            _remember(room, round)
 
 
 def summed_up(questions: Sequence[Question], verdicts: Sequence[Verdict], round: int) -> list[Attempt]:

@@ -88,6 +88,7 @@ def beginning(room: Room) -> LoopState:
         "admitted": 0,
         "quota": min(room.config.generator.proposals, room.config.generator.most),
         "solver_round": 0,
+        "refused": 0,
     }
 
 

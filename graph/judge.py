@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..curriculum.difficulty import generator_quota
-from ..curriculum.gate import decide, wilson
+from ..curriculum.gate import Decision, decide, wilson
 from ..records import Evaluation, Proposal, Question, Verdict, Worth
-from .report import write_report
 from .rollouts import judge_all, roll_out
 from .room import Room
 from .state import LoopState
@@ -20,6 +19,11 @@ from .state import LoopState
 async def evaluate(room: Room, state: LoopState) -> LoopState:
     """Greedy answers of the candidate to both fixed sets."""
     round, candidate = state["round"], state["candidate"]
+    if round and candidate == state["solver"]:
+        # Nothing was trained: the same weights give the same greedy answers.
+        for name in ("validation", "heldout"):
+            room.folder.write_json(round, name, room.folder.read_json(state["solver_round"], name))
+        return {}
     await room.serve(candidate, round)
     await _measure(room, round, "validation", room.sets.validation, candidate)
     heldout = await _measure(room, round, "heldout", room.sets.heldout, candidate)
@@ -63,39 +67,47 @@ async def gate(room: Room, state: LoopState) -> LoopState:
     """Promote the candidate or keep the old checkpoint; then the next round, or the end."""
     round = state["round"]
     room.progress.begin(round, "gate", 1)
-    candidate, before = state["candidate"], state.get("solver_round", 0)
-    marks = [_marks(room, number) for number in (before, round)]
-    config = room.config.gate
-    decision = decide(
-        *marks,
-        tolerance=config.tolerance,
-        confidence=config.confidence,
-        resamples=config.resamples,
-        seed=room.config.seed,
-    )
+    candidate, before = state["candidate"], state["solver_round"]
+    trained = round == 0 or candidate != state["solver"]
+    decision = _decision(room, before, round if trained else before)
+    promoted = trained and decision.promoted
     room.folder.write_json(
         round,
         "gate",
         {
-            "promoted": decision.promoted,
+            "promoted": promoted,
             "difference": decision.difference,
             "low": decision.low,
             "high": decision.high,
             "against_round": before,
         },
     )
-    if not decision.promoted:
+    if trained and not promoted:
         room.progress.note(
             f"round {round}: {candidate} is worse on validation "
             f"({100 * decision.difference:+.1f} points); {state['solver']} stays"
         )
-    write_report(room.folder, room.config, "done" if round == room.config.rounds else "running")
+    room.after_round()
     return {
-        "solver": candidate if decision.promoted else state["solver"],
-        "solver_round": round if decision.promoted else before,
+        "solver": candidate if promoted else state["solver"],
+        "solver_round": round if promoted else before,
         "round": round + 1,
         "quota": _quota(room, round),
+        "refused": 0 if promoted else state["refused"] + trained,
     }
+
+
+def _decision(room: Room, before: int, after: int) -> Decision:
+    config = room.config.gate
+    return decide(
+        _marks(room, before),
+        _marks(room, after),
+        rule=config.rule,
+        tolerance=config.tolerance,
+        confidence=config.confidence,
+        resamples=config.resamples,
+        seed=room.config.seed,
+    )
 
 
 def _marks(room: Room, round: int) -> list[bool]:
@@ -118,5 +130,8 @@ def _quota(room: Room, round: int) -> int:
 
 
 def another(room: Room, state: LoopState) -> str:
-    """After the gate: the next round, or the end."""
+    """After the gate: the next round; the end after the last, or when training has stopped helping."""
+    if state["refused"] >= room.config.gate.patience:
+        room.progress.note(f"{state['refused']} checkpoints in a row were refused: the run ends early")
+        return "end"
     return "select" if state["round"] <= room.config.rounds else "end"

@@ -16,6 +16,7 @@ from ..records import (
     Evaluation,
     PreferencePair,
     Proposal,
+    Question,
     Rollout,
     RoundReport,
     RunReport,
@@ -72,21 +73,16 @@ def _seconds(folder: RunFolder, number: int) -> dict[str, float]:
 def _gain(folder: RunFolder, kept: int, config: RunConfig) -> dict[str, float]:
     """Held-out points gained by the kept checkpoint over the base model, with an interval."""
     before, after = (_marks(folder, number) for number in (0, kept))
-    order = sorted(before)
-    low, high = paired_interval(
-        [before[key] for key in order],
-        [after[key] for key in order],
-        0.95,
-        config.gate.resamples,
-        config.seed,
-    )
-    difference = (sum(after.values()) - sum(before.values())) / len(before)
+    low, high = paired_interval(before, after, 0.95, config.gate.resamples, config.seed)
+    difference = (sum(after) - sum(before)) / len(before)
     return {"points": 100 * difference, "low": 100 * low, "high": 100 * high}
 
 
-def _marks(folder: RunFolder, number: int) -> dict[str, bool]:
+def _marks(folder: RunFolder, number: int) -> list[bool]:
+    """Right or not on every held-out question, in the set's order; no verdict counts as wrong."""
     verdicts = folder.read(number, "verdicts/heldout", Verdict)
-    return {verdict.question_id: verdict.outcome == "right" for verdict in verdicts}
+    right = {verdict.question_id for verdict in verdicts if verdict.outcome == "right"}
+    return [question.id in right for question in folder.read(0, "sets/heldout", Question)]
 
 
 def _round(folder: RunFolder, number: int) -> RoundReport:

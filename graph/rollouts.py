@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ..config import Sampling
+from ..errors import EndpointError
 from ..memory.run import RunFolder
 from ..records import Call, Question, Record, Rollout, Verdict
 from ..serving.client import Reply, Request
@@ -34,22 +35,40 @@ async def ask_all(
     pending = [asyncio.ensure_future(room.client.ask(request)) for request in requests]
     got: list[R] = []
     calls: list[Call] = []
+    refused: list[Call] = []
     try:
         for coming in asyncio.as_completed(pending):
             reply = await coming
             request = wanted[reply.call.subject_id]
             calls.append(reply.call)
+            refused += [reply.call] if reply.call.error else []
             got += read(request, reply)
             room.progress.advance(1, reply.call.completion_tokens)
             if len(calls) == PART:
                 _write(room.folder, round, series, calls, got)
                 calls, got = [], []
+    except EndpointError as error:
+        if isinstance(error.call, Call):
+            calls.append(error.call)
+        raise
     finally:
         for left in pending:
             left.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
         if calls:
             _write(room.folder, round, series, calls, got)
+    _tell_refused(room, refused, len(requests))
+
+
+def _tell_refused(room: Room, refused: list[Call], asked: int) -> None:
+    """A refused request is data; a stage of nothing else is a mistake in the configuration."""
+    if refused and len(refused) == asked:
+        raise EndpointError(
+            f"the endpoint refused all {asked} requests of this stage: {refused[0].error[:300]}; "
+            "correct the sampling settings, or serving.max_model_len"
+        )
+    if refused:
+        room.progress.note(f"{len(refused)} of {asked} requests were refused: {refused[0].error[:200]}")
 
 
 def _write(folder: RunFolder, round: int, series: str, calls: list[Call], got: Sequence[Record]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -79,8 +79,11 @@ class Room:
     generator: Generator
     verifier: Verifier
     progress: Progress = field(default_factory=Quiet)
+    after_round: Callable[[], None] = lambda: None
+    """Called when a round is decided: reports are made here, and no node reads them."""
     serving: str = ""
     """The checkpoint whose weights the server has, once its canary has passed."""
+    _serve_seconds: float = 0.0
     _client: Completions | None = None
 
     def weights(self, checkpoint: str) -> Path:
@@ -102,6 +105,13 @@ class Room:
         Raises:
             ServerError: the server is gone, or does not answer as the checkpoint does.
         """
+        started = time.monotonic()
+        try:
+            await self._serve(checkpoint, round)
+        finally:
+            self._serve_seconds += time.monotonic() - started
+
+    async def _serve(self, checkpoint: str, round: int) -> None:
         if not self.server.starts:
             self.progress.note("starting vLLM")
             await self.server.start()
@@ -126,26 +136,17 @@ class Room:
     async def _canary(self, checkpoint: str, round: int) -> None:
         """Compare greedy answers with those the trained checkpoint itself gave."""
         file = self.weights(checkpoint) / "canary.json"
-        if not file.exists():
+        if checkpoint == BASE and not file.exists():
+            # Nobody trained this model here, and it has been the server's from its start.
             return
         canary = json.loads(file.read_text())
+        if not canary["distinguishes"]:
+            self.progress.note(f"training changed no greedy answer of {checkpoint}: its canary proves little")
         for item in canary["items"]:
             reply = await self.client.ask(
-                Request(
-                    subject_id=f"{checkpoint}/{item['prompt']}",
-                    role="canary",
-                    checkpoint=checkpoint,
-                    stage="canary",
-                    round=round,
-                    template="",
-                    messages=[{"role": "user", "content": item["prompt"]}],
-                    n=1,
-                    temperature=0.0,
-                    top_p=1.0,
-                    max_tokens=canary["max_tokens"],
-                    seed=0,
-                )
+                canary_request(checkpoint, round, item["prompt"], canary["max_tokens"])
             )
+            self.folder.write(round, "calls/canary", self.folder.count(round, "calls/canary"), [reply.call])
             if reply.completions != [item["expected"]]:
                 raise ServerError(
                     f"the server does not answer as {checkpoint} does: to {item['prompt']!r} it said "
@@ -155,13 +156,18 @@ class Room:
 
     @contextlib.asynccontextmanager
     async def timed(self, round: int, stage: str) -> AsyncIterator[None]:
-        """Add the time of a stage to the round's account, also when it is cut short."""
-        started = time.monotonic()
+        """Add the time of a stage to the round's account, also when it is cut short.
+
+        Starting the server and giving it weights is kept apart, as `serve`.
+        """
+        started, self._serve_seconds = time.monotonic(), 0.0
         try:
             yield
         finally:
+            serving = self._serve_seconds
             account = self.folder.read_json(round, "seconds") or {}
-            account[stage] = round_to(account.get(stage, 0.0) + time.monotonic() - started)
+            for name, spent in ((stage, time.monotonic() - started - serving), ("serve", serving)):
+                account[name] = float(f"{account.get(name, 0.0) + spent:.3f}")
             self.folder.write_json(round, "seconds", account)
 
     async def close(self) -> None:
@@ -171,5 +177,19 @@ class Room:
         (self.folder.path / "server.json").unlink(missing_ok=True)
 
 
-def round_to(seconds: float) -> float:
-    return float(f"{seconds:.3f}")
+def canary_request(checkpoint: str, round: int, prompt: str, max_tokens: int) -> Request:
+    """Greedy, so that the answer follows from the weights alone."""
+    return Request(
+        subject_id=f"{checkpoint}/{prompt}",
+        role="canary",
+        checkpoint=checkpoint,
+        stage="canary",
+        round=round,
+        template="",
+        messages=[{"role": "user", "content": prompt}],
+        n=1,
+        temperature=0.0,
+        top_p=1.0,
+        max_tokens=max_tokens,
+        seed=0,
+    )

@@ -20,6 +20,8 @@ class LoopState(TypedDict, total=False):
     """The Generator's checkpoint."""
     admitted: int
     """Questions added in this round so far."""
+    refused: int
+    """Checkpoints in a row that the gate has refused."""
     quota: int
     """Questions to ask of the Generator in this round."""
     solver_round: int

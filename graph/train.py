@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..agents.seeds import call_seed
 from ..curriculum.difficulty import utility
 from ..curriculum.pairs import build_pairs
 from ..memory.run import write_table
@@ -16,7 +17,7 @@ from .room import Room
 from .state import LoopState
 
 _GENERATOR_MEMORY = 1500
-"""Measured designs, newest first, that the Generator is trained on."""
+"""The Generator is trained on so many of the newest measured designs."""
 
 _LEAST_UTILITY = 0.05
 """Designs worth less are left out: what nobody or everybody solves has utility 0.044."""
@@ -77,7 +78,7 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
             model=str(room.weights(state["solver"])),
             data=str(room.folder.round(round) / f"{name}.parquet"),
             output=str(room.folder.checkpoint(name)),
-            seed=room.config.seed * 1000 + round,
+            seed=call_seed(room.config.seed, round, name),
             learning_rate=training.learning_rate,
             batch_size=training.batch_size,
             epochs=training.epochs,
@@ -114,7 +115,7 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
             model=str(room.weights(state["writer"])),
             data=str(room.folder.round(round) / f"{name}.parquet"),
             output=str(room.folder.checkpoint(name)),
-            seed=room.config.seed * 1000 + round,
+            seed=call_seed(room.config.seed, round, name),
             learning_rate=config.learning_rate,
             batch_size=config.batch_size,
             epochs=config.epochs,

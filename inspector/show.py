@@ -96,8 +96,8 @@ def show_question(console: Console, folder: RunFolder, question_id: str) -> None
 
 def _lineage(folder: RunFolder, known: dict[str, Question], question: Question) -> Tree:
     line = [question]
-    while line[-1].parent_id and line[-1].parent_id in known:
-        line.append(known[line[-1].parent_id])
+    while (parent := known.get(line[-1].parent_id or "")) and parent not in line:
+        line.append(parent)
     proposals = {
         p.question_id: p
         for number in folder.rounds()

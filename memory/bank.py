@@ -34,6 +34,10 @@ class QuestionBank:
                 ],
             )
 
+    def count(self) -> int:
+        """How many questions there are."""
+        return self._questions.count()
+
     def note(self, attempts: Iterable[Attempt]) -> None:
         """Remember how the last attempts at questions went."""
         noted = list(attempts)
@@ -78,7 +82,7 @@ class QuestionBank:
         return best
 
     def _nearest_stored(self, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> list[tuple[str, float]]:
-        if not self._questions.count():
+        if not self.count():
             return [("", 0.0)] * len(vectors)
         found = self._questions.query(query_embeddings=list(vectors), n_results=1, include=["distances"])
         rows = zip(found["ids"], found["distances"] or [], strict=True)

@@ -69,7 +69,8 @@ def embedding_function(name: str) -> EmbeddingFunction[Documents]:
     module, _, attribute = name.partition(":")
     try:
         made = getattr(importlib.import_module(module), attribute)()
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:
+        # Whatever a class of the user raises, the remedy is the same.
         raise ConfigError(
             f"memory.embedding: {name!r} cannot be loaded ({error}); "
             "use ngram, or module:Class of an installed Chroma embedding function"

@@ -117,6 +117,11 @@ class RunFolder:
             rows += [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
         return rows
 
+    def part(self, number: int, series: str, index: int, model: type[R]) -> list[R]:
+        """The records of one part; none where it is empty or not there."""
+        path = self._part(number, series, index)
+        return [model.model_validate(row) for row in pq.read_table(path).to_pylist()] if path.exists() else []
+
     def has(self, number: int, series: str, index: int = 0) -> bool:
         path = self._part(number, series, index)
         return path.exists() or path.with_suffix(".empty").exists()

@@ -24,8 +24,8 @@ class Store:
         except Exception as error:
             # Chroma raises bare exceptions of several libraries for a damaged folder.
             raise RunError(
-                f"{folder}: the memory cannot be opened ({error}); move the folder away to start "
-                "the run anew, or restore it from a copy"
+                f"{folder}: the memory cannot be opened ({error}); move the folder away, and "
+                "`maieutic resume` fills a new one from the records"
             ) from error
 
     def collection(self, name: str) -> Collection:

@@ -105,9 +105,11 @@ class VllmServer:
         command += ["--max-model-len", str(config.max_model_len)]
         command += ["--max-num-seqs", str(config.max_num_seqs)]
         command += ["--gpu-memory-utilization", str(config.gpu_memory_utilization)]
-        # A prompt scheduled in pieces kills vLLM 0.31 on a CPU when its request has a seed
-        # ("CPU Generator does not use offset"); whole prompts are never taken back.
-        command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192"]
+        if not has_gpu():
+            # A prompt scheduled in pieces kills vLLM 0.31 on a CPU when its request has a seed
+            # ("CPU Generator does not use offset"); whole prompts are never taken back.
+            command += ["--no-enable-chunked-prefill"]
+            command += ["--max-num-batched-tokens", str(max(8192, config.max_model_len))]
         command += ["--disable-uvicorn-access-log", "--no-enable-log-requests"]
         if config.dtype:
             command += ["--dtype", config.dtype]

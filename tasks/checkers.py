@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..records import Outcome
 from .arithmetic import ANSWER_MARK
 
-_INTEGER = re.compile(r"[+-]?\d{1,18}")
+_INTEGER = re.compile(r"[+-]?(\d{1,18}|\d{1,3}(,\d{3}){1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ def final_answer(completion: str) -> str | None:
     a completion for what it did not say.
     """
     _, mark, tail = completion.rpartition(ANSWER_MARK)
-    text = tail.strip().replace(",", "").rstrip(".")
+    text = tail.strip().rstrip(".")
     if not mark or not _INTEGER.fullmatch(text) or not text.isascii():
         return None
-    return str(int(text))
+    return str(int(text.replace(",", "")))
 
 
 def check_exact(answer: str, completion: str) -> Finding:

@@ -77,6 +77,11 @@ def _read_line(line: str, place: str) -> Question:
             f"{place}: {row['question'][:60]!r} is not of the built-in arithmetic family ({error}); "
             "write it as 'What is 3 + 4 * 2?', or remove the line"
         ) from None
+    if question.level > arithmetic.MAX_LEVEL:
+        raise SeedError(
+            f"{place}: {question.text!r} is {question.skill} level {question.level}, and levels end at "
+            f"{arithmetic.MAX_LEVEL}; use fewer operations, or remove the line"
+        )
     if "answer" in row and str(row["answer"]).strip() != question.answer:
         raise SeedError(
             f"{place}: the answer is given as {str(row['answer'])[:40]!r}, but {question.text[8:-1]} "

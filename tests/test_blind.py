@@ -23,10 +23,12 @@ from maieutic.agents.teacher import FamilyTeacher
 from maieutic.agents.verifier import Verifier
 from maieutic.config import RunConfig, load
 from maieutic.graph import train
+from maieutic.graph.attempt import restore
 from maieutic.graph.build import beginning, build
+from maieutic.graph.folders import begin, read_sets
 from maieutic.graph.report import write_report
 from maieutic.graph.room import Quiet, Room
-from maieutic.graph.run import fixed_sets, policy_of
+from maieutic.graph.run import policy_of
 from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
@@ -87,22 +89,22 @@ async def pretend_to_train(job: TrainingJob, folder: Path, name: str, progress: 
     result = TrainingResult(objective=job.objective, examples=1, steps=1, seconds=0.0, metrics={})
     Path(job.output).mkdir(parents=True, exist_ok=True)
     (Path(job.output) / "result.json").write_text(result.model_dump_json())
+    (Path(job.output) / "canary.json").write_text('{"max_tokens": 1, "distinguishes": true, "items": []}')
     return result
 
 
 async def play(path: Path, config: RunConfig, turned: bool) -> RunFolder:
-    folder, seeds = RunFolder(path), load_seeds("builtin")
+    folder = RunFolder(path)
+    begin(folder, config, load_seeds("builtin"))
     store = Store(folder.memory, NgramEmbedding())
-    bank = QuestionBank(store)
-    folder.write(0, "questions", 0, seeds)
-    bank.add(seeds)
     room = Room(
-        config=config, folder=folder, base=path / "base", sets=fixed_sets(config, seeds),
+        config=config, folder=folder, base=path / "base", sets=read_sets(folder),
         server=SimulatedServer(), policy=policy_of(config),  # type: ignore[arg-type]
-        profile=WeaknessProfile(store), bank=bank, teacher=FamilyTeacher(),
+        profile=WeaknessProfile(store), bank=QuestionBank(store), teacher=FamilyTeacher(),
         solver=Solver(config.rollouts, config.seed), generator=Generator(config.generator, config.seed),
         verifier=Verifier(), progress=Quiet(),
     )  # fmt: skip
+    restore(room)
     room._client = SimulatedSolver(turned)  # type: ignore[assignment]
 
     async def this_room() -> Room:
@@ -168,6 +170,7 @@ def test_the_validation_set_does_decide(both: tuple[RunFolder, RunFolder]) -> No
 def test_only_reporting_code_names_the_heldout_results() -> None:
     """Where `heldout` occurs in code that plays the loop, it is measured, or kept from training."""
     allowed = {
+        "graph/folders.py": {"begin"},
         "graph/judge.py": {"evaluate"},
         "graph/report.py": {"write_report", "_round", "_marks"},
         "graph/room.py": {"heldout"},

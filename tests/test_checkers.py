@@ -29,6 +29,8 @@ GOLDEN = [
     ("13", "#### 13 or 14", "invalid", None),
     ("13", "#### 12 13", "invalid", None),
     ("13", "#### 13.0", "invalid", None),
+    ("1234", "#### 1,234", "right", "1234"),
+    ("12", "#### 1,2", "invalid", None),
     ("13", "#### thirteen", "invalid", None),
     ("13", "#### \uff11\uff13", "invalid", None),
     ("13", "#### " + "1" * 40, "invalid", None),
@@ -54,7 +56,7 @@ def test_any_text_gets_an_outcome(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("completion", "truncated", "outcome"),
-    [("#### 13", False, "right"), ("#### 13", True, "right"), ("#### 1", True, "invalid")],
+    [("#### 13", False, "right"), ("#### 13", True, "invalid"), ("#### 1", True, "invalid")],
 )
 def test_a_cut_off_answer_is_not_wrong(completion: str, truncated: bool, outcome: str) -> None:
     question = Question(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from maieutic import cli
 from maieutic.errors import MissingPart
-from maieutic.graph import run as runs
+from maieutic.graph import folders as runs
 from maieutic.graph.build import NODES
 from maieutic.memory.run import RunFolder
 from typer.testing import CliRunner
@@ -153,7 +153,7 @@ def test_a_run_that_is_being_played_is_left_alone(tmp_path: Path) -> None:
     with runs.locked(folder):
         done = subprocess.run(
             [sys.executable, "-c", (
-                "from pathlib import Path; from maieutic.graph.run import locked, RunFolder\n"
+                "from pathlib import Path; from maieutic.graph.folders import locked, RunFolder\n"
                 f"with locked(RunFolder(Path({str(tmp_path)!r}))): pass"
             )], capture_output=True, text=True, check=False,
         )  # fmt: skip

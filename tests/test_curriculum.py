@@ -136,19 +136,21 @@ GATE = {"tolerance": 0.0, "confidence": 0.95, "resamples": 2000, "seed": 0}
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "promoted"),
+    ("before", "after", "no_fall", "no_sure_fall"),
     [
-        ([True] * 100, [True] * 100, True),
-        ([True] * 50 + [False] * 50, [True] * 60 + [False] * 40, True),
-        ([True] * 60 + [False] * 40, [True] * 59 + [False] * 41, True),
-        ([True] * 60 + [False] * 40, [True] * 40 + [False] * 60, False),
-        ([True] * 100, [False] * 100, False),
+        (100, 100, True, True),
+        (50, 60, True, True),
+        (60, 59, False, True),
+        (60, 40, False, False),
+        (100, 0, False, False),
     ],
 )
-def test_the_gate_refuses_only_what_surely_fell(
-    before: list[bool], after: list[bool], promoted: bool
-) -> None:
-    assert decide(before, after, **GATE).promoted is promoted  # type: ignore[arg-type]
+def test_the_gate_and_its_rules(before: int, after: int, no_fall: bool, no_sure_fall: bool) -> None:
+    marks = [[place < right for place in range(100)] for right in (before, after)]
+    assert decide(*marks, rule="no_fall", **GATE).promoted is no_fall  # type: ignore[arg-type]
+    assert decide(*marks, rule="no_sure_fall", **GATE).promoted is no_sure_fall  # type: ignore[arg-type]
+    lenient = {**GATE, "tolerance": 0.01}
+    assert decide(*marks, rule="no_fall", **lenient).promoted is no_sure_fall  # type: ignore[arg-type]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))

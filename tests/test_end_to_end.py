@@ -18,8 +18,9 @@ import psutil
 import pytest
 from maieutic.config import load
 from maieutic.errors import ServerError
+from maieutic.graph.folders import create, read_sets
 from maieutic.graph.room import Quiet
-from maieutic.graph.run import create, fixed_sets, open_room
+from maieutic.graph.run import open_room
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
@@ -142,8 +143,7 @@ def test_only_right_and_wrong_train(folder: RunFolder) -> None:
 
 
 def test_nothing_trained_on_is_in_either_set(folder: RunFolder) -> None:
-    config = load(folder.config)
-    forbidden = fixed_sets(config, load_seeds("builtin")).texts()
+    forbidden = read_sets(folder).texts()
     for number in (1, 2):
         prompts = {pair.prompt for pair in folder.read(number, "pairs", PreferencePair)}
         prompts |= {p.text for p in folder.read(number, "vetted", Proposal) if p.admitted}
@@ -194,11 +194,11 @@ async def test_a_server_with_other_weights_than_it_should_have_is_found_out(
     folder: RunFolder, tmp_path: Path
 ) -> None:
     config = load(folder.config)
-    mine = create(config, tmp_path, "canary")
+    mine = create(config, tmp_path, "canary", load_seeds("builtin"))
     for name, weights in (("right", "solver-0002"), ("wrong", "generator-0002")):
         shutil.copytree(folder.checkpoint(weights), mine.checkpoint(name))
         shutil.copy(folder.checkpoint("solver-0002") / "canary.json", mine.checkpoint(name))
-    room = await open_room(config, mine, load_seeds("builtin"), Quiet())
+    room = await open_room(config, mine, Quiet())
     try:
         await room.serve("right", 0)
         with pytest.raises(ServerError, match="does not answer as wrong does"):

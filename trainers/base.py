@@ -18,6 +18,7 @@ import platformdirs
 
 from ..config import PocketModel
 from ..memory.run import write_table
+from ..prompts import FOLDER as PROMPTS
 from ..prompts import render
 from ..tasks import arithmetic, drawing
 from .jobs import Progress, TrainingJob, run_job
@@ -25,7 +26,7 @@ from .jobs import Progress, TrainingJob, run_job
 LEVELS = (1, 2)
 """Levels of the worked examples: what the base model has seen. All others it must be taught."""
 
-_BUILT_BY = ("pocket_model.py", "sft.py", "common.py", "base.py")
+_BUILT_BY = ("pocket_model.py", "sft.py", "common.py", "base.py", "jobs.py", "worker.py")
 _DRAWN_BY = ("arithmetic.py", "drawing.py")
 
 
@@ -37,6 +38,7 @@ def key(pocket: PocketModel, excluded: Collection[str]) -> str:
     """Names a base model by everything it depends on: sizes, data, code, libraries."""
     here = Path(__file__).parent
     code = [(here / name).read_text() for name in _BUILT_BY]
+    code.append((PROMPTS / "solver.jinja").read_text())
     code += [Path(arithmetic.__file__).with_name(name).read_text() for name in _DRAWN_BY]
     parts = [pocket.model_dump_json(), json.dumps(sorted(excluded)), *code, *_libraries()]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]

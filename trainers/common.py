@@ -89,6 +89,10 @@ def figures(history: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {f"first/{k}": v for k, v in logged[0].items()} | logged[-1]
 
 
+_CLEAR = 0.02
+"""Least margin (logits) of a canary's tokens: rounding differs by less between engines."""
+
+
 def write_canary(
     folder: Path,
     model: Any,
@@ -106,11 +110,14 @@ def write_canary(
     candidates = list(dict.fromkeys(prompts))[:24]
     new = greedy(model, tokenizer, candidates, job.canary_tokens)
     old = greedy(before, tokenizer, candidates, job.canary_tokens)
-    ranked = sorted(range(len(candidates)), key=lambda i: (new[i][0] != old[i][0], new[i][1]), reverse=True)
-    canary = [{"prompt": candidates[i], "expected": new[i][0]} for i in ranked[:3]]
-    (folder / "canary.json").write_text(
-        json.dumps({"max_tokens": job.canary_tokens, "items": canary}, indent=1)
-    )
+    clear = [i for i in range(len(candidates)) if new[i][1] >= _CLEAR]
+    ranked = sorted(clear, key=lambda i: (new[i][0] != old[i][0], new[i][1]), reverse=True)[:3]
+    canary = {
+        "max_tokens": job.canary_tokens,
+        "distinguishes": any(new[i][0] != old[i][0] for i in ranked),
+        "items": [{"prompt": candidates[i], "expected": new[i][0]} for i in ranked],
+    }
+    (folder / "canary.json").write_text(json.dumps(canary, indent=1))
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]

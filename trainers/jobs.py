@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +77,7 @@ async def run_job(job: TrainingJob, folder: Path, name: str, progress: Progress)
     result = Path(job.output) / "result.json"
     if result.exists():
         return TrainingResult.model_validate_json(result.read_text())
+    _sweep(Path(job.output))
     file, log = folder / f"{name}.json", folder / f"{name}.log"
     write_whole(file, job.model_dump_json(indent=1))
     with log.open("wb") as errors:
@@ -83,6 +86,7 @@ async def run_job(job: TrainingJob, folder: Path, name: str, progress: Progress)
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": _one_device()},
         )
         try:
             assert process.stdout is not None
@@ -97,6 +101,17 @@ async def run_job(job: TrainingJob, folder: Path, name: str, progress: Progress)
             f"{log}. Its last lines:\n{last_lines(log)}"
         )
     return TrainingResult.model_validate_json(result.read_text())
+
+
+def _one_device() -> str:
+    """TRL trains on one device in one process; more would need its launcher."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+
+
+def _sweep(output: Path) -> None:
+    """Remove what a killed job left beside its output."""
+    for left in (*output.parent.glob(f".{output.name}.[0-9]*"), Path(f"{output}.trainer")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _pass_on(line: bytes, progress: Progress) -> None:

@@ -1,0 +1,194 @@
+"""Run folders: checked before they are made, made whole, found again, held by one process.
+
+Everything that identifies a run is written into its folder when it is made: settings,
+seed questions, both fixed sets. A resume reads nothing else, so that a seed file that
+was changed meanwhile cannot change what is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..config import RunConfig, dump, load
+from ..errors import ConfigError, MissingPart, RunError
+from ..memory.embedding import embedding_function
+from ..memory.run import RunFolder, write_whole
+from ..records import Question
+from ..serving.server import require_vllm
+from ..tasks.seeds import load_seeds
+from ..tasks.sets import FixedSets, build_sets
+from .report import versions
+
+ROOM_ON_DISK = 500_000_000
+"""Bytes that must be free before a run begins; a pocket run needs about a fifth."""
+
+VALIDATION, HELDOUT = "sets/validation", "sets/heldout"
+
+
+def prepare(config: RunConfig) -> list[Question]:
+    """Everything that can be found wrong before a folder is made or a model is loaded.
+
+    Returns:
+        The seed questions.
+    Raises:
+        SeedError: the seed file cannot be used.
+        ConfigError, MissingPart: see `check`.
+    """
+    seeds = load_seeds(config.seeds)
+    check(config)
+    return seeds
+
+
+def check(config: RunConfig) -> None:
+    """What this machine must have to play a configuration.
+
+    Raises:
+        ConfigError: the model or the embedding cannot be used.
+        MissingPart: a package is not installed.
+    """
+    embedding_function(config.memory.embedding)
+    if config.model != "pocket":
+        _check_model(Path(config.model))
+    require_vllm()
+    for package in ("torch", "transformers", "trl"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingPart(f"{package} is not installed in this Python; run `make setup`")
+
+
+def _check_model(folder: Path) -> None:
+    try:
+        shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"model: {str(folder)!r} is no folder with a model ({error}); use pocket or a path"
+        ) from error
+    if isinstance(shape, dict) and shape.get("tie_word_embeddings"):
+        # vLLM's in-place reload leaves a tied head at its old values.
+        raise ConfigError(
+            f"model: {str(folder)!r} ties its output head to its embeddings, and its weights cannot be "
+            "replaced in a running server; save it with tie_word_embeddings=false and its own lm_head"
+        )
+
+
+def create(config: RunConfig, runs: Path, name: str, seeds: list[Question]) -> RunFolder:
+    """Make the folder of a new run, whole or not at all.
+
+    Raises:
+        RunError: the name is taken or is no plain folder name, or there is no room.
+    """
+    _check_name(name)
+    folder = RunFolder(runs / name)
+    there = runs.exists()
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        _check_room(runs)
+        folder.path.mkdir()
+    except FileExistsError:
+        whole = f"or `maieutic resume {name}`" if folder.config.exists() else "or remove it"
+        raise RunError(f"{folder.path} exists already; choose another --name, {whole}") from None
+    except OSError as error:
+        raise RunError(f"{runs}: cannot be written ({error.strerror}); choose --runs-dir") from error
+    except RunError:
+        if not there:
+            runs.rmdir()
+        raise
+    try:
+        begin(folder, config, seeds)
+    except BaseException:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    return folder
+
+
+def create_next(config: RunConfig, runs: Path, stem: str, seeds: list[Question]) -> RunFolder:
+    """Make the folder of a new run under the first free name of stem-1, stem-2 …"""
+    number = 1
+    while True:
+        while (runs / f"{stem}-{number}").exists():
+            number += 1
+        try:
+            return create(config, runs, f"{stem}-{number}", seeds)
+        except RunError:
+            # Another run may have taken the name since we looked.
+            if not (runs / f"{stem}-{number}").exists():
+                raise
+
+
+def _check_name(name: str) -> None:
+    plain = name == Path(name).name and not name.startswith(".") and name.isprintable()
+    if not name or not plain or len(name.encode()) > 100:
+        raise RunError(f"{name[:60]!r} cannot name a run; use up to 100 letters, digits, - and _")
+
+
+def _check_room(runs: Path) -> None:
+    free = shutil.disk_usage(runs).free
+    if free < ROOM_ON_DISK:
+        raise RunError(
+            f"{runs}: {free / 1e6:.0f} MB are free and a run needs {ROOM_ON_DISK / 1e6:.0f} MB; "
+            "free some room or choose another --runs-dir"
+        )
+
+
+def begin(folder: RunFolder, config: RunConfig, seeds: list[Question]) -> None:
+    """Write what identifies a run; run.yaml comes last, so that a run that has one has the rest."""
+    taken = {question.text for question in (*seeds, *load_seeds("builtin"))}
+    sets = build_sets(config.sets.per_cell, config.sets.seed, taken)
+    folder.write(0, "questions", 0, seeds)
+    folder.write(0, VALIDATION, 0, sets.validation)
+    folder.write(0, HELDOUT, 0, sets.heldout)
+    noted = "".join(f"# {package} {number}\n" for package, number in versions().items())
+    write_whole(folder.config, noted + dump(_absolute(config)))
+
+
+def _absolute(config: RunConfig) -> RunConfig:
+    """The same settings, valid in any working directory."""
+    places = {"seeds": "builtin", "model": "pocket"}
+    given = {key: getattr(config, key) for key, builtin in places.items() if getattr(config, key) != builtin}
+    return config.model_copy(update={key: str(Path(value).absolute()) for key, value in given.items()})
+
+
+def read_sets(folder: RunFolder) -> FixedSets:
+    """Both fixed sets, as they were when the run was made."""
+    validation, heldout = (tuple(folder.read(0, series, Question)) for series in (VALIDATION, HELDOUT))
+    return FixedSets(validation, heldout)
+
+
+def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
+    """An existing run with its configuration.
+
+    Raises:
+        RunError: there is none of that name; the message lists those there are.
+    """
+    folder = RunFolder(runs / Path(name).name)
+    if len(name.encode()) > 100 or not folder.config.exists():
+        there = sorted(p.parent.name for p in runs.glob("*/run.yaml"))
+        known = f"there are: {', '.join(there)}" if there else f"{runs} has no runs yet"
+        raise RunError(f"no run {name[:60]!r}; {known}")
+    return folder, load(folder.config)
+
+
+@contextlib.contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Hold a run for this process; the system lets go when the process ends, however it does.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    with (folder.path / "run.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            raise RunError(f"{folder.path.name} is being played by process {owner}") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
