@@ -58,6 +58,7 @@ class Rollout(Record):
     index: int
     completion: str
     tokens: int
+    """Mean of the completions of its call: an endpoint counts them together."""
     truncated: bool
     call_id: str
 

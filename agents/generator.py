@@ -21,6 +21,7 @@ class Generator:
         return render("generator", question=question, attempt=attempt)
 
     def request(self, prompt: str, subject: str, round: int, stage: str, checkpoint: str) -> Request:
+        """The call that proposes one question."""
         return Request(
             subject_id=subject,
             role="generator",

@@ -23,6 +23,7 @@ class Solver:
     def request(
         self, question: Question, round: int, stage: str, checkpoint: str, sampling: Sampling
     ) -> Request:
+        """The call that attempts a question, `sampling.n` times."""
         return Request(
             subject_id=question.id,
             role="solver",

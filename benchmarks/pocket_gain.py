@@ -2,10 +2,12 @@
 
     python -m benchmarks.pocket_gain --seeds 3
 
-For each seed, two whole runs: the curriculum, and a control that differs in one setting,
-`curriculum.policy=uniform`: the same rounds, questions, rollouts and training, but new
-questions are drawn alike from every skill and level. Prints a line for each, with the 95 %
-paired bootstrap interval of held-out points gained, and their difference.
+For each seed, two whole runs: the curriculum, and a control with `curriculum.policy=uniform`
+and `generator.most=0`: the same rounds, questions, rollouts and training, but new questions
+are drawn alike from every skill and level, with no Generator. The control draws from the very
+distribution that both fixed sets are drawn from; no curriculum that must find the levels by
+itself has that advantage. Prints a line for each, with the 95 % paired bootstrap interval of
+held-out points gained, and their difference.
 """
 
 from __future__ import annotations
@@ -16,9 +18,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from maieutic.config import load
 from maieutic.records import RunReport
 
-POLICIES = ("socratic", "uniform")
+POLICIES = {
+    "socratic": ["curriculum.policy=socratic"],
+    "uniform": ["curriculum.policy=uniform", "generator.most=0"],
+}
 
 
 def main() -> None:
@@ -44,14 +50,17 @@ def main() -> None:
 def play(runs: Path, policy: str, seed: int, settings: list[str]) -> RunReport:
     """One run by the command line, as a user would; one that is there is read or resumed."""
     name = f"{policy}-{seed}"
-    file = runs / name / "report.json"
+    file, wanted = runs / name / "report.json", [*POLICIES[policy], *settings]
+    noted = runs / name / "run.yaml"
+    if noted.exists() and load(noted) != load(None, [*wanted, f"seed={seed}"]):
+        sys.exit(f"{noted}: has other settings than these; choose another --runs-dir")
     if not file.exists() or RunReport.model_validate_json(file.read_text()).status != "done":
         command = [sys.executable, "-m", "maieutic"]
-        if (runs / name / "run.yaml").exists():
+        if noted.exists():
             command += ["resume", name, "--runs-dir", str(runs)]
         else:
             command += ["run", "--name", name, "--runs-dir", str(runs), "--seed", str(seed)]
-            for setting in [f"curriculum.policy={policy}", *settings]:
+            for setting in wanted:
                 command += ["--set", setting]
         log = runs / f"{name}.log"
         runs.mkdir(parents=True, exist_ok=True)

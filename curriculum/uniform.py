@@ -14,6 +14,8 @@ from .policy import Cell, Known, Lesson
 
 
 class Uniform:
+    """Looks at no outcome and has no settings."""
+
     def choose(self, bank: Sequence[Known], count: int, rng: Random) -> list[str]:
         """Questions never attempted first, in random order; then any others."""
         fresh = [k.question.id for k in bank if k.last is None]
@@ -25,4 +27,5 @@ class Uniform:
     def plan(
         self, attempts: Sequence[Attempt], worth: Mapping[Cell, float], count: int, rng: Random
     ) -> list[Lesson]:
+        """As many lessons, each on a skill and level drawn alike."""
         return [Lesson("uniform", None)] * count

@@ -193,16 +193,19 @@ def _vet(room: Room, proposals: Sequence[Proposal]) -> tuple[list[Proposal], lis
             reasons[proposal.id] = "unsolvable"
         except arithmetic.NotArithmetic:
             reasons[proposal.id] = "unreadable"
-    candidates = list(readable)
-    nearest = room.bank.nearest([readable[key].text for key in candidates])
-    limit = room.config.curriculum.near_duplicate
-    for key, (_, likeness) in zip(candidates, nearest, strict=True):
-        question = readable[key]
+    seen = room.bank.known_ids([question.id for question in readable.values()])
+    for key, question in readable.items():
         if question.text in forbidden:
             reasons[key] = "held-out overlap"
         elif question.level > arithmetic.MAX_LEVEL:
             reasons[key] = "beyond the levels"
-        elif likeness >= limit:
+        elif question.id in seen:
+            reasons[key] = "duplicate"
+        seen.add(question.id)
+    candidates = [key for key in readable if key not in reasons]
+    nearest = room.bank.nearest([readable[key].text for key in candidates])
+    for key, (_, likeness) in zip(candidates, nearest, strict=True):
+        if likeness >= room.config.curriculum.near_duplicate:
             reasons[key] = "near duplicate"
     vetted, questions = [], []
     for proposal in proposals:

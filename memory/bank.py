@@ -21,7 +21,7 @@ class QuestionBank:
 
     def add(self, questions: Sequence[Question]) -> None:
         """Put questions in; one already there keeps its place and its history."""
-        there = set(self._questions.get(ids=[q.id for q in questions], include=[])["ids"])
+        there = self.known_ids([q.id for q in questions])
         fresh = [q for q in questions if q.id not in there]
         if fresh:
             upsert(
@@ -33,6 +33,10 @@ class QuestionBank:
                     for q in fresh
                 ],
             )
+
+    def known_ids(self, ids: Sequence[str]) -> set[str]:
+        """Which of these questions are in the bank."""
+        return set(self._questions.get(ids=list(dict.fromkeys(ids)), include=[])["ids"]) if ids else set()
 
     def count(self) -> int:
         """How many questions there are."""
@@ -73,6 +77,7 @@ class QuestionBank:
         if not texts:
             return []
         vectors = np.asarray(self._embed(list(texts)), dtype=np.float32)  # (texts, size)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         best = self._nearest_stored(vectors)
         alike = np.tril(vectors @ vectors.T, -1)  # (texts, texts), earlier ones only
         for row in range(1, len(texts)):
