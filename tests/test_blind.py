@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import json
 import zlib
 from pathlib import Path
 from typing import Any
@@ -60,7 +59,7 @@ class SimulatedServer:
 class SimulatedSolver:
     """Right with a chance that falls with the level and grows with the round."""
 
-    def __init__(self, turned: bool) -> None:
+    def __init__(self, turned: str) -> None:
         self.turned = turned
 
     async def ask(self, request: Request) -> Reply:
@@ -80,7 +79,7 @@ class SimulatedSolver:
         question = family_question(request.messages[0]["content"])
         luck = zlib.crc32(f"{question.id}/{request.checkpoint}/{index}".encode()) % 100
         right = luck < 75 - 12 * question.level + 8 * request.round
-        if request.stage == "heldout" and self.turned:
+        if request.stage == self.turned:
             right = not right
         return question.solution if right else "1 + 1 = 9 #### 99999"
 
@@ -93,7 +92,7 @@ async def pretend_to_train(job: TrainingJob, folder: Path, name: str, progress: 
     return result
 
 
-async def play(path: Path, config: RunConfig, turned: bool) -> RunFolder:
+async def play(path: Path, config: RunConfig, turned: str) -> RunFolder:
     folder = RunFolder(path)
     begin(folder, config, load_seeds("builtin"))
     store = Store(folder.memory, NgramEmbedding())
@@ -129,8 +128,8 @@ def config() -> RunConfig:
 async def both(tmp_path_factory: pytest.TempPathFactory, config: RunConfig) -> tuple[RunFolder, RunFolder]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "run_job", pretend_to_train)
-        straight = await play(tmp_path_factory.mktemp("straight"), config, turned=False)
-        turned = await play(tmp_path_factory.mktemp("turned"), config, turned=True)
+        straight = await play(tmp_path_factory.mktemp("straight"), config, turned="")
+        turned = await play(tmp_path_factory.mktemp("turned"), config, turned="heldout")
     return straight, turned
 
 
@@ -162,9 +161,17 @@ def test_but_it_changes_what_is_reported(both: tuple[RunFolder, RunFolder], conf
     assert straight.accuracy == pytest.approx(1 - turned.accuracy)
 
 
-def test_the_validation_set_does_decide(both: tuple[RunFolder, RunFolder]) -> None:
-    gates = [json.dumps(both[0].read_json(n, "gate")) for n in (1, 2, 3)]
-    assert len(set(gates)) > 1
+async def test_the_validation_set_does_decide(
+    both: tuple[RunFolder, RunFolder], tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same upheaval in the validation answers refuses what was promoted."""
+    monkeypatch.setattr(train, "run_job", pretend_to_train)
+    once = config.model_copy(update={"rounds": 1})
+    upset = await play(tmp_path, once, turned="validation")
+    straight, turned = (folder.read_json(1, "gate") for folder in (both[0], upset))
+    assert straight["difference"] == pytest.approx(-turned["difference"])
+    assert straight["promoted"] is True
+    assert turned["promoted"] is False
 
 
 def test_only_reporting_code_names_the_heldout_results() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from maieutic import cli
-from maieutic.errors import MissingPart
 from maieutic.graph import folders as runs
 from maieutic.graph.build import NODES
 from maieutic.memory.run import RunFolder
@@ -50,6 +49,12 @@ BAD = [
     (["run", "--name", ""], "cannot name a run"),
     (["run", "--runs-dir", "key.yaml/below"], "cannot be written"),
     (["resume", "nobody"], "no run 'nobody'; there are: taken"),
+    (["run", "--name", "n" * 300], "cannot name a run"),
+    (["run", "--set", "rollouts.max_tokens=400"], "leaves no room for a prompt"),
+    (["run", "--set", "pocket.heads=5"], "cannot be split among 5 heads"),
+    (["run", "--set", "seeds=high.jsonl"], "high.jsonl line 1: 'What is 1 + 1 + 1"),
+    (["run", "--set", "model=tied"], "ties its output head"),
+    (["run", "--set", "memory.embedding=json:dumps"], "memory.embedding: 'json:dumps' cannot be loaded"),
     (["show", "nobody"], "no run 'nobody'"),
     (["show", "taken"], "has no report yet"),
 ]
@@ -61,6 +66,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "key.yaml").write_text("rolouts: {n: 4}")
     (folder / "type.yaml").write_text("rounds: many")
     (folder / "broken.jsonl").write_text('{"question": "What is 3 + 4?"}\n{"question"\n')
+    (folder / "high.jsonl").write_text(json.dumps({"question": f"What is {' + '.join('1' * 9)}?"}))
+    (folder / "tied").mkdir()
+    (folder / "tied" / "config.json").write_text('{"tie_word_embeddings": true}')
     (folder / "runs" / "taken").mkdir(parents=True)
     (folder / "runs" / "taken" / "run.yaml").write_text("seed: 0\n")
     return folder
@@ -93,16 +101,19 @@ def test_a_real_process_says_it_the_same_way(place: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_no_vllm_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none() -> None:
-        raise MissingPart("vLLM is not installed in this Python; run `make setup`")
+def test_no_vllm_is_told_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.util.find_spec
+    without = lambda name, package=None: None if name == "vllm" else found(name, package)  # noqa: E731
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs, "require_vllm", none)
+    monkeypatch.setattr(importlib.util, "find_spec", without)
     monkeypatch.setattr(sys, "argv", ["maieutic", "run"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 2
+    assert "vLLM is not installed in this Python; run `make setup`" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,7 +130,7 @@ def test_no_room_on_the_disk(
         cli.main()
     assert caught.value.code == 2
     assert "1 MB are free and a run needs 500 MB" in capsys.readouterr().err
-    assert list(tmp_path.rglob("run.yaml")) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_graph_is_drawn_with_every_node() -> None:
