@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from ..records import Evaluation, RoundReport, RunReport
@@ -83,36 +83,57 @@ class PlainProgress(_Tally):
         self.note(f"held-out so far: {self.heldout_so_far} %")
 
 
+def time_left(began: float, done: float, total: float) -> str:
+    """What is left at the pace so far; empty until there is a pace."""
+    if not 0 < done < total:
+        return ""
+    seconds = (time.monotonic() - began) / done * (total - done)
+    return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
+
+
 class LiveProgress(_Tally):
     """Two bars that move: the stage, and the run."""
 
     def __init__(self, console: Console, rounds: int) -> None:
         super().__init__(console, rounds)
+        self.first: tuple[int, float] | None = None
+        """The first round seen here, and when it began."""
         self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
             TaskProgressColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[aside]}"),
             console=console,
             transient=True,
         )
-        self.run = self.bars.add_task("the run", total=None, aside="")
-        self.now = self.bars.add_task("", total=None, aside="")
+        self.run = self.bars.add_task("the run", total=None, aside="", left="")
+        self.now = self.bars.add_task("", total=None, aside="", left="")
         self.live = Live(self.bars, console=console, transient=True, refresh_per_second=8)
 
     def begin(self, round: int, stage: str, total: int) -> None:
         self._enter(round, stage)
-        self.bars.reset(self.now, description=self._label(), total=total or None, aside="")
+        # A task cannot lose its total, so each stage gets a bar of its own.
+        self.bars.remove_task(self.now)
+        self.now = self.bars.add_task(self._label(), total=total or None, aside="", left="")
         if round:
-            self.bars.update(self.run, total=self.rounds, completed=round - 1)
+            self.first = self.first or (round, time.monotonic())
+            since, began = self.first
+            left = time_left(began, round - since, self.rounds + 1 - since)
+            self.bars.update(self.run, total=self.rounds, completed=round - 1, left=left)
 
     def advance(self, count: int = 1, tokens: int = 0) -> None:
         self.tokens += tokens
         self.bars.update(self.now, advance=count, aside=self.rate)
+        self._tell_left()
 
     def done(self, done: int, total: int) -> None:
         self.bars.update(self.now, completed=done, total=total)
+        self._tell_left()
+
+    def _tell_left(self) -> None:
+        stage = self.bars.tasks[-1]
+        self.bars.update(self.now, left=time_left(self.stage_started, stage.completed, stage.total or 0))
 
     def note(self, text: str) -> None:
         self.live.console.print(escape(text), highlight=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
-from maieutic.inspector.console import rounds_table, summary
+from maieutic.inspector.console import LiveProgress, rounds_table, summary, time_left
 from maieutic.inspector.page import write_page
 from maieutic.inspector.show import clean
 from maieutic.records import Evaluation, RoundReport, RunReport
@@ -117,3 +118,17 @@ def test_the_table_has_a_row_for_every_round() -> None:
 def test_a_round_without_training_is_said_to_be_one() -> None:
     idle = entry(1, 0.5).model_copy(update={"train": {"objective": "none", "examples": 0, "seconds": 0.0}})
     assert [idle.kept, entry(1, 0.5).kept, entry(1, 0.5, promoted=False).kept] == ["not trained", "yes", "no"]
+
+
+def test_the_live_display_says_what_is_left_and_forgets_the_last_stage() -> None:
+    assert time_left(time.monotonic() - 10, 1, 4) == "30 s left"
+    assert time_left(time.monotonic() - 100, 1, 4) == "5 min left"
+    assert time_left(0, 0, 4) == time_left(0, 4, 4) == time_left(0, 1, 0) == ""
+    display = LiveProgress(Console(force_terminal=True, width=200, record=True), rounds=3)
+    display.begin(1, "attempt", 10)
+    display.advance(4, tokens=100)
+    assert [task.total for task in display.bars.tasks] == [3, 10]
+    assert "left" in display.bars.tasks[1].fields["left"]
+    display.begin(2, "train_solver", 0)
+    assert [task.total for task in display.bars.tasks] == [3, None]
+    assert "left" in display.bars.tasks[0].fields["left"]
