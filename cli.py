@@ -96,7 +96,7 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     try:
         report = asyncio.run(until_told())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        console.print(f"stopped; go on with: {_resume(folder)}", markup=False, highlight=False)
+        typer.echo(f"stopped; go on with: {_resume(folder)}")  # whole, so that it can be copied
         raise typer.Exit(130) from None
     except MaieuticError:
         typer.echo(f"what is done is kept; go on with: {_resume(folder)}", err=True)
