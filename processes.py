@@ -64,10 +64,22 @@ def last_lines(log: Path, count: int = 12) -> str:
 
 def _guard(command: Sequence[str]) -> int:
     """Run a command until it ends or our standard input does; leave nothing of it behind."""
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    children: list[subprocess.Popen[bytes]] = []
+    told = threading.Event()
 
     def end(*_: object) -> None:
-        end_all(reversed(tree(child.pid)))
+        told.set()
+        for child in children:
+            end_all(reversed(tree(child.pid)))
+
+    # Before there is a child, so that no signal finds the guard without its hands on it; and
+    # functions, since what is ignored (SIG_IGN) would be ignored in the child, too.
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    children.append(child)
+    if told.is_set():
+        end()
 
     def watch_owner() -> None:
         # Nobody writes to this pipe: read returns nothing, and only when the owner is gone.
@@ -75,8 +87,6 @@ def _guard(command: Sequence[str]) -> int:
             continue
         end()
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=watch_owner, daemon=True).start()
     code = child.wait()
     _end_session(child.pid)

@@ -22,7 +22,7 @@ from ..errors import MissingPart, ServerError
 from ..processes import end_all, guarded, last_lines, tree
 
 HOST = "127.0.0.1"
-"""Development routes are on, so the server is reachable from this machine only."""
+"""Development routes are on, so the server is reachable from this machine only, and by key."""
 
 
 def require_vllm() -> None:
@@ -111,6 +111,7 @@ class VllmServer:
             command += ["--no-enable-chunked-prefill"]
             command += ["--max-num-batched-tokens", str(max(8192, config.max_model_len))]
         command += ["--disable-uvicorn-access-log", "--no-enable-log-requests"]
+        command += ["--middleware", "maieutic.serving.key.RequireKey"]
         if config.dtype:
             command += ["--dtype", config.dtype]
         if config.enforce_eager:
@@ -184,7 +185,9 @@ class VllmServer:
         started = time.monotonic()
         call = {"method": "reload_weights", "kwargs": {"weights_path": str(weights)}}
         try:
-            async with httpx.AsyncClient(timeout=120, trust_env=False) as http:
+            async with httpx.AsyncClient(
+                timeout=120, trust_env=False, headers={"Authorization": f"Bearer {self.key}"}
+            ) as http:
                 answer = await http.post(f"{self.url}/collective_rpc", json=call)
                 answer.raise_for_status()
                 # The prefix cache holds keys and values of the old weights.
@@ -216,16 +219,17 @@ class VllmServer:
 def remember(path: Path, server: VllmServer) -> None:
     """Note who runs the server, so that a later process can end what a crash left."""
     assert server._guard is not None
-    process = psutil.Process(server._guard.pid)
-    path.write_text(json.dumps({"pid": process.pid, "started": process.create_time()}))
+    noted = [{"pid": p.pid, "started": p.create_time()} for p in tree(server._guard.pid)]
+    path.write_text(json.dumps(noted))
 
 
 def end_leftover(path: Path) -> None:
-    """End the server noted in `path`, if that very process still runs."""
+    """End the processes noted in `path`, guard and server, where those very ones still run."""
     if not path.exists():
         return
-    with contextlib.suppress(psutil.NoSuchProcess, ValueError, KeyError):
-        noted = json.loads(path.read_text())
-        if abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
-            end_all(reversed(tree(noted["pid"])))
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        for noted in json.loads(path.read_text()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
+                    end_all(reversed(tree(noted["pid"])))
     path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from maieutic.config import load
@@ -167,9 +168,9 @@ def test_every_proposal_is_admitted_or_refused_with_a_reason(folder: RunFolder, 
         assert {p.author for p in vetted} == {"teacher", "generator"}
         for proposal in vetted:
             assert bool(proposal.reason) != bool(proposal.admitted)
-        refused = entry.questions["refused"]
+        refused = entry.questions.refused
         assert isinstance(refused, dict)
-        assert entry.questions["admitted"] + sum(refused.values()) == entry.questions["proposed"]
+        assert entry.questions.admitted + sum(refused.values()) == entry.questions.proposed
 
 
 def test_one_server_for_the_whole_run_with_quick_swaps(folder: RunFolder, report: RunReport) -> None:
@@ -201,6 +202,9 @@ async def test_a_server_with_other_weights_than_it_should_have_is_found_out(
     room = await open_room(config, mine, Quiet())
     try:
         await room.serve("right", 0)
+        async with httpx.AsyncClient(base_url=room.server.url, trust_env=False) as keyless:
+            for route in ("/collective_rpc", "/reset_prefix_cache", "/v1/models"):
+                assert (await keyless.post(route, json={})).status_code == 401
         with pytest.raises(ServerError, match="does not answer as wrong does"):
             await room.serve("wrong", 0)
     finally:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from maieutic.config import ServingConfig
 from maieutic.processes import end_all, guarded, last_lines, tree
+from maieutic.serving.server import VllmServer, end_leftover, remember
 
 # A child that starts a grandchild in the same session; both write their ids.
 FAMILY = """
@@ -88,6 +90,28 @@ def test_the_owner_killed_hard_takes_the_family_along(tmp_path: Path) -> None:
     owner.kill()
     owner.wait()
     assert gone(pids)
+
+
+def test_what_a_killed_guard_left_is_ended_by_the_next_run(tmp_path: Path) -> None:
+    guard = start(tmp_path)
+    pids = family(tmp_path)
+    server = VllmServer(tmp_path, tmp_path / "log", ServingConfig())
+    server._guard = guard  # type: ignore[assignment]  # a process with an id, as asyncio's is
+    remember(tmp_path / "server.json", server)
+    guard.kill()
+    guard.wait()
+    assert not gone(pids, within=0.5)
+    end_leftover(tmp_path / "server.json")
+    assert gone(pids)
+    assert not (tmp_path / "server.json").exists()
+
+
+@pytest.mark.parametrize("noted", ["", "{}", "[1]", '[{"pid": 1}]', '[{"pid": 1, "started": 5.0}]'])
+def test_a_note_that_names_no_server_of_ours_ends_nothing(tmp_path: Path, noted: str) -> None:
+    (tmp_path / "server.json").write_text(noted)
+    end_leftover(tmp_path / "server.json")
+    assert psutil.pid_exists(1)
+    assert not (tmp_path / "server.json").exists()
 
 
 @pytest.mark.parametrize(("code", "expected"), [("raise SystemExit(7)", 7), ("", 0)])
