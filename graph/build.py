@@ -9,7 +9,7 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 
-from . import attempt, judge, teach, train
+from . import attempt, judge, teach, train, vet
 from .room import Room
 from .state import LoopState
 
@@ -22,7 +22,7 @@ NODES: dict[str, Node] = {
     "profile": attempt.profile,
     "teach": teach.teach,
     "generate": teach.generate,
-    "vet": teach.vet,
+    "vet": vet.vet,
     "pair": train.pair,
     "train_solver": train.train_solver,
     "train_generator": train.train_generator,
@@ -52,7 +52,7 @@ def build(room_of: Callable[[], Awaitable[Room]]) -> StateGraph[Any, Any, Any, A
     for here, there in pairwise(line):
         graph.add_edge(here, there)
     graph.add_conditional_edges(
-        "vet", partial(_choose, room_of, teach.enough), {"teach": "teach", "pair": "pair"}
+        "vet", partial(_choose, room_of, vet.enough), {"teach": "teach", "pair": "pair"}
     )
     line = ["pair", "train_solver", "train_generator", "evaluate"]
     for here, there in pairwise(line):

@@ -1,4 +1,4 @@
-"""Nodes that write and admit new questions: teach, generate, vet."""
+"""Nodes that write new questions: teach, generate."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from ..agents.teacher import Assignment
 from ..curriculum.policy import Lesson
 from ..memory.profile import Failure
-from ..records import Attempt, Proposal, Question, Rollout, Verdict, short_id
-from ..tasks import arithmetic
-from ..tasks.seeds import family_question
+from ..records import Attempt, Proposal, Rollout, Verdict, short_id
 from .attempt import STAGE, selected
 from .rollouts import ask_all
 from .room import Room
@@ -35,9 +33,7 @@ class _Parents:
 
 def _plan(room: Room, round: int, attempts: Sequence[Attempt], count: int, purpose: str) -> list[Lesson]:
     """Lessons of the policy, on what the weakness profile says is worth most."""
-    weaknesses = room.profile.worst(len(arithmetic.CELLS))
-    worth = {(weakness.skill, weakness.level): weakness.worth for weakness in weaknesses}
-    return room.policy.plan(attempts, worth, count, room.rng(round, purpose))
+    return room.policy.plan(attempts, room.profile.worths(), count, room.rng(round, purpose))
 
 
 async def teach(room: Room, state: LoopState) -> LoopState:
@@ -162,79 +158,3 @@ async def generate(room: Room, state: LoopState) -> LoopState:
         ],
     )
     return {}
-
-
-async def vet(room: Room, state: LoopState) -> LoopState:
-    """Every proposal is admitted to the bank, or refused with a reason."""
-    round, turn = state["round"], state["turn"]
-    if not room.folder.has(round, "vetted", turn):
-        proposals = room.folder.read(round, f"proposals/teacher{turn}", Proposal)
-        if turn == 0:
-            proposals += room.folder.read(round, "proposals/generator", Proposal)
-        proposals.sort(key=lambda proposal: proposal.id)
-        room.progress.begin(round, "vet", len(proposals))
-        vetted, questions = _vet(room, proposals)
-        room.folder.write(round, "questions", turn, questions)
-        room.folder.write(round, "vetted", turn, vetted)
-        room.progress.advance(len(proposals))
-    admitted = room.folder.read(round, "questions", Question)
-    room.bank.add(admitted)
-    return {"admitted": len(admitted), "turn": turn + 1}
-
-
-def _vet(room: Room, proposals: Sequence[Proposal]) -> tuple[list[Proposal], list[Question]]:
-    forbidden = room.sets.texts()
-    readable: dict[str, Question] = {}
-    reasons: dict[str, str] = {}
-    for proposal in proposals:
-        try:
-            readable[proposal.id] = _read(proposal)
-        except arithmetic.OutOfRange:
-            reasons[proposal.id] = "unsolvable"
-        except arithmetic.NotArithmetic:
-            reasons[proposal.id] = "unreadable"
-    seen = room.bank.known_ids([question.id for question in readable.values()])
-    for key, question in readable.items():
-        if question.text in forbidden:
-            reasons[key] = "held-out overlap"
-        elif question.level > arithmetic.MAX_LEVEL:
-            reasons[key] = "beyond the levels"
-        elif question.id in seen:
-            reasons[key] = "duplicate"
-        seen.add(question.id)
-    candidates = [key for key in readable if key not in reasons]
-    nearest = room.bank.nearest([readable[key].text for key in candidates])
-    for key, (_, likeness) in zip(candidates, nearest, strict=True):
-        if likeness >= room.config.curriculum.near_duplicate:
-            reasons[key] = "near duplicate"
-    vetted, questions = [], []
-    for proposal in proposals:
-        reason = reasons.get(proposal.id, "")
-        accepted = None if reason else readable[proposal.id]
-        if accepted is not None:
-            questions.append(accepted)
-        vetted.append(
-            proposal.model_copy(
-                update={
-                    "admitted": accepted is not None,
-                    "reason": reason,
-                    "question_id": accepted.id if accepted else None,
-                }
-            )
-        )
-    return vetted, questions
-
-
-def _read(proposal: Proposal) -> Question:
-    """The proposed question with the answer that the checker works out, whoever wrote it."""
-    return family_question(
-        proposal.text, origin=proposal.author, parent_id=proposal.parent_id, round=proposal.round
-    )
-
-
-def enough(room: Room, state: LoopState) -> str:
-    """After vetting: ask the Teacher again, at most twice, when too little was admitted."""
-    curriculum = room.config.curriculum
-    if state["admitted"] < curriculum.enough * curriculum.new and state["turn"] <= 2:
-        return "teach"
-    return "pair"

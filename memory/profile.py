@@ -121,10 +121,14 @@ class WeaknessProfile:
         found = self._cells.get(include=["metadatas"])
         return [_weakness(metadata) for metadata in found["metadatas"] or []]
 
-    def worst(self, count: int) -> list[Weakness]:
-        """What is worst and worth teaching now: greatest worth first."""
+    def worst(self, count: int | None = None) -> list[Weakness]:
+        """What is worst and worth teaching now: greatest worth first; all of it without a count."""
         ranked = sorted(self.all(), key=lambda w: (-w.worth, w.level, w.skill))
         return ranked[:count]
+
+    def worths(self) -> dict[tuple[str, int], float]:
+        """Worth of every skill and level that was ever attempted, worst first."""
+        return {(weakness.skill, weakness.level): weakness.worth for weakness in self.worst()}
 
     def failures_like(self, texts: Sequence[str], count: int = 3) -> list[list[Failure]]:
         """For each text, the remembered failures on the most similar questions being learned.

@@ -1,0 +1,94 @@
+"""The node that admits new questions to the bank, or refuses them with a reason: vet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..records import Proposal, Question
+from ..tasks import arithmetic
+from ..tasks.seeds import family_question
+from .room import Room
+from .state import LoopState
+
+
+async def vet(room: Room, state: LoopState) -> LoopState:
+    """Every proposal is admitted to the bank, or refused with a reason."""
+    round, turn = state["round"], state["turn"]
+    if not room.folder.has(round, "vetted", turn):
+        proposals = room.folder.read(round, f"proposals/teacher{turn}", Proposal)
+        if turn == 0:
+            proposals += room.folder.read(round, "proposals/generator", Proposal)
+        proposals.sort(key=lambda proposal: proposal.id)
+        room.progress.begin(round, "vet", len(proposals))
+        vetted, questions = vetted_of(room, proposals)
+        room.folder.write(round, "questions", turn, questions)
+        room.folder.write(round, "vetted", turn, vetted)
+        room.progress.advance(len(proposals))
+    admitted = room.folder.read(round, "questions", Question)
+    room.bank.add(admitted)
+    return {"admitted": len(admitted), "turn": turn + 1}
+
+
+def vetted_of(room: Room, proposals: Sequence[Proposal]) -> tuple[list[Proposal], list[Question]]:
+    """The proposals with what became of each, and the questions that are new to the bank."""
+    readable: dict[str, Question] = {}
+    reasons: dict[str, str] = {}
+    for proposal in proposals:
+        try:
+            readable[proposal.id] = _read(proposal)
+        except arithmetic.OutOfRange:
+            reasons[proposal.id] = "unsolvable"
+        except arithmetic.NotArithmetic:
+            reasons[proposal.id] = "unreadable"
+    reasons |= _known(room, proposals, readable)
+    candidates = [key for key in readable if key not in reasons]
+    nearest = room.bank.nearest([readable[key].text for key in candidates])
+    for key, (_, likeness) in zip(candidates, nearest, strict=True):
+        if likeness >= room.config.curriculum.near_duplicate:
+            reasons[key] = "near duplicate"
+    admitted = {key: question for key, question in readable.items() if key not in reasons}
+    vetted = [
+        proposal.model_copy(
+            update={
+                "admitted": proposal.id in admitted,
+                "reason": reasons.get(proposal.id, ""),
+                "question_id": admitted[proposal.id].id if proposal.id in admitted else None,
+            }
+        )
+        for proposal in proposals
+    ]
+    return vetted, list(admitted.values())
+
+
+def _known(room: Room, proposals: Sequence[Proposal], readable: dict[str, Question]) -> dict[str, str]:
+    """Reasons against readable proposals that need no look at their neighbours."""
+    forbidden = room.sets.texts()
+    seen = room.bank.known_ids([question.id for question in readable.values()])
+    reasons: dict[str, str] = {}
+    for proposal in proposals:
+        question = readable.get(proposal.id)
+        if question is None:
+            continue
+        if question.text in forbidden:
+            reasons[proposal.id] = "held-out overlap"
+        elif question.level > arithmetic.MAX_LEVEL:
+            reasons[proposal.id] = "beyond the levels"
+        elif question.id in seen:
+            reasons[proposal.id] = "duplicate"
+        seen.add(question.id)
+    return reasons
+
+
+def _read(proposal: Proposal) -> Question:
+    """The proposed question with the answer that the checker works out, whoever wrote it."""
+    return family_question(
+        proposal.text, origin=proposal.author, parent_id=proposal.parent_id, round=proposal.round
+    )
+
+
+def enough(room: Room, state: LoopState) -> str:
+    """After vetting: ask the Teacher again, at most twice, when too little was admitted."""
+    curriculum = room.config.curriculum
+    if state["admitted"] < curriculum.enough * curriculum.new and state["turn"] <= 2:
+        return "teach"
+    return "pair"
