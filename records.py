@@ -166,6 +166,74 @@ class Evaluation(Record):
     """Keys are `skill/level`."""
 
 
+class QuestionCounts(Record):
+    """What became of a round's questions and proposals."""
+
+    attempted: int
+    proposed: int
+    admitted: int
+    refused: dict[str, int]
+    """By reason."""
+
+
+class ZoneCounts(Record):
+    """Attempted questions by zone."""
+
+    mastered: int
+    learning: int
+    too_hard: int
+
+
+class RolloutCounts(Record):
+    """The attempt stage of a round; no fixed set is in it."""
+
+    n: int
+    tokens: int
+    seconds: float
+    tokens_per_second: float
+
+
+class GateFigures(Record):
+    """Candidate against the kept checkpoint on the validation set, as shares."""
+
+    difference: float
+    low: float
+    high: float
+
+
+class GeneratorFigures(Record):
+    """The Generator in a round, and what its last round's questions turned out to be worth."""
+
+    proposed: int
+    admitted: int
+    share: float
+    """Of this round's admitted questions."""
+    utility: float | None
+    """Mean over its questions of the last round, as this round's attempts showed it."""
+    teacher_utility: float | None
+    """The same of the Teacher's."""
+
+
+class TrainingFigures(Record):
+    """The Solver's training in a round; objective `none` where there was none."""
+
+    objective: str
+    examples: int = 0
+    seconds: float = 0.0
+    pairs: dict[str, int] = {}
+    """By kind, and `replayed`."""
+    metrics: dict[str, float] = {}
+    """The trainer's last figures; `first/…` are those of its first steps."""
+
+
+class Gain(Record):
+    """Held-out points from baseline to final, with a 95 % paired bootstrap interval."""
+
+    points: float
+    low: float
+    high: float
+
+
 class RoundReport(Record):
     """One round in report.json."""
 
@@ -174,21 +242,21 @@ class RoundReport(Record):
     """The candidate of this round; reported only."""
     validation: Evaluation
     promoted: bool
-    gate: dict[str, float]
-    questions: dict[str, int | dict[str, int]]
-    zones: dict[str, int]
-    rollouts: dict[str, float]
-    generator: dict[str, float | None]
-    """`share` of this round's admitted questions; `utility` of its own and of the Teacher's
-    questions of the last round, as this round's attempts showed it."""
-    train: dict[str, float | str]
+    gate: GateFigures
+    questions: QuestionCounts
+    zones: ZoneCounts
+    rollouts: RolloutCounts
+    generator: GeneratorFigures
+    train: TrainingFigures
     swap_seconds: float
+    """The longest of the round."""
     seconds: dict[str, float]
+    """By stage; `serve` is starting the server and giving it weights."""
 
     @property
     def kept(self) -> str:
         """What the gate did, in a word; a round too small to train on made no candidate."""
-        if self.train["objective"] == "none":
+        if self.train.objective == "none":
             return "not trained"
         return "yes" if self.promoted else "no"
 
@@ -203,8 +271,7 @@ class RunReport(Record):
     policy: str
     baseline: Evaluation | None = None
     final: Evaluation | None = None
-    gain: dict[str, float] | None = None
-    """Held-out points from baseline to final, with a paired bootstrap interval."""
+    gain: Gain | None = None
     seconds: float = 0.0
     versions: dict[str, str]
     rounds: list[RoundReport] = []

@@ -75,15 +75,15 @@ def line(policy: str, seed: int, report: RunReport) -> float:
     assert report.baseline and report.final and report.gain
     gain = report.gain
     curve = " ".join(f"{100 * entry.heldout.accuracy:.1f}" for entry in report.rounds)
-    rollouts = sum(int(entry.rollouts["n"]) for entry in report.rounds)
+    rollouts = sum(entry.rollouts.n for entry in report.rounds)
     print(
         f"{policy:9} seed {seed}: {100 * report.baseline.accuracy:.1f} → "
-        f"{100 * report.final.accuracy:.1f} % held-out, {gain['points']:+.1f} points "
-        f"[{gain['low']:+.1f}, {gain['high']:+.1f}], n={report.final.n}, {rollouts} rollouts; "
+        f"{100 * report.final.accuracy:.1f} % held-out, {gain.points:+.1f} points "
+        f"[{gain.low:+.1f}, {gain.high:+.1f}], n={report.final.n}, {rollouts} rollouts; "
         f"rounds: {curve}",
         flush=True,
     )
-    return gain["points"]
+    return gain.points
 
 
 if __name__ == "__main__":

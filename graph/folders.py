@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -28,6 +29,9 @@ from .report import versions
 
 ROOM_ON_DISK = 500_000_000
 """Bytes that must be free before a run begins; a pocket run needs about a fifth."""
+
+_NAMES_TRIED = 20
+"""Free names that other runs may take from us, between look and grasp, before we ask for one."""
 
 VALIDATION, HELDOUT = "sets/validation", "sets/heldout"
 
@@ -109,16 +113,15 @@ def create(config: RunConfig, runs: Path, name: str, seeds: list[Question]) -> R
 
 def create_next(config: RunConfig, runs: Path, stem: str, seeds: list[Question]) -> RunFolder:
     """Make the folder of a new run under the first free name of stem-1, stem-2 …"""
-    number = 1
-    while True:
-        while (runs / f"{stem}-{number}").exists():
-            number += 1
+    for _ in range(_NAMES_TRIED):
+        name = next(n for n in (f"{stem}-{i}" for i in itertools.count(1)) if not (runs / n).exists())
         try:
-            return create(config, runs, f"{stem}-{number}", seeds)
+            return create(config, runs, name, seeds)
         except RunError:
             # Another run may have taken the name since we looked.
-            if not (runs / f"{stem}-{number}").exists():
+            if not (runs / name).exists():
                 raise
+    raise RunError(f"{runs}: other runs took every free name of {stem}-…; choose a --name")
 
 
 def _check_name(name: str) -> None:

@@ -23,21 +23,24 @@ async def evaluate(room: Room, state: LoopState) -> LoopState:
         # Nothing was trained: the same weights give the same greedy answers.
         for name in ("validation", "heldout"):
             room.folder.write_json(round, name, room.folder.read_json(state["solver_round"], name))
-        return {}
-    await room.serve(candidate, round)
-    await _measure(room, round, "validation", room.sets.validation, candidate)
-    heldout = await _measure(room, round, "heldout", room.sets.heldout, candidate)
-    room.progress.heldout(round, heldout.accuracy)
+    else:
+        await room.serve(candidate, round)
+        await _measure(room, round, "validation", room.sets.validation, candidate)
+        await _measure(room, round, "heldout", room.sets.heldout, candidate)
+    tell_heldout(room)
     return {}
 
 
-async def _measure(
-    room: Room, round: int, name: str, questions: Sequence[Question], checkpoint: str
-) -> Evaluation:
+def tell_heldout(room: Room) -> None:
+    """Show the held-out curve so far to whoever watches; nothing is decided by it."""
+    results = [room.folder.read_json(number, "heldout") for number in room.folder.rounds()]
+    room.progress.heldout([result["accuracy"] for result in results if result])
+
+
+async def _measure(room: Room, round: int, name: str, questions: Sequence[Question], checkpoint: str) -> None:
     rollouts = await roll_out(room, round, name, questions, checkpoint, room.solver.greedy)
     result = measured(questions, judge_all(room, round, name, questions, rollouts))
     room.folder.write_json(round, name, result.model_dump())
-    return result
 
 
 def measured(questions: Sequence[Question], verdicts: Sequence[Verdict]) -> Evaluation:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Literal
 
 from ..config import RunConfig
 from ..curriculum.gate import paired_interval
@@ -14,14 +15,21 @@ from ..records import (
     Attempt,
     Call,
     Evaluation,
+    Gain,
+    GateFigures,
+    GeneratorFigures,
     PreferencePair,
     Proposal,
     Question,
+    QuestionCounts,
     Rollout,
+    RolloutCounts,
     RoundReport,
     RunReport,
+    TrainingFigures,
     Verdict,
     Worth,
+    ZoneCounts,
 )
 from ..trainers.jobs import TrainingResult
 
@@ -70,12 +78,12 @@ def _seconds(folder: RunFolder, number: int) -> dict[str, float]:
     return folder.read_json(number, "seconds") or {}
 
 
-def _gain(folder: RunFolder, kept: int, config: RunConfig) -> dict[str, float]:
+def _gain(folder: RunFolder, kept: int, config: RunConfig) -> Gain:
     """Held-out points gained by the kept checkpoint over the base model, with an interval."""
     before, after = (_marks(folder, number) for number in (0, kept))
     low, high = paired_interval(before, after, 0.95, config.gate.resamples, config.seed)
     difference = (sum(after) - sum(before)) / len(before)
-    return {"points": 100 * difference, "low": 100 * low, "high": 100 * high}
+    return Gain(points=100 * difference, low=100 * low, high=100 * high)
 
 
 def _marks(folder: RunFolder, number: int) -> list[bool]:
@@ -94,12 +102,9 @@ def _round(folder: RunFolder, number: int) -> RoundReport:
         heldout=_evaluation(folder, number, "heldout"),
         validation=_evaluation(folder, number, "validation"),
         promoted=gate["promoted"],
-        gate={key: gate[key] for key in ("difference", "low", "high")},
+        gate=GateFigures(difference=gate["difference"], low=gate["low"], high=gate["high"]),
         questions=_questions(folder, number, len(attempts)),
-        zones={
-            zone: sum(attempt.zone == zone for attempt in attempts)
-            for zone in ("mastered", "learning", "too_hard")
-        },
+        zones=_zones(attempts),
         rollouts=_rollouts(folder, number, seconds),
         generator=_generator(folder, number),
         train=_train(folder, number),
@@ -108,68 +113,67 @@ def _round(folder: RunFolder, number: int) -> RoundReport:
     )
 
 
-def _questions(folder: RunFolder, number: int, attempted: int) -> dict[str, Any]:
+def _zones(attempts: Sequence[Attempt]) -> ZoneCounts:
+    count = Counter(attempt.zone for attempt in attempts)
+    return ZoneCounts(mastered=count["mastered"], learning=count["learning"], too_hard=count["too_hard"])
+
+
+def _questions(folder: RunFolder, number: int, attempted: int) -> QuestionCounts:
     vetted = folder.read(number, "vetted", Proposal)
-    refused: dict[str, int] = {}
-    for proposal in vetted:
-        if not proposal.admitted:
-            refused[proposal.reason] = refused.get(proposal.reason, 0) + 1
-    admitted = sum(bool(proposal.admitted) for proposal in vetted)
-    return {
-        "attempted": attempted,
-        "proposed": len(vetted),
-        "admitted": admitted,
-        "refused": refused,
-    }
+    refused = Counter(proposal.reason for proposal in vetted if not proposal.admitted)
+    return QuestionCounts(
+        attempted=attempted,
+        proposed=len(vetted),
+        admitted=len(vetted) - refused.total(),
+        refused=dict(refused),
+    )
 
 
-def _rollouts(folder: RunFolder, number: int, seconds: dict[str, float]) -> dict[str, float]:
+def _rollouts(folder: RunFolder, number: int, seconds: dict[str, float]) -> RolloutCounts:
     calls = folder.read(number, "calls/rollouts-attempt", Call)
     tokens = sum(call.completion_tokens for call in calls)
     spent = seconds.get("attempt", 0.0)
-    return {
-        "n": len(folder.read(number, "rollouts/attempt", Rollout)),
-        "tokens": tokens,
-        "seconds": spent,
-        "tokens_per_second": round(tokens / spent, 1) if spent else 0.0,
-    }
+    return RolloutCounts(
+        n=len(folder.read(number, "rollouts/attempt", Rollout)),
+        tokens=tokens,
+        seconds=spent,
+        tokens_per_second=round(tokens / spent, 1) if spent else 0.0,
+    )
 
 
-def _generator(folder: RunFolder, number: int) -> dict[str, float | None]:
+def _generator(folder: RunFolder, number: int) -> GeneratorFigures:
     vetted = folder.read(number, "vetted", Proposal)
     admitted = [proposal for proposal in vetted if proposal.admitted]
     mine = [proposal for proposal in admitted if proposal.author == "generator"]
     worths = folder.read(number, "worths", Worth)
-    return {
-        "proposed": sum(proposal.author == "generator" for proposal in vetted),
-        "admitted": len(mine),
-        "share": len(mine) / len(admitted) if admitted else 0.0,
-        "utility": _mean([w.utility for w in worths if w.author == "generator"]),
-        "teacher_utility": _mean([w.utility for w in worths if w.author == "teacher"]),
-    }
+    return GeneratorFigures(
+        proposed=sum(proposal.author == "generator" for proposal in vetted),
+        admitted=len(mine),
+        share=len(mine) / len(admitted) if admitted else 0.0,
+        utility=_mean([w.utility for w in worths if w.author == "generator"]),
+        teacher_utility=_mean([w.utility for w in worths if w.author == "teacher"]),
+    )
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _train(folder: RunFolder, number: int) -> dict[str, float | str]:
+def _train(folder: RunFolder, number: int) -> TrainingFigures:
     file = folder.checkpoint(f"solver-{number:04d}") / "result.json"
     if not file.exists():
-        return {"objective": "none", "examples": 0, "seconds": 0.0}
+        return TrainingFigures(objective="none")
     result = TrainingResult.model_validate_json(file.read_text())
-    kinds: dict[str, float | str] = {}
-    for pair in folder.read(number, "pairs", PreferencePair):
-        key = "pairs/replayed" if pair.replayed else f"pairs/{pair.kind}"
-        kinds[key] = float(kinds.get(key, 0)) + 1
+    pairs = folder.read(number, "pairs", PreferencePair)
     shown = ("loss", "rewards/accuracies", "logps/chosen", "logps/rejected", "grad_norm")
-    figures = {
-        key: round(value, 4) for key, value in result.metrics.items() if key.removeprefix("first/") in shown
-    }
-    return {
-        "objective": result.objective,
-        "examples": result.examples,
-        "seconds": round(result.seconds, 1),
-        **kinds,
-        **figures,
-    }
+    return TrainingFigures(
+        objective=result.objective,
+        examples=result.examples,
+        seconds=round(result.seconds, 1),
+        pairs=dict(Counter("replayed" if pair.replayed else pair.kind for pair in pairs)),
+        metrics={
+            key: round(value, 4)
+            for key, value in result.metrics.items()
+            if key.removeprefix("first/") in shown
+        },
+    )

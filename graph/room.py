@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -37,7 +37,8 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None: ...
 
-    def heldout(self, round: int, accuracy: float) -> None: ...
+    def heldout(self, curve: Sequence[float]) -> None:
+        """Held-out accuracy of every round so far, the baseline first."""
 
 
 class Quiet:
@@ -55,7 +56,7 @@ class Quiet:
     def note(self, text: str) -> None:
         return
 
-    def heldout(self, round: int, accuracy: float) -> None:
+    def heldout(self, curve: Sequence[float]) -> None:
         return
 
 

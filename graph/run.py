@@ -32,6 +32,7 @@ from ..trainers.base import ensure_base
 from .attempt import restore
 from .build import beginning, build
 from .folders import locked, read_sets
+from .judge import tell_heldout
 from .report import write_report
 from .room import Progress, Quiet, Room
 from .state import LoopState
@@ -83,7 +84,7 @@ async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress:
     base = Path(config.model)
     if config.model == "pocket":
         progress.begin(0, "base model", 0)
-        base = await ensure_base(config.pocket, sets.texts(), progress.done)
+        base = await ensure_base(config.pocket, sets.texts(), progress.done, progress.note)
     write_whole(noted, str(base))
     return base
 
@@ -138,4 +139,6 @@ async def _through(room: Room) -> None:
         }
         begun = (await graph.aget_state(where)).created_at is not None
         start: LoopState | None = None if begun else beginning(room)
+        if begun:
+            tell_heldout(room)
         await graph.ainvoke(start, where, durability="sync")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich import box
@@ -30,17 +30,17 @@ LABELS = {
     "validation": "validation set",
     "heldout": "held-out set",
     "gate": "gate",
+    "serve": "server: start and weights",
 }
 
 
 class _Tally:
-    """What both displays keep: stage, rounds, tokens, held-out so far."""
+    """What both displays keep: stage, rounds, tokens."""
 
     def __init__(self, console: Console, rounds: int) -> None:
         self.console, self.rounds = console, rounds
         self.round, self.stage, self.tokens = 0, "", 0
         self.started = self.stage_started = time.monotonic()
-        self.curve: list[float] = []
 
     def _enter(self, round: int, stage: str) -> None:
         self.round, self.stage, self.tokens = round, stage, 0
@@ -50,10 +50,6 @@ class _Tally:
     def rate(self) -> str:
         spent = time.monotonic() - self.stage_started
         return f"{self.tokens / spent:,.0f} tokens/s" if self.tokens and spent > 0.5 else ""
-
-    @property
-    def heldout_so_far(self) -> str:
-        return " → ".join(f"{100 * value:.1f}" for value in self.curve)
 
     def _label(self) -> str:
         place = f"round {self.round}/{self.rounds}" if self.round else "start"
@@ -78,9 +74,12 @@ class PlainProgress(_Tally):
     def note(self, text: str) -> None:
         self.console.print(f"           {text}", markup=False, highlight=False)
 
-    def heldout(self, round: int, accuracy: float) -> None:
-        self.curve.append(accuracy)
-        self.note(f"held-out so far: {self.heldout_so_far} %")
+    def heldout(self, curve: Sequence[float]) -> None:
+        self.note(f"held-out so far: {_arrows(curve)} %")
+
+
+def _arrows(curve: Sequence[float]) -> str:
+    return " → ".join(f"{100 * value:.1f}" for value in curve)
 
 
 def time_left(began: float, done: float, total: float) -> str:
@@ -138,9 +137,8 @@ class LiveProgress(_Tally):
     def note(self, text: str) -> None:
         self.live.console.print(escape(text), highlight=False)
 
-    def heldout(self, round: int, accuracy: float) -> None:
-        self.curve.append(accuracy)
-        self.bars.update(self.run, completed=round, aside=f"held-out {self.heldout_so_far} %")
+    def heldout(self, curve: Sequence[float]) -> None:
+        self.bars.update(self.run, completed=len(curve) - 1, aside=f"held-out {_arrows(curve)} %")
 
 
 @contextmanager
@@ -200,18 +198,16 @@ _COLUMNS = (
 
 
 def _row(entry: RoundReport) -> list[str]:
-    worth = entry.generator.get("utility")
-    share = entry.generator.get("share") or 0.0
-    zones = [str(entry.zones[zone]) for zone in ("mastered", "learning", "too_hard")]
+    worth, zones = entry.generator.utility, entry.zones
     return [
         str(entry.round),
         percent(entry.heldout),
         f"{100 * entry.validation.accuracy:.1f}",
         entry.kept,
-        str(entry.questions["attempted"]),
-        " / ".join(zones),
-        str(entry.questions["admitted"]),
-        f"{100 * share:.1f} %",
+        str(entry.questions.attempted),
+        f"{zones.mastered} / {zones.learning} / {zones.too_hard}",
+        str(entry.questions.admitted),
+        f"{100 * entry.generator.share:.1f} %",
         "–" if worth is None else f"{worth:.2f}",
         f"{sum(entry.seconds.values()):.0f}",
     ]
@@ -224,6 +220,6 @@ def summary(report: RunReport) -> str:
     gain = report.gain
     return (
         f"held-out {100 * report.baseline.accuracy:.1f} % → {100 * report.final.accuracy:.1f} % "
-        f"({gain['points']:+.1f} points, 95 % interval {gain['low']:+.1f} to {gain['high']:+.1f}, "
+        f"({gain.points:+.1f} points, 95 % interval {gain.low:+.1f} to {gain.high:+.1f}, "
         f"{report.final.n} questions)"
     )

@@ -117,10 +117,9 @@ def _shares(report: RunReport) -> list[tuple[int, list[tuple[str, int, float]]]]
     """For each round: (zone, questions, share in percent)."""
     rows = []
     for entry in report.rounds:
-        total = sum(entry.zones.values()) or 1
-        rows.append(
-            (entry.round, [(z, entry.zones[z], round(100 * entry.zones[z] / total, 2)) for z in ZONES])
-        )
+        counts = entry.zones.model_dump()
+        total = sum(counts.values()) or 1
+        rows.append((entry.round, [(z, counts[z], round(100 * counts[z] / total, 2)) for z in ZONES]))
     return rows
 
 

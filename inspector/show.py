@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -60,15 +62,26 @@ def show_round(console: Console, folder: RunFolder, number: int) -> None:
         table.add_row(escape(skill), *shown)
     console.print(table)
     for title, values in (
-        ("questions", entry.questions),
-        ("generator", entry.generator),
-        ("training", entry.train),
-        ("gate", {"promoted": entry.promoted, **entry.gate}),
+        ("kept", {"": entry.kept, **entry.gate.model_dump()}),
+        ("questions", entry.questions.model_dump(exclude={"refused"})),
+        ("refused", entry.questions.refused),
+        ("Generator", entry.generator.model_dump()),
+        ("training", entry.train.model_dump(exclude={"pairs", "metrics"}) | entry.train.metrics),
+        ("pairs", entry.train.pairs),
         ("seconds", entry.seconds),
     ):
-        console.print(f"{title}: {values}", markup=False, highlight=False)
+        console.print(f"{title}: {_listed(values)}", markup=False, highlight=False)
     chosen = sorted(attempts, key=lambda a: (a.pass_rate == 1, a.pass_rate))[:5]
     console.print(f"questions such as {', '.join(a.question_id for a in chosen)}", highlight=False)
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    """`name value, name value`; shares and the like to three places."""
+    parts = []
+    for name, value in values.items():
+        shown = f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+        parts.append(f"{name} {'–' if value is None else shown}".strip())
+    return ", ".join(parts) or "none"
 
 
 def show_question(console: Console, folder: RunFolder, question_id: str) -> None:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from maieutic.config import PocketModel
+from maieutic.errors import TrainingError
+from maieutic.records import Question
 from maieutic.tasks.seeds import family_question
 from maieutic.trainers import base
 from maieutic.trainers.jobs import Progress, TrainingJob
 
 
+def questions_in(rows: list[dict[str, Any]]) -> list[Question]:
+    """The question each row begins with, and the one it writes where it writes one."""
+    shown = [row["prompt"].partition("\n")[0] for row in rows]
+    written = [row["completion"] for row in rows if "\n" in row["prompt"]]
+    return [family_question(text) for text in shown + written]
+
+
 def test_it_sees_easy_examples_only_and_none_that_is_set_aside() -> None:
-    first = base.examples(200, 0, set())
-    assert {family_question(row["prompt"]).level for row in first} == set(base.LEVELS)
-    taken = {row["prompt"] for row in first[:50]}
-    assert not taken & {row["prompt"] for row in base.examples(200, 0, taken)}
+    first = questions_in(base.examples(200, 0, set()))
+    assert {question.level for question in first} == set(base.LEVELS)
+    assert 0.05 < len(first) / 200 - 1 < 0.2
+    taken = {question.text for question in first[:50] + first[-5:]}
+    assert not taken & {question.text for question in questions_in(base.examples(200, 0, taken))}
 
 
 def test_its_name_changes_with_what_it_is_made_from() -> None:
@@ -43,10 +55,32 @@ async def test_two_runs_that_need_it_at_once_build_it_once(
         (Path(job.output) / "result.json").write_text("{}")
 
     monkeypatch.setattr(base, "run_job", slowly)
-    pocket = PocketModel(examples=64)
+    pocket, noted = PocketModel(examples=64), []
     folders = await asyncio.gather(
-        *(base.ensure_base(pocket, {"x"}, lambda done, of: None, tmp_path) for _ in range(3))
+        *(base.ensure_base(pocket, {"x"}, lambda done, of: None, noted.append, tmp_path) for _ in range(3))
     )
     assert len(set(folders)) == 1
     assert len(built) == 1
     assert not list(tmp_path.glob("*.work"))
+    assert len(noted) == 2
+    assert "another run is building" in noted[0]
+
+
+async def test_it_does_not_wait_for_ever_for_another_runs_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hanging(job: TrainingJob, folder: Path, name: str, progress: Progress) -> None:
+        await asyncio.sleep(600)
+
+    monkeypatch.setattr(base, "run_job", hanging)
+    monkeypatch.setattr(base, "_PATIENCE_S", 0.2)
+    pocket = PocketModel(examples=64)
+
+    def build() -> Coroutine[Any, Any, Path]:
+        return base.ensure_base(pocket, {"x"}, lambda done, of: None, lambda text: None, tmp_path)
+
+    first = asyncio.create_task(build())
+    await asyncio.sleep(0.3)
+    with pytest.raises(TrainingError, match=r"end it if it hangs .*lock"):
+        await asyncio.wait_for(build(), 10)
+    first.cancel()

@@ -10,7 +10,7 @@ from pathlib import Path
 from maieutic.inspector.console import LiveProgress, rounds_table, summary, time_left
 from maieutic.inspector.page import write_page
 from maieutic.inspector.show import clean
-from maieutic.records import Evaluation, RoundReport, RunReport
+from maieutic.records import Evaluation, RoundReport, RunReport, TrainingFigures
 from rich.console import Console
 
 HOSTILE = "<script>alert(1)</script>{{ 7*7 }}[red]\x1b[31m\u202e"
@@ -116,7 +116,7 @@ def test_the_table_has_a_row_for_every_round() -> None:
 
 
 def test_a_round_without_training_is_said_to_be_one() -> None:
-    idle = entry(1, 0.5).model_copy(update={"train": {"objective": "none", "examples": 0, "seconds": 0.0}})
+    idle = entry(1, 0.5).model_copy(update={"train": TrainingFigures(objective="none")})
     assert [idle.kept, entry(1, 0.5).kept, entry(1, 0.5, promoted=False).kept] == ["not trained", "yes", "no"]
 
 

@@ -8,15 +8,17 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Collection
+import time
+from collections.abc import AsyncIterator, Callable, Collection
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import IO, Any
 
 import platformdirs
 
 from ..config import PocketModel
+from ..errors import TrainingError
 from ..memory.run import write_table
 from ..prompts import FOLDER as PROMPTS
 from ..prompts import render
@@ -25,6 +27,12 @@ from .jobs import Progress, TrainingJob, run_job
 
 LEVELS = (1, 2)
 """Levels of the worked examples: what the base model has seen. All others it must be taught."""
+
+_PATIENCE_S = 1800.0
+"""Waiting for another run's build: fifteen times what one takes on two cores."""
+
+WRITTEN = 0.1
+"""Share of the examples that write a question in place of solving one."""
 
 _BUILT_BY = ("pocket_model.py", "sft.py", "common.py", "base.py", "jobs.py", "worker.py")
 _DRAWN_BY = ("arithmetic.py", "drawing.py")
@@ -38,7 +46,7 @@ def key(pocket: PocketModel, excluded: Collection[str]) -> str:
     """Names a base model by everything it depends on: sizes, data, code, libraries."""
     here = Path(__file__).parent
     code = [(here / name).read_text() for name in _BUILT_BY]
-    code.append((PROMPTS / "solver.jinja").read_text())
+    code += [(PROMPTS / f"{name}.jinja").read_text() for name in ("solver", "generator")]
     code += [Path(arithmetic.__file__).with_name(name).read_text() for name in _DRAWN_BY]
     parts = [pocket.model_dump_json(), json.dumps(sorted(excluded)), *code, *_libraries()]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]
@@ -49,47 +57,81 @@ def _libraries() -> list[str]:
 
 
 def examples(count: int, seed: int, excluded: Collection[str]) -> list[dict[str, Any]]:
-    """Worked examples of easy arithmetic, none of them a question in `excluded`."""
+    """Easy arithmetic, worked; and a share of easy questions written. None is in `excluded`.
+
+    What is written has nothing to do with what is shown: a Generator that starts from here
+    writes readable questions, and has yet to learn which are worth asking.
+    """
     rng = Random(seed)
+
+    def question() -> tuple[str, str]:
+        while True:
+            expr = drawing.draw(rng.choice(arithmetic.SKILLS), rng.choice(LEVELS), rng)
+            text = arithmetic.question_text(expr)
+            if text not in excluded:
+                return text, arithmetic.worked(expr)
+
     rows: list[dict[str, Any]] = []
-    while len(rows) < count:
-        expr = drawing.draw(rng.choice(arithmetic.SKILLS), rng.choice(LEVELS), rng)
-        text = arithmetic.question_text(expr)
-        if text not in excluded:
-            prompt = render("solver", question=text)
-            rows.append({"prompt": prompt, "completion": arithmetic.worked(expr), "weight": 1.0})
+    for _ in range(count):
+        text, worked = question()
+        if rng.random() < WRITTEN:
+            prompt, completion = render("generator", question=text, attempt=worked), question()[0]
+        else:
+            prompt, completion = render("solver", question=text), worked
+        rows.append({"prompt": prompt, "completion": completion, "weight": 1.0})
     return rows
 
 
 async def ensure_base(
-    pocket: PocketModel, excluded: Collection[str], progress: Progress, cache: Path | None = None
+    pocket: PocketModel,
+    excluded: Collection[str],
+    progress: Progress,
+    note: Callable[[str], None],
+    cache: Path | None = None,
 ) -> Path:
     """The folder of the base model, built now where it is not there yet.
 
     Args:
         excluded: texts that it must not be trained on: both fixed sets.
+        note: told when another run is building it and this one waits.
+    Raises:
+        TrainingError: the build failed, or another run's took longer than `_PATIENCE_S`.
     """
     folder = (cache or cache_folder()) / f"pocket-{key(pocket, excluded)}"
     if (folder / "result.json").exists():
         return folder
-    async with _alone(folder.with_name(f".{folder.name}.lock")):
+    async with _alone(folder.with_name(f".{folder.name}.lock"), note):
         if not (folder / "result.json").exists():
             await _build(folder, pocket, excluded, progress)
     return folder
 
 
 @contextlib.asynccontextmanager
-async def _alone(path: Path) -> AsyncIterator[None]:
-    """Two runs may need the same model at once: the second waits for the first."""
+async def _alone(path: Path, note: Callable[[str], None]) -> AsyncIterator[None]:
+    """Two runs may need the same model at once: the second waits for the first, not for ever."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                await asyncio.sleep(0.5)
+        deadline = time.monotonic() + _PATIENCE_S
+        told = False
+        while not _taken(file):
+            if not told:
+                note(f"another run is building the base model; waiting for it ({path})")
+                told = True
+            if time.monotonic() > deadline:
+                raise TrainingError(
+                    f"another run has been building the base model for {_PATIENCE_S / 60:g} minutes; "
+                    f"end it if it hangs (it holds {path}), then resume"
+                )
+            await asyncio.sleep(0.5)
         yield
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 async def _build(folder: Path, pocket: PocketModel, excluded: Collection[str], progress: Progress) -> None:
