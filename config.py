@@ -89,12 +89,12 @@ class GeneratorConfig(Section):
     proposals: int = Field(96, ge=0)
     """Questions asked of the Generator in round 1; more as its utility grows."""
     most: int = Field(768, ge=0)
-    temperature: float = Field(0.9, ge=0)
+    temperature: float = Field(0.7, ge=0)
     utility_mean: float = Field(0.5, ge=0, le=1)
     utility_deviation: float = Field(0.2, gt=0)
     learning_rate: float = Field(2e-3, gt=0)
     batch_size: int = Field(16, ge=1)
-    epochs: float = Field(2, gt=0)
+    epochs: float = Field(3, gt=0)
 
 
 class SolverTraining(Section):

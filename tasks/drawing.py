@@ -118,7 +118,9 @@ def harder(expr: Expr, rng: Random) -> Expr:
             lambda i, n: Operation(sign, n, other) if i == chosen else n,
         )
         # A flat skill stays flat: read the same symbols without the new brackets.
-        return grown if skill in ("parentheses", "remainder") else parse(_flat(grown))
+        if isinstance(grown, Operation) and grown.sign == "mod":
+            return Operation("mod", parse(_flat(grown.left)), grown.right)
+        return grown if skill == "parentheses" else parse(_flat(grown))
 
     return _nearby(grow, (skill, min(level + 1, MAX_LEVEL)), expr, rng)
 
