@@ -10,10 +10,11 @@ BIN := $(VENV)/bin
 DONE := $(VENV)/.installed-$(HARDWARE)
 UV := $(BIN)/uv pip install --python $(BIN)/python
 
-.PHONY: run test check lint setup clean help
+.PHONY: run resume test check lint setup clean help
 
 help:
 	@echo "make run    play the pocket profile (ARGS='--seed 1' passes options on)"
+	@echo "make resume NAME=pocket-1   go on with a run that was stopped"
 	@echo "make test   every test, with the real server and trainers"
 	@echo "make check  the fast tests, under a minute"
 	@echo "make lint   ruff and mypy"
@@ -22,6 +23,9 @@ help:
 
 run: $(DONE)
 	$(BIN)/maieutic run $(ARGS)
+
+resume: $(DONE)
+	$(BIN)/maieutic resume $(NAME) $(ARGS)
 
 test: $(DONE)
 	$(BIN)/python -m pytest $(ARGS)

@@ -25,6 +25,7 @@ class Section(BaseModel):
 class PocketModel(Section):
     """The base model that a machine builds for itself when `model` is `pocket`."""
 
+    # A shape that learns easy arithmetic in about a minute and has much left to learn.
     hidden: int = Field(96, ge=32, le=256, multiple_of=32)
     layers: int = Field(3, ge=1, le=8)
     heads: int = Field(3, ge=1, le=8)
@@ -33,6 +34,7 @@ class PocketModel(Section):
     batch_size: int = Field(16, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
     seed: int = Field(0, ge=0, lt=2**31)
+    """Of its first weights and its examples; the run's seed has no part in it."""
 
     @model_validator(mode="after")
     def _shape_is_possible(self) -> PocketModel:
@@ -45,30 +47,43 @@ class PocketModel(Section):
 
 
 class ServingConfig(Section):
+    """The vLLM server, and how it is asked. The first six are vLLM's own options."""
+
     dtype: str = "float32"
+    """What trained checkpoints have; with another, the canary after a swap may not agree."""
     enforce_eager: bool = True
+    """No graph capture: it takes longer than a small model gains by it."""
     max_model_len: int = Field(320, ge=128)
     """Tokens of prompt and completion together."""
     max_num_seqs: int = Field(256, ge=1)
+    """Completions computed side by side."""
     gpu_memory_utilization: float = Field(0.3, gt=0, le=1)
     """On a CPU, too: vLLM otherwise claims nearly all memory at start."""
     cpu_kv_cache_gib: int = Field(1, ge=1)
     startup_deadline_s: float = Field(300, gt=0)
+    """Seconds until it must be healthy."""
     concurrency: int = Field(64, ge=1)
     """Requests in flight."""
     request_deadline_s: float = Field(240, gt=0)
     """Seconds for one request, its retries and waits included."""
     retries: int = Field(4, ge=0)
+    """Of the openai client, with its back-off."""
 
 
 class Sampling(Section):
+    """The Solver's rollouts."""
+
     n: int = Field(4, ge=1, le=64)
+    """Rollouts of a question in a round (Socratic-Zero: 8)."""
     temperature: float = Field(1.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
     max_tokens: int = Field(200, ge=1)
+    """A completion cut off here is invalid, whatever it says."""
 
 
 class CurriculumConfig(Section):
+    """Which questions a round asks, and which new ones it wants."""
+
     policy: Literal["socratic", "uniform"] = "socratic"
     """`uniform` is the control: every cell alike, whatever the Solver can do."""
     questions: int = Field(2048, ge=1)
@@ -82,15 +97,20 @@ class CurriculumConfig(Section):
     leap: int = Field(2, ge=1)
     """Levels that a new question may lie above a mastered one."""
     near_duplicate: float = Field(0.985, gt=0, le=1)
-    """Cosine similarity from which a question counts as known already."""
+    """Cosine similarity from which a question counts as known already. It belongs to the
+    embedding: with `ngram`, this lets pass all but the same symbols in nearly the same order."""
 
 
 class GeneratorConfig(Section):
+    """How much the Generator is asked for, and how it is trained."""
+
     proposals: int = Field(96, ge=0)
     """Questions asked of the Generator in round 1; more as its utility grows."""
     most: int = Field(768, ge=0)
+    """Questions asked of it at the very most; 0 for a run without a Generator."""
     temperature: float = Field(0.7, ge=0)
     utility_mean: float = Field(0.5, ge=0, le=1)
+    """Pass rate at which a question is worth most (Socratic-Zero's μ and, below, σ)."""
     utility_deviation: float = Field(0.2, gt=0)
     learning_rate: float = Field(2e-3, gt=0)
     batch_size: int = Field(16, ge=1)
@@ -98,7 +118,10 @@ class GeneratorConfig(Section):
 
 
 class SolverTraining(Section):
+    """DPO of the Solver, from the checkpoint that the round began with."""
+
     beta: float = Field(0.05, gt=0)
+    """DPO's β: how dearly a step away from that checkpoint is paid."""
     nll_weight: float = Field(10.0, ge=0)
     """Weight of the likelihood of chosen completions beside the DPO loss."""
     learning_rate: float = Field(2e-3, gt=0)
@@ -107,15 +130,19 @@ class SolverTraining(Section):
     batch_size: int = Field(16, ge=1)
     epochs: float = Field(2, gt=0)
     pairs_per_question: int = Field(1, ge=1)
+    """At most so many of one question."""
     replay: float = Field(0.33, ge=0)
     """Pairs of earlier rounds, as a share of this round's."""
     least_pairs: int = Field(256, ge=1)
     """With fewer the Solver is not trained in this round: a few steps from a cold optimiser
     cost more than they teach. The pairs can be replayed later."""
     max_length: int = Field(320, ge=32)
+    """Tokens of prompt and completion; what is longer is cut."""
 
 
 class GateConfig(Section):
+    """When a new checkpoint takes the place of the old one."""
+
     rule: Literal["no_fall", "no_sure_fall"] = "no_fall"
     """What must not fall on the validation set: accuracy itself, or the upper end of the
     paired bootstrap interval of the difference."""
@@ -129,6 +156,8 @@ class GateConfig(Section):
 
 
 class SetsConfig(Section):
+    """The validation and the held-out set."""
+
     per_cell: int = Field(12, ge=1)
     """Questions for each skill and level, in the validation and the held-out set each."""
     seed: int = 20_250_924
@@ -136,6 +165,8 @@ class SetsConfig(Section):
 
 
 class MemoryConfig(Section):
+    """How questions and failures are compared in Chroma."""
+
     embedding: str = "ngram"
     """`ngram` needs no download; `module:Class` names a Chroma embedding function."""
 

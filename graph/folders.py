@@ -25,6 +25,7 @@ from ..records import Question
 from ..serving.server import require_vllm
 from ..tasks.seeds import load_seeds
 from ..tasks.sets import FixedSets, build_sets
+from ..trainers.base import cache_folder
 from .report import versions
 
 ROOM_ON_DISK = 500_000_000
@@ -55,15 +56,28 @@ def check(config: RunConfig) -> None:
 
     Raises:
         ConfigError: the model or the embedding cannot be used.
+        RunError: the cache of base models cannot be written.
         MissingPart: a package is not installed.
     """
     embedding_function(config.memory.embedding)
-    if config.model != "pocket":
+    if config.model == "pocket":
+        _check_cache(cache_folder())
+    else:
         _check_model(Path(config.model))
     require_vllm()
     for package in ("torch", "transformers", "trl"):
         if importlib.util.find_spec(package) is None:
             raise MissingPart(f"{package} is not installed in this Python; run `make setup`")
+
+
+def _check_cache(cache: Path) -> None:
+    """The base model is built there, once for all runs."""
+    place = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        raise RunError(
+            f"{cache}: the base model is kept here, and {place} cannot be written; "
+            "set XDG_CACHE_HOME to a folder that can"
+        )
 
 
 def _check_model(folder: Path) -> None:

@@ -117,6 +117,20 @@ def test_no_vllm_is_told_how_to_get_it(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_cache_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(sys, "argv", ["maieutic", "run"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert "set XDG_CACHE_HOME to a folder that can" in capsys.readouterr().err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
 def test_no_room_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
