@@ -175,7 +175,7 @@ class RunConfig(Section):
     """A whole run."""
 
     seed: int = Field(0, ge=0)
-    rounds: int = Field(7, ge=1)
+    rounds: int = Field(6, ge=1)
     seeds: str = "builtin"
     """`builtin`, or a JSONL file of seed questions."""
     model: str = "pocket"
