@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from ..records import Question, Verdict
+
 Rule = Literal["no_fall", "no_sure_fall"]
 
 
@@ -19,6 +21,12 @@ class Decision:
     difference: float
     low: float
     high: float
+
+
+def right_marks(questions: Sequence[Question], verdicts: Sequence[Verdict]) -> list[bool]:
+    """Right or not on every question, in the order of the questions; no verdict counts as wrong."""
+    right = {verdict.question_id for verdict in verdicts if verdict.outcome == "right"}
+    return [question.id in right for question in questions]
 
 
 def decide(

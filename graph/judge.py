@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..curriculum.difficulty import generator_quota
-from ..curriculum.gate import Decision, decide, wilson
+from ..curriculum.gate import Decision, decide, right_marks, wilson
 from ..records import Evaluation, Proposal, Question, Verdict, Worth
 from .rollouts import judge_all, roll_out
 from .room import Room
@@ -45,21 +45,19 @@ async def _measure(room: Room, round: int, name: str, questions: Sequence[Questi
 
 def measured(questions: Sequence[Question], verdicts: Sequence[Verdict]) -> Evaluation:
     """Share of right answers, in all and by skill, level and both; no verdict counts as wrong."""
-    right = {verdict.question_id for verdict in verdicts if verdict.outcome == "right"}
+    marks = right_marks(questions, verdicts)
     groups: dict[str, dict[str, list[bool]]] = {"skill": {}, "level": {}, "cell": {}}
-    for question in questions:
-        mark = question.id in right
+    for question, mark in zip(questions, marks, strict=True):
         groups["skill"].setdefault(question.skill, []).append(mark)
         groups["level"].setdefault(str(question.level), []).append(mark)
         groups["cell"].setdefault(f"{question.skill}/{question.level}", []).append(mark)
     shares = {
-        name: {key: sum(marks) / len(marks) for key, marks in group.items()} for name, group in groups.items()
+        name: {key: sum(part) / len(part) for key, part in group.items()} for name, group in groups.items()
     }
-    total = sum(question.id in right for question in questions)
     return Evaluation(
-        accuracy=total / len(questions),
-        n=len(questions),
-        ci95=wilson(total, len(questions)),
+        accuracy=sum(marks) / len(marks),
+        n=len(marks),
+        ci95=wilson(sum(marks), len(marks)),
         by_skill=shares["skill"],
         by_level=shares["level"],
         by_cell=shares["cell"],
@@ -114,10 +112,7 @@ def _decision(room: Room, before: int, after: int) -> Decision:
 
 
 def _marks(room: Room, round: int) -> list[bool]:
-    """Right or not on every validation question, in the set's order."""
-    verdicts = room.folder.read(round, "verdicts/validation", Verdict)
-    right = {verdict.question_id for verdict in verdicts if verdict.outcome == "right"}
-    return [question.id in right for question in room.sets.validation]
+    return right_marks(room.sets.validation, room.folder.read(round, "verdicts/validation", Verdict))
 
 
 def _quota(room: Room, round: int) -> int:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from ..config import RunConfig
-from ..curriculum.gate import paired_interval
+from ..curriculum.gate import paired_interval, right_marks
 from ..memory.run import RunFolder, write_whole
 from ..records import (
     Attempt,
@@ -87,10 +87,8 @@ def _gain(folder: RunFolder, kept: int, config: RunConfig) -> Gain:
 
 
 def _marks(folder: RunFolder, number: int) -> list[bool]:
-    """Right or not on every held-out question, in the set's order; no verdict counts as wrong."""
-    verdicts = folder.read(number, "verdicts/heldout", Verdict)
-    right = {verdict.question_id for verdict in verdicts if verdict.outcome == "right"}
-    return [question.id in right for question in folder.read(0, "sets/heldout", Question)]
+    questions = folder.read(0, "sets/heldout", Question)
+    return right_marks(questions, folder.read(number, "verdicts/heldout", Verdict))
 
 
 def _round(folder: RunFolder, number: int) -> RoundReport:
