@@ -2,7 +2,8 @@
 
 A model server or a training job is never started bare. It runs under a guard,
 a few lines that hold one end of a pipe to us: when we end for whatever reason,
-SIGKILL included, the pipe closes and the guard ends everything below it.
+SIGKILL included, the pipe closes and the guard ends everything below it. Start the
+guard in a session of its own, so that what a terminal tells us does not reach it.
 
 Run as `python -m maieutic.processes COMMAND …` this file is that guard.
 """

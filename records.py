@@ -129,12 +129,16 @@ class Call(Record):
     round: int
     stage: str
     role: str
+    model: str
+    """Name at the endpoint."""
     checkpoint: str
     template: str
     subject_id: str
     """The question or proposal that the call was made for."""
     messages: str
     """JSON, as sent."""
+    sampling: str
+    """JSON, as sent: n, temperature, top_p, max_tokens, seed."""
     completions: list[str]
     prompt_tokens: int
     completion_tokens: int
@@ -245,6 +249,8 @@ class RoundReport(Record):
     gate: GateFigures
     questions: QuestionCounts
     zones: ZoneCounts
+    pass_rates: dict[str, float]
+    """Of the attempts; keys are `skill/level`."""
     rollouts: RolloutCounts
     generator: GeneratorFigures
     train: TrainingFigures

@@ -35,12 +35,16 @@ class Socratic:
         self.mastered, self.leap, self.top = mastered, leap, top
 
     def choose(self, bank: Sequence[Known], count: int, rng: Random) -> list[str]:
-        """New questions and a share of mastered ones; what is left goes to failed ones."""
+        """New questions and a share of mastered ones; what is left goes to failed ones.
+
+        In the pocket profile nothing is left after round 2: a failure comes back as the new
+        questions made from it, not as itself.
+        """
         order = list(bank)
         rng.shuffle(order)
         fresh = [k.question.id for k in order if k.last is None]
         solved = [k.question.id for k in order if k.last and k.last.zone == "mastered"]
-        # The longest unseen first: what was set aside comes back when the Solver has grown.
+        # Learning before too hard, and the longest unseen first.
         failed = sorted(
             (k for k in order if k.last and k.last.zone != "mastered"),
             key=lambda k: (k.last.zone == "too_hard", k.last.round) if k.last else (True, 0),

@@ -81,8 +81,12 @@ def _remember(room: Room, round: int) -> None:
 
 
 def restore(room: Room) -> None:
-    """Fill an empty memory from the records: at the start of a run, or where it was lost."""
-    if room.bank.count():
+    """Fill the memory from the records: at the start of a run, or where it was lost.
+
+    A mark in its folder says that this was done to the end.
+    """
+    mark = room.folder.memory / "filled"
+    if mark.exists():
         return
     for round in room.folder.rounds():
         turns = room.folder.count(round, "vetted") if round else 1
@@ -90,6 +94,7 @@ def restore(room: Room) -> None:
             room.bank.add(room.folder.part(round, "questions", turn, Question))
         if room.folder.has(round, "attempts"):
             _remember(room, round)
+    mark.touch()
 
 
 def summed_up(questions: Sequence[Question], verdicts: Sequence[Verdict], round: int) -> list[Attempt]:

@@ -1,8 +1,9 @@
 """Run folders: checked before they are made, made whole, found again, held by one process.
 
 Everything that identifies a run is written into its folder when it is made: settings,
-seed questions, both fixed sets. A resume reads nothing else, so that a seed file that
-was changed meanwhile cannot change what is measured.
+seed questions, both fixed sets, and the pocket model once it is built. A resume reads
+nothing else but a model of the user's, so that a seed file that was changed meanwhile
+cannot change what is measured.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ def prepare(config: RunConfig) -> list[Question]:
         The seed questions.
     Raises:
         SeedError: the seed file cannot be used.
-        ConfigError, MissingPart: see `check`.
+        ConfigError: the fixed sets cannot be drawn; and see `check`.
     """
     seeds = load_seeds(config.seeds)
     check(config)
+    _draw_sets(config, seeds)
     return seeds
 
 
@@ -103,26 +105,37 @@ def create(config: RunConfig, runs: Path, name: str, seeds: list[Question]) -> R
     """
     _check_name(name)
     folder = RunFolder(runs / name)
+    if folder.path.exists():
+        whole = f"or `maieutic resume {name}`" if folder.config.exists() else "or remove it"
+        raise RunError(f"{folder.path} exists already; choose another --name, {whole}")
     there = runs.exists()
     try:
         runs.mkdir(parents=True, exist_ok=True)
         _check_room(runs)
         folder.path.mkdir()
-    except FileExistsError:
-        whole = f"or `maieutic resume {name}`" if folder.config.exists() else "or remove it"
-        raise RunError(f"{folder.path} exists already; choose another --name, {whole}") from None
+        _begin_whole(folder, config, seeds)
     except OSError as error:
-        raise RunError(f"{runs}: cannot be written ({error.strerror}); choose --runs-dir") from error
-    except RunError:
-        if not there:
-            runs.rmdir()
+        _remove_empty(runs, there)
+        raise RunError(f"{folder.path}: cannot be made ({error.strerror}); choose --runs-dir") from error
+    except BaseException:
+        _remove_empty(runs, there)
         raise
+    return folder
+
+
+def _begin_whole(folder: RunFolder, config: RunConfig, seeds: list[Question]) -> None:
     try:
         begin(folder, config, seeds)
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    return folder
+
+
+def _remove_empty(runs: Path, there: bool) -> None:
+    """Take back a folder of runs that was made for nothing."""
+    if not there:
+        with contextlib.suppress(OSError):
+            runs.rmdir()
 
 
 def create_next(config: RunConfig, runs: Path, stem: str, seeds: list[Question]) -> RunFolder:
@@ -155,13 +168,17 @@ def _check_room(runs: Path) -> None:
 
 def begin(folder: RunFolder, config: RunConfig, seeds: list[Question]) -> None:
     """Write what identifies a run; run.yaml comes last, so that a run that has one has the rest."""
-    taken = {question.text for question in (*seeds, *load_seeds("builtin"))}
-    sets = build_sets(config.sets.per_cell, config.sets.seed, taken)
+    sets = _draw_sets(config, seeds)
     folder.write(0, "questions", 0, seeds)
     folder.write(0, VALIDATION, 0, sets.validation)
     folder.write(0, HELDOUT, 0, sets.heldout)
     noted = "".join(f"# {package} {number}\n" for package, number in versions().items())
     write_whole(folder.config, noted + dump(_absolute(config)))
+
+
+def _draw_sets(config: RunConfig, seeds: list[Question]) -> FixedSets:
+    taken = {question.text for question in (*seeds, *load_seeds("builtin"))}
+    return build_sets(config.sets.per_cell, config.sets.seed, taken)
 
 
 def _absolute(config: RunConfig) -> RunConfig:

@@ -103,6 +103,7 @@ def _round(folder: RunFolder, number: int) -> RoundReport:
         gate=GateFigures(difference=gate["difference"], low=gate["low"], high=gate["high"]),
         questions=_questions(folder, number, len(attempts)),
         zones=_zones(attempts),
+        pass_rates=_pass_rates(attempts),
         rollouts=_rollouts(folder, number, seconds),
         generator=_generator(folder, number),
         train=_train(folder, number),
@@ -114,6 +115,13 @@ def _round(folder: RunFolder, number: int) -> RoundReport:
 def _zones(attempts: Sequence[Attempt]) -> ZoneCounts:
     count = Counter(attempt.zone for attempt in attempts)
     return ZoneCounts(mastered=count["mastered"], learning=count["learning"], too_hard=count["too_hard"])
+
+
+def _pass_rates(attempts: Sequence[Attempt]) -> dict[str, float]:
+    cells: dict[str, list[float]] = {}
+    for attempt in sorted(attempts, key=lambda a: (a.skill, a.level)):
+        cells.setdefault(f"{attempt.skill}/{attempt.level}", []).append(attempt.pass_rate)
+    return {cell: sum(rates) / len(rates) for cell, rates in cells.items()}
 
 
 def _questions(folder: RunFolder, number: int, attempted: int) -> QuestionCounts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +18,10 @@ from ..agents.teacher import Teacher
 from ..agents.verifier import Verifier
 from ..config import RunConfig
 from ..curriculum.policy import Policy
-from ..errors import ServerError
+from ..errors import RunError, ServerError
 from ..memory.bank import QuestionBank
 from ..memory.profile import WeaknessProfile
-from ..memory.run import RunFolder
+from ..memory.run import RunFolder, write_whole
 from ..serving.client import Completions, Request
 from ..serving.server import VllmServer, remember
 from ..tasks.sets import FixedSets
@@ -63,6 +64,9 @@ class Quiet:
 BASE = "base"
 """Name of the checkpoint that a run starts from."""
 
+CANARY_TOKENS = 64
+_CHECKPOINT = re.compile(r"(solver|generator)-\d{4,}")
+
 
 @dataclass
 class Room:
@@ -88,7 +92,16 @@ class Room:
     _client: Completions | None = None
 
     def weights(self, checkpoint: str) -> Path:
-        return self.base if checkpoint == BASE else self.folder.checkpoint(checkpoint)
+        """The folder of a checkpoint.
+
+        Raises:
+            RunError: no checkpoint can have that name; state may come from LangGraph's own tools.
+        """
+        if checkpoint == BASE:
+            return self.base
+        if not _CHECKPOINT.fullmatch(checkpoint):
+            raise RunError(f"{checkpoint[:60]!r} names no checkpoint; it is base, solver-N or generator-N")
+        return self.folder.checkpoint(checkpoint)
 
     def rng(self, round: int, stage: str) -> Random:
         """Random numbers for one stage of one round, the same after a resume."""
@@ -138,8 +151,11 @@ class Room:
         """Compare greedy answers with those the trained checkpoint itself gave."""
         file = self.weights(checkpoint) / "canary.json"
         if checkpoint == BASE and not file.exists():
-            # Nobody trained this model here, and it has been the server's from its start.
-            return
+            # Nobody trained this model here: what the server says when it has just loaded it counts.
+            file = self.folder.path / "base-canary.json"
+            if not file.exists():
+                await self._note_canary(file, round)
+                return
         canary = json.loads(file.read_text())
         if not canary["distinguishes"]:
             self.progress.note(f"training changed no greedy answer of {checkpoint}: its canary proves little")
@@ -154,6 +170,17 @@ class Room:
                     f"{reply.completions}, the checkpoint says {item['expected']!r}. Its weights "
                     f"were not taken over; see {self.server.log}, and resume the run"
                 )
+
+    async def _note_canary(self, file: Path, round: int) -> None:
+        if self.server.swaps:
+            raise ServerError(f"{file} is gone, and the server has had other weights since; resume the run")
+        items = []
+        for question in self.sets.validation[:3]:
+            prompt = self.solver.prompt(question)
+            reply = await self.client.ask(canary_request(BASE, round, prompt, CANARY_TOKENS))
+            items += [{"prompt": prompt, "expected": text} for text in reply.completions]
+        canary = {"items": items, "max_tokens": CANARY_TOKENS, "distinguishes": True}
+        write_whole(file, json.dumps(canary))
 
     @contextlib.asynccontextmanager
     async def timed(self, round: int, stage: str) -> AsyncIterator[None]:

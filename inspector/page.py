@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,16 @@ def write_page(path: Path, report: RunReport) -> None:
             height=HEIGHT,
             left=LEFT,
             bottom=BOTTOM,
-            maps=_maps(report),
+            maps=[
+                (
+                    "Pass rate by skill and level: the attempts of each round",
+                    [_map(entry.round, report, entry.pass_rates) for entry in report.rounds],
+                ),
+                (
+                    "Held-out accuracy by skill and level, after each round",
+                    [_map(number, report, evaluation.by_cell) for number, evaluation, _ in _measured(report)],
+                ),
+            ],
             zones=_shares(report),
             zone_names=ZONES,
             stages=_stages(report),
@@ -86,31 +96,24 @@ def _dots(report: RunReport) -> list[Dot]:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """Held-out accuracy of one checkpoint by skill (rows) and level (columns)."""
+    """Percent right by skill (rows) and level (columns)."""
 
     round: int
     levels: list[str]
     rows: list[tuple[str, list[int | None]]]
 
 
-def _maps(report: RunReport) -> list[Map]:
-    maps = []
-    for number, evaluation, _ in _measured(report):
-        skills, levels = list(evaluation.by_skill), sorted(evaluation.by_level, key=int)
-        rows = [
-            (
-                skill,
-                [
-                    round(100 * share)
-                    if (share := evaluation.by_cell.get(f"{skill}/{level}")) is not None
-                    else None
-                    for level in levels
-                ],
-            )
-            for skill in skills
-        ]
-        maps.append(Map(number, levels, rows))
-    return maps
+def _map(number: int, report: RunReport, cells: Mapping[str, float]) -> Map:
+    """A map with the same rows and columns for every round; what was not measured stays empty."""
+    baseline = report.baseline
+    skills = list(baseline.by_skill) if baseline else []
+    levels = sorted(baseline.by_level, key=int) if baseline else []
+
+    def percent(skill: str, level: str) -> int | None:
+        share = cells.get(f"{skill}/{level}")
+        return None if share is None else round(100 * share)
+
+    return Map(number, levels, [(skill, [percent(skill, level) for level in levels]) for skill in skills])
 
 
 def _shares(report: RunReport) -> list[tuple[int, list[tuple[str, int, float]]]]:

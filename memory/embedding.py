@@ -69,6 +69,8 @@ def embedding_function(name: str) -> EmbeddingFunction[Documents]:
     module, _, attribute = name.partition(":")
     try:
         made = getattr(importlib.import_module(module), attribute)()
+        if not isinstance(made, EmbeddingFunction):
+            raise TypeError(f"a {type(made).__name__} is no embedding function of Chroma's")
     except Exception as error:
         # Whatever a class of the user raises, the remedy is the same.
         raise ConfigError(

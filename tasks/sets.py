@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from random import Random
 
+from ..errors import ConfigError
 from ..records import Question
 from . import arithmetic, drawing
 from .seeds import family_question
@@ -28,6 +29,8 @@ def build_sets(per_cell: int, seed: int, taken: Collection[str]) -> FixedSets:
 
     Args:
         taken: texts that may not occur in either, such as the seed questions.
+    Raises:
+        ConfigError: a skill and level has too few other questions.
     """
     rng = Random(seed)
     used = set(taken)
@@ -45,4 +48,7 @@ def _draw(cell: arithmetic.Cell, count: int, rng: Random, used: set[str]) -> lis
         if text not in used:
             used.add(text)
             questions.append(family_question(text))
-    raise ValueError(f"{cell[0]} level {cell[1]} has no {count} questions to set aside")
+    raise ConfigError(
+        f"sets.per_cell: {cell[0]} level {cell[1]} has no {count} questions to set aside twice, beside "
+        "those of the seeds; lower it, or leave some seed questions of that level out"
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import time
@@ -47,7 +49,10 @@ BAD = [
     (["run", "--name", "taken"], "exists already"),
     (["run", "--name", "../out"], "cannot name a run"),
     (["run", "--name", ""], "cannot name a run"),
-    (["run", "--runs-dir", "key.yaml/below"], "cannot be written"),
+    (["run", "--runs-dir", "key.yaml/below"], "cannot be made (Not a directory); choose --runs-dir"),
+    (["run", "--runs-dir", "key.yaml"], "cannot be made (File exists); choose --runs-dir"),
+    (["run", "--set", "sets.per_cell=60"], "sets.per_cell: multiplication level 1 has no 60 questions"),
+    (["run", "--set", "memory.embedding=builtins:list"], "a list is no embedding function of Chroma's"),
     (["resume", "nobody"], "no run 'nobody'; there are: taken"),
     (["run", "--name", "n" * 300], "cannot name a run"),
     (["run", "--set", "rollouts.max_tokens=400"], "leaves no room for a prompt"),
@@ -165,6 +170,17 @@ def test_langgraph_json_names_a_graph_that_loads() -> None:
     module, _, variable = named["graphs"]["maieutic"].partition(":")
     graph = getattr(importlib.import_module(module), variable)
     assert set(NODES) < set(graph.get_graph().nodes)
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("maieutic.inspector.doctor.version", none)
+    result = CliRunner().invoke(cli.app, ["doctor"])
+    assert re.search(r"missing +vllm +not installed  → make setup", result.output)
+    assert re.search(r"missing +trl +not installed  → make setup", result.output)
+    assert result.exit_code != 0
 
 
 def test_doctor_names_what_there_is() -> None:

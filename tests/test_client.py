@@ -14,8 +14,6 @@ from maieutic.config import ServingConfig
 from maieutic.errors import EndpointError, ServerError
 from maieutic.serving.client import Completions, Request
 from maieutic.serving.server import VllmServer, free_port
-
-sys.path.insert(0, str(Path(__file__).parent))
 from scripted import Answer, completion, scripted
 
 

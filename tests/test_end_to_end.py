@@ -20,12 +20,13 @@ import pytest
 from maieutic.config import load
 from maieutic.errors import ServerError
 from maieutic.graph.folders import create, read_sets
-from maieutic.graph.room import Quiet
+from maieutic.graph.room import Quiet, Room
 from maieutic.graph.run import open_room
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
+from maieutic.processes import tree
 from maieutic.records import (
     Attempt,
     Call,
@@ -190,22 +191,32 @@ def test_checkpoints_are_safetensors_and_differ(folder: RunFolder) -> None:
     assert not [p for p in (folder.path / "checkpoints").rglob("*") if p.suffix in (".bin", ".pt", ".pkl")]
 
 
+def listeners(room: Room) -> set[str]:
+    """Addresses that any process of the server listens on."""
+    assert room.server._guard is not None
+    connections = [c for process in tree(room.server._guard.pid) for c in process.net_connections("tcp")]
+    found = {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN}
+    assert found
+    return found
+
+
 async def test_a_server_with_other_weights_than_it_should_have_is_found_out(
     folder: RunFolder, tmp_path: Path
 ) -> None:
     config = load(folder.config)
     mine = create(config, tmp_path, "canary", load_seeds("builtin"))
-    for name, weights in (("right", "solver-0002"), ("wrong", "generator-0002")):
+    for name, weights in (("solver-0001", "solver-0002"), ("solver-0002", "generator-0002")):
         shutil.copytree(folder.checkpoint(weights), mine.checkpoint(name))
         shutil.copy(folder.checkpoint("solver-0002") / "canary.json", mine.checkpoint(name))
     room = await open_room(config, mine, Quiet())
     try:
-        await room.serve("right", 0)
+        await room.serve("solver-0001", 0)
         async with httpx.AsyncClient(base_url=room.server.url, trust_env=False) as keyless:
             for route in ("/collective_rpc", "/reset_prefix_cache", "/v1/models"):
                 assert (await keyless.post(route, json={})).status_code == 401
-        with pytest.raises(ServerError, match="does not answer as wrong does"):
-            await room.serve("wrong", 0)
+        assert listeners(room) <= {"127.0.0.1", "::1"}
+        with pytest.raises(ServerError, match="does not answer as solver-0002 does"):
+            await room.serve("solver-0002", 0)
     finally:
         await room.close()
 

@@ -29,7 +29,7 @@ def entry(number: int, accuracy: float, promoted: bool = True) -> RoundReport:
         round=number, heldout=evaluation(accuracy, HOSTILE), validation=evaluation(accuracy),
         promoted=promoted, gate={"difference": 0.1, "low": 0.0, "high": 0.2},
         questions={"attempted": 9, "proposed": 5, "admitted": 3, "refused": {HOSTILE: 2}},
-        zones={"mastered": 4, "learning": 3, "too_hard": 2},
+        zones={"mastered": 4, "learning": 3, "too_hard": 2}, pass_rates={f"{HOSTILE}/1": 0.5},
         rollouts={"n": 36, "tokens": 300, "seconds": 2.0, "tokens_per_second": 150.0},
         generator={"proposed": 2, "admitted": 1, "share": 0.33, "utility": None, "teacher_utility": 0.4},
         train={"objective": "dpo", "examples": 12, "seconds": 3.0}, swap_seconds=0.05,
@@ -72,7 +72,7 @@ def test_the_page_is_whole_and_asks_for_nothing(tmp_path: Path) -> None:
     assert parser.open == []
     assert not re.search(r"https?:|<script|@import|url\(", text)
     assert text.count("<circle") == 3
-    assert text.count("<figure>") == 3
+    assert text.count("<figure>") == 5
     assert "+20.0 points" in text
 
 

@@ -75,7 +75,9 @@ def test_the_whole_family_ends(tmp_path: Path, how: str) -> None:
     guard.wait(20)
 
 
-def test_the_owner_killed_hard_takes_the_family_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [signal.SIGKILL, signal.SIGHUP, signal.SIGQUIT])
+def test_the_owner_killed_hard_takes_the_family_along(tmp_path: Path, told: int) -> None:
+    """Also when its whole process group is told, as by a terminal that closes."""
     script = tmp_path / "family.py"
     script.write_text(FAMILY)
     (tmp_path / "pids").mkdir()
@@ -83,11 +85,11 @@ def test_the_owner_killed_hard_takes_the_family_along(tmp_path: Path) -> None:
         [sys.executable, "-c", (
             "import subprocess, time\n"
             f"p = subprocess.Popen({guarded([sys.executable, str(script), str(tmp_path / 'pids')])!r},"
-            " stdin=subprocess.PIPE)\ntime.sleep(600)"
-        )]
+            " stdin=subprocess.PIPE, start_new_session=True)\ntime.sleep(600)"
+        )], start_new_session=True,
     )  # fmt: skip
     pids = family(tmp_path)
-    owner.kill()
+    os.killpg(owner.pid, told)
     owner.wait()
     assert gone(pids)
 

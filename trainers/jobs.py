@@ -21,6 +21,9 @@ from ..errors import TrainingError
 from ..memory.run import write_whole
 from ..processes import end_all, guarded, last_lines, tree
 
+_STALL_S = 1800.0
+"""A job reports every step; one that is silent for so long, loading included, hangs."""
+
 Progress = Callable[[int, int], None]
 """Called with steps done and steps in all."""
 
@@ -87,12 +90,18 @@ async def run_job(job: TrainingJob, folder: Path, name: str, progress: Progress)
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
             env=os.environ | {"CUDA_VISIBLE_DEVICES": _one_device()},
+            start_new_session=True,
         )
         try:
             assert process.stdout is not None
-            async for line in process.stdout:
+            while line := await asyncio.wait_for(_line(process.stdout), _STALL_S):
                 _pass_on(line, progress)
-            code = await process.wait()
+            code = await asyncio.wait_for(process.wait(), _STALL_S)
+        except TimeoutError:
+            raise TrainingError(
+                f"training job {name} said nothing for {_STALL_S / 60:g} minutes and was ended; its "
+                f"log is {log}. Its last lines:\n{last_lines(log)}"
+            ) from None
         finally:
             await _end(process)
     if code != 0 or not result.exists():
@@ -101,6 +110,14 @@ async def run_job(job: TrainingJob, folder: Path, name: str, progress: Progress)
             f"{log}. Its last lines:\n{last_lines(log)}"
         )
     return TrainingResult.model_validate_json(result.read_text())
+
+
+async def _line(output: asyncio.StreamReader) -> bytes:
+    """The next line, empty at the end; one too long for the buffer is let go."""
+    try:
+        return await output.readline()
+    except ValueError:
+        return b"\n"
 
 
 def _one_device() -> str:

@@ -1,0 +1,122 @@
+"""The loop over a simulated Solver: graph, memory, policies and records are real."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.memory import InMemorySaver
+from maieutic.agents.generator import Generator
+from maieutic.agents.solver import Solver
+from maieutic.agents.teacher import FamilyTeacher
+from maieutic.agents.verifier import Verifier
+from maieutic.config import RunConfig
+from maieutic.graph.attempt import restore
+from maieutic.graph.build import beginning, build
+from maieutic.graph.folders import begin, read_sets
+from maieutic.graph.room import Quiet, Room
+from maieutic.graph.run import policy_of
+from maieutic.memory.bank import QuestionBank
+from maieutic.memory.embedding import NgramEmbedding
+from maieutic.memory.profile import WeaknessProfile
+from maieutic.memory.run import RunFolder
+from maieutic.memory.store import Store
+from maieutic.records import Call
+from maieutic.serving.client import Reply, Request
+from maieutic.tasks.seeds import family_question, load_seeds
+from maieutic.trainers.jobs import Progress, TrainingJob, TrainingResult
+
+GROWS = 8
+"""Points of accuracy that every round of training brings."""
+
+
+class SimulatedServer:
+    """A server whose swaps always succeed."""
+
+    starts, swaps, name, key, url = 1, 0, "m", "k", "http://127.0.0.1:1"
+    log = Path("vllm.log")
+
+    async def swap(self, weights: Path) -> float:
+        return 0.01
+
+    def require_alive(self) -> None:
+        return
+
+    async def stop(self) -> None:
+        return
+
+
+class SimulatedSolver:
+    """Right with a chance that falls with the level and grows with the round."""
+
+    def __init__(self, turned: str) -> None:
+        self.turned = turned
+
+    async def ask(self, request: Request) -> Reply:
+        await asyncio.sleep(0)
+        if request.role == "generator":
+            texts = ["What is 3 + 4 + 5?" if request.seed % 2 else "nonsense"]
+        else:
+            texts = [self._answer(request, index) for index in range(request.n)]
+        call = Call(
+            id=request.subject_id, round=request.round, stage=request.stage, role=request.role,
+            model="m", checkpoint=request.checkpoint, template="", subject_id=request.subject_id,
+            messages="[]", sampling="{}", completions=texts, prompt_tokens=1,
+            completion_tokens=1, seconds=0.0,
+        )  # fmt: skip
+        return Reply(texts, [True] * len(texts), call)
+
+    def _answer(self, request: Request, index: int) -> str:
+        question = family_question(request.messages[0]["content"])
+        luck = zlib.crc32(f"{question.id}/{request.checkpoint}/{index}".encode()) % 100
+        right = luck < 75 - 12 * question.level + GROWS * request.round
+        if request.stage == self.turned:
+            right = not right
+        return question.solution if right else "1 + 1 = 9 #### 99999"
+
+
+async def pretend_to_train(job: TrainingJob, folder: Path, name: str, progress: Progress) -> TrainingResult:
+    result = TrainingResult(objective=job.objective, examples=1, steps=1, seconds=0.0, metrics={})
+    Path(job.output).mkdir(parents=True, exist_ok=True)
+    (Path(job.output) / "result.json").write_text(result.model_dump_json())
+    no_canary(Path(job.output))
+    return result
+
+
+def no_canary(weights: Path) -> None:
+    """Nothing to compare: the simulated Solver changes its answers by the round."""
+    weights.mkdir(parents=True, exist_ok=True)
+    (weights / "canary.json").write_text('{"max_tokens": 1, "distinguishes": true, "items": []}')
+
+
+def room_in(folder: RunFolder, config: RunConfig, turned: str = "") -> Room:
+    """A room with real memory, policy and records; models and trainers are simulated."""
+    store = Store(folder.memory, NgramEmbedding())
+    room = Room(
+        config=config, folder=folder, base=folder.path / "base", sets=read_sets(folder),
+        server=SimulatedServer(), policy=policy_of(config),  # type: ignore[arg-type]
+        profile=WeaknessProfile(store), bank=QuestionBank(store), teacher=FamilyTeacher(),
+        solver=Solver(config.rollouts, config.seed), generator=Generator(config.generator, config.seed),
+        verifier=Verifier(), progress=Quiet(),
+    )  # fmt: skip
+    restore(room)
+    room._client = SimulatedSolver(turned)  # type: ignore[assignment]
+    return room
+
+
+async def play(path: Path, config: RunConfig, turned: str = "") -> RunFolder:
+    """A whole run of the real graph."""
+    folder = RunFolder(path)
+    begin(folder, config, load_seeds("builtin"))
+    room = room_in(folder, config, turned)
+    no_canary(room.base)
+
+    async def this_room() -> Room:
+        return room
+
+    graph = build(this_room).compile(checkpointer=InMemorySaver())
+    where: Any = {"configurable": {"thread_id": "t"}, "recursion_limit": 200}
+    await graph.ainvoke(beginning(room), where)
+    return folder

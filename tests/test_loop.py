@@ -1,0 +1,97 @@
+"""How the loop turns, ends, and finds its memory again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from maieutic.config import RunConfig, load
+from maieutic.errors import RunError, ServerError
+from maieutic.graph import train
+from maieutic.graph.folders import begin
+from maieutic.memory.embedding import NgramEmbedding
+from maieutic.memory.run import RunFolder
+from maieutic.memory.store import Store
+from maieutic.records import Proposal
+from maieutic.tasks.seeds import load_seeds
+from simulated import SimulatedSolver, play, pretend_to_train, room_in
+
+SMALL = [
+    "rounds=4", "curriculum.questions=60", "curriculum.new=40", "training.least_pairs=1",
+    "generator.proposals=6", "sets.per_cell=1",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "run_job", pretend_to_train)
+
+
+def remembered(folder: RunFolder, config: RunConfig) -> tuple[Any, Any]:
+    room = room_in(folder, config)
+    return room.bank.known(), sorted(room.profile.all(), key=lambda w: (w.skill, w.level))
+
+
+@pytest.mark.parametrize("left", ["nothing", "a part"])
+async def test_a_lost_memory_is_filled_anew_from_the_records(tmp_path: Path, left: str) -> None:
+    config = load(None, [*SMALL, "rounds=2"])
+    folder = await play(tmp_path / "run", config)
+    before = remembered(folder, config)
+    # A copy: Chroma keeps what it has open in this process.
+    copy = RunFolder(tmp_path / "copy")
+    shutil.copytree(folder.path, copy.path)
+    if left == "nothing":
+        shutil.rmtree(copy.memory)
+    else:
+        # As after a kill in the middle of filling it: some questions are there, and no mark.
+        (copy.memory / "filled").unlink()
+        questions = Store(copy.memory, NgramEmbedding()).collection("questions")
+        questions.delete(ids=questions.get(include=[])["ids"][::2])
+    assert remembered(copy, config) == before
+
+
+async def test_the_run_ends_when_training_has_stopped_helping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load(None, [*SMALL, "gate.patience=2", "gate.tolerance=0"])
+    monkeypatch.setattr("simulated.GROWS", -40)
+    folder = await play(tmp_path, config)
+    gates = [folder.read_json(number, "gate") for number in folder.rounds()]
+    assert [gate["promoted"] for gate in gates if gate] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("settings", "turns"), [(["curriculum.enough=1", "curriculum.near_duplicate=0.2"], 3), ([], 1)]
+)
+async def test_the_teacher_is_asked_again_at_most_twice(
+    tmp_path: Path, settings: list[str], turns: int
+) -> None:
+    folder = await play(tmp_path, load(None, [*SMALL, "rounds=1", "curriculum.enough=0.1", *settings]))
+    assert folder.count(1, "vetted") == turns
+    assert max(p.turn for p in folder.read(1, "vetted", Proposal)) == turns - 1
+
+
+async def test_a_model_that_nobody_trained_here_is_known_again_by_its_first_answers(tmp_path: Path) -> None:
+    config = load(None, SMALL)
+    folder = RunFolder(tmp_path)
+    begin(folder, config, load_seeds("builtin"))
+    room = room_in(folder, config)
+    await room.serve("base", 0)
+    again = room_in(folder, config)
+    await again.serve("base", 0)
+    other = room_in(folder, config)
+    other._client = SimulatedSolver(turned="canary")  # type: ignore[assignment]
+    with pytest.raises(ServerError, match="does not answer as base does"):
+        await other.serve("base", 0)
+
+
+async def test_state_from_outside_names_no_path(tmp_path: Path) -> None:
+    config = load(None, SMALL)
+    folder = RunFolder(tmp_path)
+    begin(folder, config, load_seeds("builtin"))
+    room = room_in(folder, config)
+    for name in ("/etc", "../solver-0001", "solver-0001/..", "base/.."):
+        with pytest.raises(RunError, match="names no checkpoint"):
+            await room.serve(name, 0)
