@@ -84,11 +84,13 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     page = folder.path / "report.html"
 
     async def until_told() -> RunReport:
-        # SIGTERM, a scheduler's way to stop us, and SIGHUP, a closed terminal, take the path of
-        # Ctrl-C; and all are taken where a shell started us in the background with SIGINT ignored.
+        # SIGTERM, a scheduler's way to stop us, takes the path of Ctrl-C; and both are taken
+        # even where a shell started us in the background with SIGINT ignored. So does SIGHUP, a
+        # closed terminal; but nohup has it ignored to go on without one.
         task = asyncio.current_task()
         assert task is not None
-        for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        left_alone = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        for told in (signal.SIGINT, signal.SIGTERM, *([] if left_alone else [signal.SIGHUP])):
             asyncio.get_running_loop().add_signal_handler(told, task.cancel)
         with shown.progress_on(console, config.rounds) as progress:
             return await play(config, folder, progress, lambda report: write_page(page, report))

@@ -292,7 +292,7 @@ def test_killed_and_stopped_it_goes_on_and_leaves_nothing_behind(runs: Path) -> 
     assert len(below) >= 4
     rollouts = folder.read(1, "rollouts/attempt", Rollout)
     process.kill()
-    process.wait()
+    process.wait(20)
     _, alive = psutil.wait_procs(below, timeout=40)
     assert not alive
 

@@ -83,14 +83,16 @@ def test_the_owner_killed_hard_takes_the_family_along(tmp_path: Path, told: int)
     (tmp_path / "pids").mkdir()
     owner = subprocess.Popen(
         [sys.executable, "-c", (
-            "import subprocess, time\n"
+            "import signal, subprocess, time\n"
+            # Whatever started these tests may have had them ignored, as nohup does.
+            "for told in (signal.SIGHUP, signal.SIGQUIT): signal.signal(told, signal.SIG_DFL)\n"
             f"p = subprocess.Popen({guarded([sys.executable, str(script), str(tmp_path / 'pids')])!r},"
             " stdin=subprocess.PIPE, start_new_session=True)\ntime.sleep(600)"
         )], start_new_session=True,
     )  # fmt: skip
     pids = family(tmp_path)
     os.killpg(owner.pid, told)
-    owner.wait()
+    owner.wait(20)
     assert gone(pids)
 
 
@@ -101,7 +103,7 @@ def test_what_a_killed_guard_left_is_ended_by_the_next_run(tmp_path: Path) -> No
     server._guard = guard  # type: ignore[assignment]  # a process with an id, as asyncio's is
     remember(tmp_path / "server.json", server)
     guard.kill()
-    guard.wait()
+    guard.wait(20)
     assert not gone(pids, within=0.5)
     end_leftover(tmp_path / "server.json")
     assert gone(pids)
@@ -124,7 +126,7 @@ def test_the_exit_code_is_passed_on(tmp_path: Path, code: str, expected: int) ->
 
 def test_ending_what_is_gone_is_no_error() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
+    process.wait(20)
     assert tree(process.pid) == [] or end_all(tree(process.pid)) is None
 
 
