@@ -47,9 +47,10 @@ setup: $(DONE)
 $(DONE): pyproject.toml constraints.txt overrides-cpu.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11; set PYTHON=/path/to/python3.11"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check "uv>=0.5"
-	export UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}"; \
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) ($(HARDWARE)); a minute or more"
+	@$(BIN)/pip install --quiet --disable-pip-version-check "uv>=0.5"
+	@export UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}"; \
 	if [ -n "$$PIP_INDEX_URL" ]; then export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$PIP_INDEX_URL}"; fi; \
 	if [ $(HARDWARE) = gpu ]; then $(UV) --editable ".[gpu,train,dev]"; \
 	else $(UV) --editable ".[cpu,train,dev]" --override overrides-cpu.txt --constraint constraints.txt; fi

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import psutil
 
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = float(os.environ.get("MAIEUTIC_GRACE_SECONDS", "8"))
+"""Seconds a process gets to end by itself; the environment decides, so that guards know it, too."""
 
 
 def guarded(command: Sequence[str]) -> list[str]:

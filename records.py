@@ -279,5 +279,8 @@ class RunReport(Record):
     final: Evaluation | None = None
     gain: Gain | None = None
     seconds: float = 0.0
+    """Of all stages and rounds, the start included."""
+    start_seconds: dict[str, float] = {}
+    """Before round 1, by stage: the base model, the server, the baseline."""
     versions: dict[str, str]
     rounds: list[RoundReport] = []

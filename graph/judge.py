@@ -34,7 +34,9 @@ async def evaluate(room: Room, state: LoopState) -> LoopState:
 def tell_heldout(room: Room) -> None:
     """Show the held-out curve so far to whoever watches; nothing is decided by it."""
     results = [room.folder.read_json(number, "heldout") for number in room.folder.rounds()]
-    room.progress.heldout([result["accuracy"] for result in results if result])
+    curve = [result["accuracy"] for result in results if result]
+    if curve:
+        room.progress.heldout(curve)
 
 
 async def _measure(room: Room, round: int, name: str, questions: Sequence[Question], checkpoint: str) -> None:
@@ -124,7 +126,9 @@ def _quota(room: Room, round: int) -> int:
     worths = [w for w in room.folder.read(round, "worths", Worth) if w.author == "generator"]
     admitted = sum(bool(p.admitted) for p in mine) / len(mine) if mine else 0.0
     usefulness = sum(w.utility for w in worths) / len(worths) if worths else 0.0
-    return generator_quota(min(config.proposals, config.most), config.most, admitted, usefulness)
+    # Half of what a round should add, and no more, so that the Teacher always has its part.
+    most = min(config.most, room.config.curriculum.new // 2)
+    return generator_quota(min(config.proposals, most), most, admitted, usefulness)
 
 
 def another(room: Room, state: LoopState) -> str:

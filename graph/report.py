@@ -52,6 +52,7 @@ def write_report(
         final=_evaluation(folder, kept, "heldout") if finished else None,
         gain=_gain(folder, kept, config) if finished else None,
         seconds=round(sum(sum(_seconds(folder, n).values()) for n in folder.rounds()), 1),
+        start_seconds=_seconds(folder, 0),
         versions=versions(),
         rounds=rounds,
     )
@@ -131,7 +132,7 @@ def _questions(folder: RunFolder, number: int, attempted: int) -> QuestionCounts
         attempted=attempted,
         proposed=len(vetted),
         admitted=len(vetted) - refused.total(),
-        refused=dict(refused),
+        refused=dict(sorted(refused.items())),
     )
 
 

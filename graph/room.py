@@ -127,7 +127,7 @@ class Room:
 
     async def _serve(self, checkpoint: str, round: int) -> None:
         if not self.server.starts:
-            self.progress.note("starting vLLM")
+            self.progress.begin(round, "serve", 0)
             await self.server.start()
             remember(self.folder.path / "server.json", self.server)
             self._client = Completions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,9 @@ async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress:
     base = folder.checkpoint(BASE)
     if not base.exists():
         progress.begin(0, "base model", 0)
+        started = time.monotonic()
         built = await ensure_base(config.pocket, sets.texts(), progress.done, progress.note)
+        folder.write_json(0, "seconds", {"base model": round(time.monotonic() - started, 3)})
         beside = base.with_name(f".{BASE}")
         shutil.rmtree(beside, ignore_errors=True)
         shutil.copytree(built, beside)

@@ -16,7 +16,7 @@ from rich.table import Table
 from ..records import Evaluation, RoundReport, RunReport
 
 LABELS = {
-    "base model": "building the base model",
+    "base model": "base model (built once on a machine)",
     "select": "choosing questions",
     "attempt": "Solver attempts",
     "verify": "Verifier judges",
@@ -30,7 +30,7 @@ LABELS = {
     "validation": "validation set",
     "heldout": "held-out set",
     "gate": "gate",
-    "serve": "server: start and weights",
+    "serve": "vLLM: start and weights",
 }
 
 

@@ -127,10 +127,10 @@ def _shares(report: RunReport) -> list[tuple[int, list[tuple[str, int, float]]]]
 
 
 def _stages(report: RunReport) -> list[tuple[str, float, float]]:
-    """(stage, seconds over all rounds, share of the longest in percent), longest first."""
+    """(stage, seconds over the whole run, share of the longest in percent), longest first."""
     spent: dict[str, float] = {}
-    for entry in report.rounds:
-        for stage, seconds in entry.seconds.items():
+    for account in (report.start_seconds, *(entry.seconds for entry in report.rounds)):
+        for stage, seconds in account.items():
             spent[stage] = spent.get(stage, 0.0) + seconds
     longest = max(spent.values(), default=1.0) or 1.0
     ranked = sorted(spent.items(), key=lambda item: -item[1])

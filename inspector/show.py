@@ -104,7 +104,7 @@ def show_question(console: Console, folder: RunFolder, question_id: str) -> None
                 mark = _MARKS.get(verdict.outcome, verdict.outcome) if verdict else "not judged"
                 console.print(f"round {number} {mark}  {clean(rollout.completion)}", highlight=False)
         pairs += sum(pair.question_id == question_id for pair in folder.read(number, "pairs", PreferencePair))
-    console.print(f"in {pairs} preference pairs", highlight=False)
+    console.print(f"preference pairs with it: {pairs}", highlight=False)
 
 
 def _lineage(folder: RunFolder, known: dict[str, Question], question: Question) -> Tree:

@@ -35,6 +35,7 @@ def start(folder: Path, command: list[str] | None = None, stubborn: bool = False
     process = subprocess.Popen(
         guarded(command or [sys.executable, str(script), str(pids), *["stubborn"] * stubborn]),
         stdin=subprocess.PIPE,
+        env=os.environ | {"MAIEUTIC_GRACE_SECONDS": "1"},
     )
     return process
 
