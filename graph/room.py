@@ -178,6 +178,7 @@ class Room:
         for question in self.sets.validation[:3]:
             prompt = self.solver.prompt(question)
             reply = await self.client.ask(canary_request(BASE, round, prompt, CANARY_TOKENS))
+            self.folder.write(round, "calls/canary", self.folder.count(round, "calls/canary"), [reply.call])
             items += [{"prompt": prompt, "expected": text} for text in reply.completions]
         canary = {"items": items, "max_tokens": CANARY_TOKENS, "distinguishes": True}
         write_whole(file, json.dumps(canary))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from maieutic.config import PocketModel
-from maieutic.errors import TrainingError
+from maieutic.errors import ConfigError, TrainingError
 from maieutic.records import Question
 from maieutic.tasks.seeds import family_question
 from maieutic.trainers import base
@@ -29,6 +29,15 @@ def test_it_sees_easy_examples_only_and_none_that_is_set_aside() -> None:
     assert 0.05 < len(first) / 200 - 1 < 0.2
     taken = {question.text for question in first[:50] + first[-5:]}
     assert not taken & {question.text for question in questions_in(base.examples(200, 0, taken))}
+
+
+def test_where_every_easy_question_is_set_aside_it_says_so() -> None:
+    class Everything(frozenset[str]):
+        def __contains__(self, text: object) -> bool:
+            return True
+
+    with pytest.raises(ConfigError, match="sets.per_cell leaves no easy questions"):
+        base.examples(1, 0, Everything())
 
 
 def test_its_name_changes_with_what_it_is_made_from() -> None:

@@ -18,7 +18,7 @@ from typing import IO, Any
 import platformdirs
 
 from ..config import PocketModel
-from ..errors import TrainingError
+from ..errors import ConfigError, TrainingError
 from ..memory.run import write_table
 from ..prompts import FOLDER as PROMPTS
 from ..prompts import render
@@ -27,6 +27,9 @@ from .jobs import Progress, TrainingJob, run_job
 
 LEVELS = (1, 2)
 """Levels of the worked examples: what the base model has seen. All others it must be taught."""
+
+_DRAWS = 1000
+"""Easy questions drawn in a row before it is said that all are excluded."""
 
 _PATIENCE_S = 1800.0
 """Waiting for another run's build: fifteen times what one takes on two cores."""
@@ -61,15 +64,19 @@ def examples(count: int, seed: int, excluded: Collection[str]) -> list[dict[str,
 
     What is written has nothing to do with what is shown: a Generator that starts from here
     writes readable questions, and has yet to learn which are worth asking.
+
+    Raises:
+        ConfigError: `excluded` holds nearly every easy question.
     """
     rng = Random(seed)
 
     def question() -> tuple[str, str]:
-        while True:
+        for _ in range(_DRAWS):
             expr = drawing.draw(rng.choice(arithmetic.SKILLS), rng.choice(LEVELS), rng)
             text = arithmetic.question_text(expr)
             if text not in excluded:
                 return text, arithmetic.worked(expr)
+        raise ConfigError("sets.per_cell leaves no easy questions to warm the base model up on; lower it")
 
     rows: list[dict[str, Any]] = []
     for _ in range(count):
