@@ -126,11 +126,31 @@ def harder(expr: Expr, rng: Random) -> Expr:
 
 
 def _nearby(make: Callable[[], Expr], cell: Cell, parent: Expr, rng: Random) -> Expr:
+    """A fitting change of the parent, else a fresh draw; a shortcut is never inherited.
+
+    A part that comes to 0 lets most of the rest be skipped, so such questions are solved
+    first, become parents first, and would fill the levels above with questions that are
+    hard by their length alone.
+    """
+    cut = has_shortcut(parent)
+
+    def wanted(expr: Expr) -> bool:
+        return expr != parent and not (cut and has_shortcut(expr))
+
     for _ in range(60):
         expr = make()
-        if _fits(expr, cell) and expr != parent:
+        if _fits(expr, cell) and wanted(expr):
             return expr
-    return draw(*cell, rng)
+    while not wanted(expr := draw(*cell, rng)):
+        pass
+    return expr
+
+
+def has_shortcut(expr: Expr) -> bool:
+    """Whether a sum, difference or product within comes to 0 (a remainder of 0 is no shortcut)."""
+    return any(
+        isinstance(node, Operation) and node.sign != "mod" and evaluate(node) == 0 for node in walk(expr)
+    )
 
 
 def _redraw(wanted: bool, number: int, rng: Random) -> int:
