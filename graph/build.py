@@ -45,15 +45,11 @@ def build(room_of: Callable[[], Awaitable[Room]]) -> StateGraph[Any, Any, Any, A
         graph.add_node(name, partial(_timed, room_of, name, node))
     graph.add_edge(START, "evaluate")
     graph.add_edge("evaluate", "gate")
-    graph.add_conditional_edges(
-        "gate", partial(_choose, room_of, judge.another), {"select": "select", "end": END}
-    )
+    graph.add_conditional_edges("gate", _after_gate, {"select": "select", "end": END})
     line = ["select", "attempt", "verify", "profile", "teach", "generate", "vet"]
     for here, there in pairwise(line):
         graph.add_edge(here, there)
-    graph.add_conditional_edges(
-        "vet", partial(_choose, room_of, vet.enough), {"teach": "teach", "pair": "pair"}
-    )
+    graph.add_conditional_edges("vet", _after_vet, {"teach": "teach", "pair": "pair"})
     line = ["pair", "train_solver", "train_generator", "evaluate"]
     for here, there in pairwise(line):
         graph.add_edge(here, there)
@@ -71,10 +67,12 @@ async def _timed(
     return {**whole, **changes}
 
 
-async def _choose(
-    room_of: Callable[[], Awaitable[Room]], rule: Callable[[Room, LoopState], str], state: LoopState
-) -> str:
-    return rule(await room_of(), state)
+def _after_vet(state: LoopState) -> str:
+    return "teach" if state["again"] else "pair"
+
+
+def _after_gate(state: LoopState) -> str:
+    return "end" if state["over"] else "select"
 
 
 def beginning(room: Room) -> LoopState:
@@ -86,9 +84,11 @@ def beginning(room: Room) -> LoopState:
         "candidate": "base",
         "writer": "base",
         "admitted": 0,
+        "again": False,
         "quota": min(room.config.generator.proposals, room.config.generator.most),
         "solver_round": 0,
         "refused": 0,
+        "over": False,
     }
 
 

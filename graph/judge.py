@@ -90,13 +90,19 @@ async def gate(room: Room, state: LoopState) -> LoopState:
             f"round {round}: {candidate} is worse on validation "
             f"({100 * decision.difference:+.1f} points); {state['solver']} stays"
         )
-    room.after_round()
+    refused = 0 if promoted else state["refused"] + trained
+    out_of_patience = refused >= room.config.gate.patience
+    if out_of_patience:
+        room.progress.note(f"{refused} checkpoints in a row were refused: the run ends early")
+    over = out_of_patience or round >= room.config.rounds
+    room.after_round(over)
     return {
         "solver": candidate if promoted else state["solver"],
         "solver_round": round if promoted else before,
         "round": round + 1,
         "quota": _quota(room, round),
-        "refused": 0 if promoted else state["refused"] + trained,
+        "refused": refused,
+        "over": over,
     }
 
 
@@ -129,11 +135,3 @@ def _quota(room: Room, round: int) -> int:
     # Half of what a round should add, and no more, so that the Teacher always has its part.
     most = min(config.most, room.config.curriculum.new // 2)
     return generator_quota(min(config.proposals, most), most, admitted, usefulness)
-
-
-def another(room: Room, state: LoopState) -> str:
-    """After the gate: the next round; the end after the last, or when training has stopped helping."""
-    if state["refused"] >= room.config.gate.patience:
-        room.progress.note(f"{state['refused']} checkpoints in a row were refused: the run ends early")
-        return "end"
-    return "select" if state["round"] <= room.config.rounds else "end"

@@ -84,8 +84,9 @@ class Room:
     generator: Generator
     verifier: Verifier
     progress: Progress = field(default_factory=Quiet)
-    after_round: Callable[[], None] = lambda: None
-    """Called when a round is decided: reports are made here, and no node reads them."""
+    after_round: Callable[[bool], None] = lambda over: None
+    """Called when a round is decided, with whether it was the last: reports are made here, and
+    no node reads them."""
     serving: str = ""
     """The checkpoint whose weights the server has, once its canary has passed."""
     _serve_seconds: float = 0.0

@@ -123,7 +123,7 @@ async def _play(
     end_leftover(folder.path / "server.json")
     finished = False
     room = await open_room(config, folder, progress)
-    room.after_round = lambda: after_round(write_report(folder, config, "running"))
+    room.after_round = lambda over: after_round(write_report(folder, config, "running"))
     try:
         await _through(room)
         finished = True

@@ -20,9 +20,13 @@ class LoopState(TypedDict, total=False):
     """The Generator's checkpoint."""
     admitted: int
     """Questions added in this round so far."""
+    again: bool
+    """Too few were: the Teacher is asked once more."""
     refused: int
     """Checkpoints in a row that the gate has refused."""
     quota: int
     """Questions to ask of the Generator in this round."""
+    over: bool
+    """The gate has closed the last round."""
     solver_round: int
     """Round whose validation answers are those of `solver`."""

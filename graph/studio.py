@@ -24,16 +24,18 @@ from .room import Quiet, Room
 from .run import open_room
 
 _rooms: dict[str, Room] = {}
-_opening = asyncio.Lock()
-_held = ExitStack()
-"""Locks of the runs played here; they go when the process does, and servers with it."""
+_held: dict[str, ExitStack] = {}
+"""Locks of the runs played here. What did not come to its end goes when the process does."""
+_door = asyncio.Lock()
+"""One room is opened or left at a time."""
+_leaving: set[asyncio.Task[None]] = set()
 
 
 async def _this_room() -> Room:
     # A thread's id comes from outside and is never a path.
     thread = str(get_config().get("configurable", {}).get("thread_id", ""))
     name = short_id("studio", thread)
-    async with _opening:
+    async with _door:
         if name not in _rooms:
             _rooms[name] = await _open(name)
         return _rooms[name]
@@ -49,15 +51,28 @@ async def _open(name: str) -> Room:
         config = await asyncio.to_thread(load, Path(file) if file else None)
         seeds = await asyncio.to_thread(prepare, config)
         folder = await asyncio.to_thread(create, config, runs, name, seeds)
-    _held.enter_context(locked(folder))
-    room = await open_room(config, folder, Quiet())
-    room.after_round = lambda: _report(room)
+    with ExitStack() as held:
+        held.enter_context(locked(folder))
+        room = await open_room(config, folder, Quiet())
+        _held[name] = held.pop_all()
+    room.after_round = lambda over: _report(name, room, over)
     return room
 
 
-def _report(room: Room) -> None:
-    last = room.folder.read_json(room.config.rounds, "gate") is not None
-    write_report(room.folder, room.config, "done" if last else "running")
+def _report(name: str, room: Room, over: bool) -> None:
+    write_report(room.folder, room.config, "done" if over else "running")
+    if over:
+        # From outside the gate, which still writes down its own time.
+        task = asyncio.get_running_loop().create_task(_leave(name))
+        _leaving.add(task)
+        task.add_done_callback(_leaving.discard)
+
+
+async def _leave(name: str) -> None:
+    """End the server of a run that is over, and let go of its folder."""
+    async with _door:
+        await _rooms.pop(name).close()
+        _held.pop(name).close()
 
 
 graph = build(_this_room).compile()

@@ -10,6 +10,9 @@ from ..tasks.seeds import family_question
 from .room import Room
 from .state import LoopState
 
+MOST_TURNS = 3
+"""How often the Teacher is asked in a round, at most."""
+
 
 async def vet(room: Room, state: LoopState) -> LoopState:
     """Every proposal is admitted to the bank, or refused with a reason."""
@@ -26,7 +29,9 @@ async def vet(room: Room, state: LoopState) -> LoopState:
         room.progress.advance(len(proposals))
     admitted = room.folder.read(round, "questions", Question)
     room.bank.add(admitted)
-    return {"admitted": len(admitted), "turn": turn + 1}
+    curriculum = room.config.curriculum
+    too_few = len(admitted) < curriculum.enough * curriculum.new
+    return {"admitted": len(admitted), "turn": turn + 1, "again": too_few and turn < MOST_TURNS - 1}
 
 
 def vetted_of(room: Room, proposals: Sequence[Proposal]) -> tuple[list[Proposal], list[Question]]:
@@ -84,11 +89,3 @@ def _read(proposal: Proposal) -> Question:
     return family_question(
         proposal.text, origin=proposal.author, parent_id=proposal.parent_id, round=proposal.round
     )
-
-
-def enough(room: Room, state: LoopState) -> str:
-    """After vetting: ask the Teacher again, at most twice, when too little was admitted."""
-    curriculum = room.config.curriculum
-    if state["admitted"] < curriculum.enough * curriculum.new and state["turn"] <= 2:
-        return "teach"
-    return "pair"

@@ -68,6 +68,9 @@ class SimulatedSolver:
         )  # fmt: skip
         return Reply(texts, [True] * len(texts), call)
 
+    async def close(self) -> None:
+        return
+
     def _answer(self, request: Request, index: int) -> str:
         question = family_question(request.messages[0]["content"])
         luck = zlib.crc32(f"{question.id}/{request.checkpoint}/{index}".encode()) % 100

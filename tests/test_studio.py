@@ -1,0 +1,75 @@
+"""The graph as LangGraph's own tools run it: its own checkpointer, a run folder for each thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from maieutic.config import RunConfig, dump, load
+from maieutic.errors import RunError
+from maieutic.graph import studio, train
+from maieutic.graph.folders import locked
+from maieutic.graph.room import Progress, Room
+from maieutic.memory.run import RunFolder
+from simulated import SimulatedServer, no_canary, pretend_to_train, room_in
+from test_loop import SMALL
+
+THREAD: Any = {"configurable": {"thread_id": "../thread"}, "recursion_limit": 200}
+
+
+@pytest.fixture
+def stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """A studio over simulated models; notes each server that is stopped."""
+    stopped: list[bool] = []
+
+    class Server(SimulatedServer):
+        async def stop(self) -> None:
+            stopped.append(True)
+
+    async def simulated(config: RunConfig, folder: RunFolder, progress: Progress) -> Room:
+        room = room_in(folder, config)
+        room.server = Server()  # type: ignore[assignment]
+        no_canary(room.base)
+        return room
+
+    monkeypatch.setattr(studio, "open_room", simulated)
+    monkeypatch.setattr(train, "run_job", pretend_to_train)
+    monkeypatch.setenv("MAIEUTIC_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("MAIEUTIC_CONFIG", str(tmp_path / "small.yaml"))
+    return stopped
+
+
+def configure(tmp_path: Path, *settings: str) -> None:
+    (tmp_path / "small.yaml").write_text(dump(load(None, [*SMALL, *settings])))
+
+
+@pytest.mark.parametrize("growth", [8, -40], ids=["plays all rounds", "out of patience"])
+async def test_a_run_that_is_over_says_so_and_leaves_nothing_running(
+    tmp_path: Path, stops: list[bool], monkeypatch: pytest.MonkeyPatch, growth: int
+) -> None:
+    configure(tmp_path, "rounds=3", "gate.patience=1", "gate.tolerance=0")
+    monkeypatch.setattr("simulated.GROWS", growth)
+    await studio.graph.ainvoke({}, THREAD)
+    await asyncio.gather(*studio._leaving)
+    (folder,) = (tmp_path / "runs").iterdir()
+    report = json.loads((folder / "report.json").read_text())
+    assert report["status"] == "done"
+    assert len(report["rounds"]) == (3 if growth > 0 else 1)
+    assert stops == [True]
+    with locked(RunFolder(folder)):
+        pass
+
+
+async def test_a_run_that_is_played_is_held(tmp_path: Path, stops: list[bool]) -> None:
+    configure(tmp_path, "rounds=2")
+    async for _ in studio.graph.astream({}, THREAD):
+        (folder,) = (tmp_path / "runs").iterdir()
+        with pytest.raises(RunError, match="is being played by"), locked(RunFolder(folder)):
+            pass
+        break
+    # What was left in the middle is still open: end it, as the end of the process would.
+    await studio._leave(folder.name)
+    assert stops == [True]
