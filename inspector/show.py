@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -11,8 +13,17 @@ from rich.tree import Tree
 
 from ..errors import RunError
 from ..memory.run import RunFolder
-from ..records import Attempt, PreferencePair, Proposal, Question, Rollout, RunReport, Verdict
-from .console import rounds_table, summary
+from ..records import (
+    Attempt,
+    PreferencePair,
+    Proposal,
+    Question,
+    Rollout,
+    RoundReport,
+    RunReport,
+    Verdict,
+)
+from .console import percent, rounds_table, summary
 
 _MARKS = {"right": "[green]right[/]", "wrong": "[red]wrong[/]", "invalid": "[yellow]invalid[/]"}
 
@@ -27,11 +38,17 @@ def load_report(folder: RunFolder) -> RunReport:
     """report.json of a run.
 
     Raises:
-        RunError: it has not finished measuring the base model yet.
+        RunError: it has not finished measuring the base model yet, or the report cannot be read.
     """
     if not folder.report.exists():
         raise RunError(f"{folder.path.name} has no report yet; it appears after the first evaluation")
-    return RunReport.model_validate_json(folder.report.read_text())
+    try:
+        return RunReport.model_validate_json(folder.report.read_bytes())
+    except ValidationError as error:
+        raise RunError(
+            f"{folder.report} is damaged or of another version of maieutic; `maieutic resume "
+            f"{folder.path.name}` writes it anew from the records"
+        ) from error
 
 
 def show_run(console: Console, folder: RunFolder) -> None:
@@ -41,47 +58,95 @@ def show_run(console: Console, folder: RunFolder) -> None:
 
 
 def show_round(console: Console, folder: RunFolder, number: int) -> None:
-    """A round's cells, refusals, training figures and times."""
+    """A round's pass rates by skill and level, what the gate said, refusals, training and times."""
     report = load_report(folder)
+    if number == 0 and report.baseline is not None:
+        console.print(_map("round 0, the base model: held-out accuracy, %", report.baseline.by_cell, {}))
+        console.print(f"seconds: {_seconds(report.start_seconds)}", highlight=False)
+        return
     entry = next((r for r in report.rounds if r.round == number), None)
     if entry is None:
         done = ", ".join(str(r.round) for r in report.rounds) or "none"
         raise RunError(f"{folder.path.name} has no finished round {number}; finished: {done}")
     attempts = folder.read(number, "attempts", Attempt)
-    cells: dict[tuple[str, int], list[float]] = {}
-    for attempt in attempts:
-        cells.setdefault((attempt.skill, attempt.level), []).append(attempt.pass_rate)
-    levels = sorted({level for _, level in cells})
-    table = Table(title=f"round {number}: pass rate (questions)", title_justify="left")
+    asked = Counter(f"{attempt.skill}/{attempt.level}" for attempt in attempts)
+    console.print(_map(f"round {number}: pass rate, % (questions)", entry.pass_rates, asked))
+    for title, text in _lines(entry):
+        console.print(f"{title}: {text}", markup=False, highlight=False)
+    # The hardest first; of those that were solved sometimes, where there are any.
+    chosen = sorted(attempts, key=lambda a: (a.zone != "learning", a.pass_rate))[:3]
+    shown = ", ".join(attempt.question_id for attempt in chosen)
+    console.print(f"questions such as {shown}; see one with --question ID", highlight=False)
+
+
+def _map(title: str, shares: Mapping[str, float], counts: Mapping[str, int]) -> Table:
+    """Percent by skill and level; keys are `skill/level`."""
+    table = Table(title=title, title_justify="left")
     table.add_column("skill")
+    keys = [key.rpartition("/") for key in shares]
+    levels = sorted({level for _, _, level in keys}, key=int)
     for level in levels:
         table.add_column(f"level {level}", justify="right")
-    for skill in sorted({skill for skill, _ in cells}):
-        row = [cells.get((skill, level)) for level in levels]
-        shown = [f"{sum(r) / len(r):.2f} ({len(r)})" if r else "" for r in row]
-        table.add_row(escape(skill), *shown)
-    console.print(table)
-    for title, values in (
-        ("kept", {"": entry.kept, **entry.gate.model_dump()}),
-        ("questions", entry.questions.model_dump(exclude={"refused"})),
-        ("refused", entry.questions.refused),
-        ("Generator", entry.generator.model_dump()),
-        ("training", entry.train.model_dump(exclude={"pairs", "metrics"}) | entry.train.metrics),
-        ("pairs", entry.train.pairs),
-        ("seconds", entry.seconds),
-    ):
-        console.print(f"{title}: {_listed(values)}", markup=False, highlight=False)
-    chosen = sorted(attempts, key=lambda a: (a.pass_rate == 1, a.pass_rate))[:5]
-    console.print(f"questions such as {', '.join(a.question_id for a in chosen)}", highlight=False)
+    for skill in sorted({skill for skill, _, _ in keys}):
+        cells = [f"{skill}/{level}" for level in levels]
+        table.add_row(
+            clean(skill),
+            *(
+                f"{100 * shares[cell]:.0f}" + (f" ({counts[cell]})" if cell in counts else "")
+                if cell in shares
+                else ""
+                for cell in cells
+            ),
+        )
+    return table
 
 
-def _listed(values: Mapping[str, object]) -> str:
-    """`name value, name value`; shares and the like to three places."""
-    parts = []
-    for name, value in values.items():
-        shown = f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-        parts.append(f"{name} {'–' if value is None else shown}".strip())
-    return ", ".join(parts) or "none"
+def _lines(entry: RoundReport) -> list[tuple[str, str]]:
+    """What a round says of itself, as (title, text)."""
+    gate, counts, writer, train = entry.gate, entry.questions, entry.generator, entry.train
+    refused = sorted(counts.refused.items(), key=lambda item: -item[1])
+    worths = (("its questions", writer.utility), ("the Teacher's", writer.teacher_utility))
+    pairs = ", ".join(f"{count} {kind}" for kind, count in train.pairs.items())
+    metrics = ", ".join(
+        _change(name, train.metrics) for name in train.metrics if not name.startswith("first/")
+    )
+    return [
+        ("held-out", f"{percent(entry.heldout)} %, validation {percent(entry.validation)} %"),
+        (
+            "kept",
+            f"{entry.kept}; validation {100 * gate.difference:+.1f} points "
+            f"[{100 * gate.low:+.1f} to {100 * gate.high:+.1f}] against the checkpoint before"
+            if train.examples
+            else entry.kept,
+        ),
+        ("questions", f"{counts.attempted} asked, {counts.proposed} proposed, {counts.admitted} admitted"),
+        ("refused", ", ".join(f"{count} {clean(reason)}" for reason, count in refused) or "none"),
+        (
+            "Generator",
+            f"{writer.proposed} proposed, {writer.admitted} admitted ({100 * writer.share:.1f} % of the "
+            "round's); utility of last round's: "
+            + ", ".join(f"{name} {'–' if worth is None else f'{worth:.2f}'}" for name, worth in worths),
+        ),
+        (
+            "training",
+            f"{train.objective.upper()} on {train.examples} pairs ({pairs}), {train.seconds:.0f} s; {metrics}"
+            if train.examples
+            else "none",
+        ),
+        ("seconds", _seconds(entry.seconds)),
+    ]
+
+
+def _change(name: str, metrics: Mapping[str, float]) -> str:
+    """A trainer's figure, from its first steps to its last."""
+    first = metrics.get(f"first/{name}")
+    return f"{name} {metrics[name]:.3g}" if first is None else f"{name} {first:.3g} → {metrics[name]:.3g}"
+
+
+def _seconds(spent: Mapping[str, float]) -> str:
+    """`stage seconds`, longest first; stages that took no time to speak of are left out."""
+    ranked = sorted(spent.items(), key=lambda item: -item[1])
+    return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in ranked if seconds >= 0.05) or "none"
 
 
 def show_question(console: Console, folder: RunFolder, question_id: str) -> None:

@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from ..errors import RunError
 from ..records import Record
@@ -111,16 +112,17 @@ class RunFolder:
         write_table(path, [record.model_dump() for record in records], schema_of(type(records[0])))
 
     def read(self, number: int, series: str, model: type[R]) -> list[R]:
-        """All records of a series in a round, in the order of their parts; none is no error."""
-        rows: list[R] = []
-        for part in self._parts(number, series, ".parquet"):
-            rows += [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
-        return rows
+        """All records of a series in a round, in the order of their parts; none is no error.
+
+        Raises:
+            RunError: a part is damaged.
+        """
+        return [row for part in self._parts(number, series, ".parquet") for row in _rows(part, model)]
 
     def part(self, number: int, series: str, index: int, model: type[R]) -> list[R]:
         """The records of one part; none where it is empty or not there."""
         path = self._part(number, series, index)
-        return [model.model_validate(row) for row in pq.read_table(path).to_pylist()] if path.exists() else []
+        return _rows(path, model) if path.exists() else []
 
     def has(self, number: int, series: str, index: int = 0) -> bool:
         path = self._part(number, series, index)
@@ -151,6 +153,17 @@ class RunFolder:
         """Numbers of the rounds that have begun, 0 first."""
         folder = self.path / "rounds"
         return sorted(int(entry.name) for entry in folder.glob("[0-9]*")) if folder.exists() else []
+
+
+def _rows(part: Path, model: type[R]) -> list[R]:
+    try:
+        return [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
+    except (pa.ArrowException, ValidationError) as error:
+        raise RunError(f"{part} is damaged or of another version of maieutic ({_brief(error)})") from error
+
+
+def _brief(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]
 
 
 @cache

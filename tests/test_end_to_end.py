@@ -250,7 +250,9 @@ def test_show_tells_of_the_run_a_round_and_a_question(runs: Path, folder: RunFol
         return done.stdout
 
     assert "mastered" in show()
+    assert "base model" in show("--round", "0")
     detail = show("--round", "2")
+    assert "points [" in detail
     found = re.search(r"q-[0-9a-f]{12}", detail)
     assert found is not None
     assert "reference:" in show("--question", found.group())

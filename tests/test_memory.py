@@ -87,6 +87,18 @@ def test_any_text_survives_the_disk(tmp_path_factory: pytest.TempPathFactory, te
     assert folder.read(1, "pairs", PreferencePair) == [pair]
 
 
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"nonsense"])
+def test_a_damaged_part_is_named(tmp_path: Path, content: bytes) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write(1, "questions", 0, drawn(3))
+    (part,) = tmp_path.rglob("*.parquet")
+    with pytest.raises(RunError, match="questions-0000.parquet is damaged"):
+        folder.read(1, "questions", Attempt)
+    part.write_bytes(content)
+    with pytest.raises(RunError, match="questions-0000.parquet is damaged"):
+        folder.read(1, "questions", Question)
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     write_whole(file, "old")

@@ -7,9 +7,12 @@ import time
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+from maieutic.errors import RunError
 from maieutic.inspector.console import LiveProgress, rounds_table, summary, time_left
 from maieutic.inspector.page import write_page
-from maieutic.inspector.show import clean
+from maieutic.inspector.show import clean, load_report, show_round
+from maieutic.memory.run import RunFolder
 from maieutic.records import Evaluation, RoundReport, RunReport, TrainingFigures
 from rich.console import Console
 
@@ -132,3 +135,23 @@ def test_the_live_display_says_what_is_left_and_forgets_the_last_stage() -> None
     display.begin(2, "train_solver", 0)
     assert [task.total for task in display.bars.tasks] == [3, None]
     assert "left" in display.bars.tasks[0].fields["left"]
+
+
+def test_a_round_is_told_with_its_figures_and_hostile_text_is_inert(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.report.write_text(report(entry(1, 0.5)).model_dump_json())
+    console = Console(record=True, width=200, force_terminal=False)
+    show_round(console, folder, 1)
+    text = console.export_text()
+    assert "kept: yes; validation +10.0 points [+0.0 to +20.0]" in text
+    assert "Generator: 2 proposed, 1 admitted (33.0 % of the round's)" in text
+    assert "seconds: train_solver 3.0, attempt 2.0" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"schema_version": 0, "rounds": 3}'])
+def test_a_report_that_cannot_be_read_says_how_to_make_it_anew(tmp_path: Path, content: bytes) -> None:
+    folder = RunFolder(tmp_path)
+    folder.report.write_bytes(content)
+    with pytest.raises(RunError, match="resume"):
+        load_report(folder)
