@@ -92,10 +92,10 @@ def test_a_damaged_part_is_named(tmp_path: Path, content: bytes) -> None:
     folder = RunFolder(tmp_path)
     folder.write(1, "questions", 0, drawn(3))
     (part,) = tmp_path.rglob("*.parquet")
-    with pytest.raises(RunError, match="questions-0000.parquet is damaged"):
+    with pytest.raises(RunError, match=r"questions-0000\.parquet is damaged"):
         folder.read(1, "questions", Attempt)
     part.write_bytes(content)
-    with pytest.raises(RunError, match="questions-0000.parquet is damaged"):
+    with pytest.raises(RunError, match=r"questions-0000\.parquet is damaged"):
         folder.read(1, "questions", Question)
 
 
