@@ -159,8 +159,8 @@ async def measure(rounds: int, repeats: int, asked: int, written: int) -> None:
     seeds = prepare(config)
     seen: dict[str, list[tuple[float, float, float]]] = {name: [] for name in LAYOUTS}
     with tempfile.TemporaryDirectory(prefix="maieutic-layouts-") as folder:
-        texts = read_sets(create(config, Path(folder), "sets", seeds)).texts()
-        base = await ensure_base(config.pocket, texts, lambda done, of: None, print)
+        held = read_sets(create(config, Path(folder), "sets", seeds)).keys()
+        base = await ensure_base(config.pocket, held, lambda done, of: None, print)
         work = Work(config, base, Path(folder), asked, written)
         for number in range(repeats):
             for name in LAYOUTS:

@@ -83,7 +83,7 @@ async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress:
     if not base.exists():
         progress.begin(0, "base model", 0)
         started = time.monotonic()
-        built = await ensure_base(config.pocket, sets.texts(), progress.done, progress.note)
+        built = await ensure_base(config.pocket, sets.keys(), progress.done, progress.note)
         folder.write_json(0, "seconds", {"base model": round(time.monotonic() - started, 3)})
         beside = base.with_name(f".{BASE}")
         shutil.rmtree(beside, ignore_errors=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..records import Proposal, Question
 from ..tasks import arithmetic
 from ..tasks.seeds import family_question
+from ..tasks.sets import key_of
 from .room import Room
 from .state import LoopState
 
@@ -67,14 +68,14 @@ def vetted_of(room: Room, proposals: Sequence[Proposal]) -> tuple[list[Proposal]
 
 def _known(room: Room, proposals: Sequence[Proposal], readable: dict[str, Question]) -> dict[str, str]:
     """Reasons against readable proposals that need no look at their neighbours."""
-    forbidden = room.sets.texts()
+    forbidden = room.sets.keys()
     seen = room.bank.known_ids([question.id for question in readable.values()])
     reasons: dict[str, str] = {}
     for proposal in proposals:
         question = readable.get(proposal.id)
         if question is None:
             continue
-        if question.text in forbidden:
+        if key_of(question.text) in forbidden:
             reasons[proposal.id] = "held-out overlap"
         elif question.level > arithmetic.MAX_LEVEL:
             reasons[proposal.id] = "beyond the levels"

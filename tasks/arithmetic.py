@@ -144,6 +144,30 @@ def question_text(expr: Expr) -> str:
     return f"What is {render(expr)}?"
 
 
+def unordered(expr: Expr) -> str:
+    """The same for expressions that differ in the order of terms and factors, or in brackets, alone.
+
+    >>> unordered(parse("4 + 3 * 2")) == unordered(parse("2 * 3 + 4"))
+    True
+    """
+    if isinstance(expr, int):
+        return str(expr)
+    if expr.sign == "mod":
+        return f"({unordered(expr.left)} mod {unordered(expr.right)})"
+    return f"({' '.join(sorted(_parts(expr, '*' if expr.sign == '*' else '+', '')))})"
+
+
+def _parts(expr: Expr, kind: str, minus: str) -> Iterator[str]:
+    """The factors of a product, or the signed terms of a sum."""
+    signs = ("*",) if kind == "*" else ("+", "-")
+    if isinstance(expr, int) or expr.sign not in signs:
+        yield f"{minus or kind}{unordered(expr)}"
+        return
+    flipped = "" if minus else "-"
+    yield from _parts(expr.left, kind, minus)
+    yield from _parts(expr.right, kind, flipped if expr.sign == "-" else minus)
+
+
 def worked(expr: Expr) -> str:
     """The worked solution: one operation after the other, then the marked answer."""
     steps: list[str] = []

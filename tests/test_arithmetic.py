@@ -100,6 +100,47 @@ def test_choosing_shortcuts_as_parents_does_not_fill_the_levels_above() -> None:
         assert sum(map(drawing.has_shortcut, pool)) <= sum(map(drawing.has_shortcut, drawn)) + 30
 
 
+def shuffled(expr: a.Expr, rng: Random) -> a.Expr:
+    """The same terms and factors in another order."""
+    if isinstance(expr, int):
+        return expr
+    left, right = shuffled(expr.left, rng), shuffled(expr.right, rng)
+    if expr.sign in "+*" and rng.random() < 0.5:
+        left, right = right, left
+    return a.Operation(expr.sign, left, right)
+
+
+@given(cells, seeds)
+def test_near_copies_have_one_key_and_the_same_value(cell: a.Cell, seed: int) -> None:
+    rng = Random(seed)
+    expr = drawing.draw(*cell, rng)
+    copy = shuffled(expr, rng)
+    assert a.unordered(copy) == a.unordered(expr)
+    assert a.unordered(a.parse(a.render(copy))) == a.unordered(expr)
+    assert a.evaluate(copy) == a.evaluate(expr)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2 + 3", "3 + 2", True),
+        ("2 * 3 + 4", "4 + 3 * 2", True),
+        ("9 - 2 + 3", "9 + 3 - 2", True),
+        ("9 - (2 - 1)", "9 + 1 - 2", True),
+        ("(1 + 2) * 3", "3 * (2 + 1)", True),
+        ("(4 + 9) mod 5", "(9 + 4) mod 5", True),
+        ("9 - 2", "2 - 9", False),
+        ("9 mod 5", "5 mod 9", False),
+        ("2 + 3 * 4", "2 * 3 + 4", False),
+        ("9 - (2 + 1)", "9 - 2 + 1", False),
+        ("2 * 3", "2 + 3", False),
+        ("12 + 3", "1 + 23", False),
+    ],
+)
+def test_which_questions_are_near_copies(one: str, other: str, same: bool) -> None:
+    assert (a.unordered(a.parse(one)) == a.unordered(a.parse(other))) is same
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

@@ -19,10 +19,10 @@ from maieutic.tasks.sets import FixedSets
 
 @pytest.fixture
 def room(tmp_path: Path) -> Any:
-    """What vetting looks at: one known question, one held out."""
+    """What vetting looks at: one known question, two held out."""
     bank = QuestionBank(Store(tmp_path, NgramEmbedding()))
     bank.add([family_question("What is 3 + 4 * 5?")])
-    sets = FixedSets((), (family_question("What is 40 mod 7?"),))
+    sets = FixedSets((family_question("What is 6 * 7 + 2 - 5?"),), (family_question("What is 40 mod 7?"),))
     return SimpleNamespace(bank=bank, sets=sets, config=load())
 
 
@@ -40,6 +40,7 @@ def proposal(text: str, author: Author, number: int = 0) -> Proposal:
         ("What is 9 + 4 + 2?", ""),
         ("What is 3 + 4 * 5?", "duplicate"),
         ("What is 40 mod 7?", "held-out overlap"),
+        ("What is 2 + 7 * 6 - 5?", "held-out overlap"),
         ("What is 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1?", "beyond the levels"),
         ("What is 4 - 9?", "unsolvable"),
         ("What is 4 mod 0?", "unsolvable"),

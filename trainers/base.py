@@ -60,7 +60,8 @@ def _libraries() -> list[str]:
 
 
 def examples(count: int, seed: int, excluded: Collection[str]) -> list[dict[str, Any]]:
-    """Easy arithmetic, worked; and a share of easy questions written. None is in `excluded`.
+    """Easy arithmetic, worked; and a share of easy questions written. None is in `excluded`,
+    which names expressions as `arithmetic.unordered` does.
 
     What is written has nothing to do with what is shown: a Generator that starts from here
     writes readable questions, and has yet to learn which are worth asking.
@@ -73,9 +74,8 @@ def examples(count: int, seed: int, excluded: Collection[str]) -> list[dict[str,
     def question() -> tuple[str, str]:
         for _ in range(_DRAWS):
             expr = drawing.draw(rng.choice(arithmetic.SKILLS), rng.choice(LEVELS), rng)
-            text = arithmetic.question_text(expr)
-            if text not in excluded:
-                return text, arithmetic.worked(expr)
+            if arithmetic.unordered(expr) not in excluded:
+                return arithmetic.question_text(expr), arithmetic.worked(expr)
         raise ConfigError("sets.per_cell leaves no easy questions to warm the base model up on; lower it")
 
     rows: list[dict[str, Any]] = []
@@ -99,7 +99,7 @@ async def ensure_base(
     """The folder of the base model, built now where it is not there yet.
 
     Args:
-        excluded: texts that it must not be trained on: both fixed sets.
+        excluded: what it must not be trained on, as `arithmetic.unordered`: both fixed sets.
         note: told when another run is building it and this one waits.
     Raises:
         TrainingError: the build failed, or another run's took longer than `_PATIENCE_S`.
