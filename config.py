@@ -11,15 +11,35 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from .errors import ConfigError
 
+POCKET_LENGTH = 512
+"""Tokens that the pocket model can take: the positions it has."""
+
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, strict about names."""
+    """A part of the configuration: frozen, strict about names, and about what is no number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads yes and on as true, which would count as 1."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise PydanticCustomError("bool", "true and false are no value here; write a number or a name")
+        return value
 
 
 class PocketModel(Section):
@@ -49,7 +69,7 @@ class PocketModel(Section):
 class ServingConfig(Section):
     """The vLLM server, and how it is asked. The first six are vLLM's own options."""
 
-    dtype: str = "float32"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     """What trained checkpoints have; with another, the canary after a swap may not agree."""
     enforce_eager: bool = True
     """No graph capture: it takes longer than a small model gains by it."""
@@ -189,6 +209,20 @@ class RunConfig(Section):
     gate: GateConfig = GateConfig()
     sets: SetsConfig = SetsConfig()
     memory: MemoryConfig = MemoryConfig()
+
+    @model_validator(mode="after")
+    def _vllm_will_take_it(self) -> RunConfig:
+        if self.rollouts.temperature == 0 and self.rollouts.n > 1:
+            raise ValueError(
+                f"rollouts.temperature 0 gives {self.rollouts.n} times the same completion, and vLLM refuses "
+                "it; set rollouts.n to 1, or a temperature"
+            )
+        if self.model == "pocket" and self.serving.max_model_len > POCKET_LENGTH:
+            raise ValueError(
+                f"serving.max_model_len {self.serving.max_model_len} is more than the {POCKET_LENGTH} tokens "
+                "that the pocket model can take; lower it, or name another model"
+            )
+        return self
 
     @model_validator(mode="after")
     def _prompts_have_room(self) -> RunConfig:

@@ -11,12 +11,14 @@ Run as `python -m maieutic.processes COMMAND …` this file is that guard.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -78,7 +80,9 @@ def _guard(command: Sequence[str]) -> int:
     # functions, since what is ignored (SIG_IGN) would be ignored in the child, too.
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, lambda *_: None)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_told_when_we_die()
+    )
     children.append(child)
     if told.is_set():
         end()
@@ -93,6 +97,15 @@ def _guard(command: Sequence[str]) -> int:
     code = child.wait()
     _end_session(child.pid)
     return code if code >= 0 else 128 - code
+
+
+def _told_when_we_die() -> Callable[[], object] | None:
+    """For the child to run first: a guard killed by SIGKILL cannot end it, so the system tells it."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)  # loaded before the fork
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG
+    return partial(libc.prctl, set_parent_death_signal, int(signal.SIGTERM))
 
 
 def _end_session(session: int) -> None:

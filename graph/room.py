@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -23,7 +24,7 @@ from ..memory.bank import QuestionBank
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder, write_whole
 from ..serving.client import Completions, Request
-from ..serving.server import VllmServer, remember
+from ..serving.server import VllmServer, end_leftover, remember
 from ..tasks.sets import FixedSets
 
 
@@ -142,6 +143,7 @@ class Room:
             self.server.require_alive()
         if self.serving == checkpoint:
             return
+        self.serving = ""
         seconds = await self.server.swap(self.weights(checkpoint))
         await self._canary(checkpoint, round)
         self.serving = checkpoint
@@ -204,7 +206,8 @@ class Room:
         if self._client is not None:
             await self._client.close()
         await self.server.stop()
-        (self.folder.path / "server.json").unlink(missing_ok=True)
+        # Where its guard was killed, what it guarded may still be there.
+        await asyncio.to_thread(end_leftover, self.folder.path / "server.json")
 
 
 def canary_request(checkpoint: str, round: int, prompt: str, max_tokens: int) -> Request:

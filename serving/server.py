@@ -69,7 +69,8 @@ class VllmServer:
         self.port = 0
         self.starts = 0
         self.swaps = 0
-        self.weights = model
+        self.weights: Path | None = model
+        """What it serves; None while that is being replaced, or where replacing it failed."""
         self._guard: asyncio.subprocess.Process | None = None
 
     @property
@@ -123,6 +124,8 @@ class VllmServer:
             command += ["--no-enable-chunked-prefill"]
             command += ["--max-num-batched-tokens", str(max(8192, config.max_model_len))]
         command += ["--disable-uvicorn-access-log", "--no-enable-log-requests"]
+        # Only what a call says of its sampling counts, and is recorded; not a model's own defaults.
+        command += ["--generation-config", "vllm"]
         command += ["--middleware", "maieutic.serving.key.RequireKey"]
         if config.dtype:
             command += ["--dtype", config.dtype]
@@ -197,6 +200,7 @@ class VllmServer:
         if weights == self.weights:
             return 0.0
         self.require_alive()
+        self.weights = None
         started = time.monotonic()
         call = {"method": "reload_weights", "kwargs": {"weights_path": str(weights)}}
         try:

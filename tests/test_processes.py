@@ -97,8 +97,19 @@ def test_the_owner_killed_hard_takes_the_family_along(tmp_path: Path, told: int)
     assert gone(pids)
 
 
-def test_what_a_killed_guard_left_is_ended_by_the_next_run(tmp_path: Path) -> None:
+def test_a_guard_killed_hard_has_its_child_told(tmp_path: Path) -> None:
     guard = start(tmp_path)
+    pids = family(tmp_path)
+    leader = next(p for p in pids if psutil.Process(p).ppid() == guard.pid)
+    guard.kill()
+    guard.wait(20)
+    assert gone([leader])
+    for pid in pids:
+        end_all(tree(pid))
+
+
+def test_what_a_killed_guard_left_is_ended_by_the_next_run(tmp_path: Path) -> None:
+    guard = start(tmp_path, stubborn=True)
     pids = family(tmp_path)
     server = VllmServer(tmp_path, tmp_path / "log", ServingConfig())
     server._guard = guard  # type: ignore[assignment]  # a process with an id, as asyncio's is

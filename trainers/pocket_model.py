@@ -14,6 +14,8 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from ..config import POCKET_LENGTH
+
 PAD, USER, ASSISTANT, END, UNKNOWN = "<|pad|>", "<|user|>", "<|assistant|>", "<|end|>", "<|unk|>"
 PHRASES = ("What is ", " #### ", " mod ", " + ", " - ", " * ", " = ", ", ", "Attempt: ", "New question:")
 NUMBERS = tuple(str(number) for number in range(10, 100))
@@ -47,7 +49,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         additional_special_tokens=[USER, ASSISTANT],
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
-        model_max_length=512,
+        model_max_length=POCKET_LENGTH,
     )
 
 
@@ -66,7 +68,7 @@ def build_model(vocabulary: int, *, hidden: int, layers: int, heads: int, seed: 
         num_attention_heads=heads,
         num_key_value_heads=max(1, heads // 2),
         head_dim=hidden // heads,
-        max_position_embeddings=512,
+        max_position_embeddings=POCKET_LENGTH,
         tie_word_embeddings=False,
         # The usual 0.02 is for wide networks: at this width it doubles the time to learn.
         initializer_range=hidden**-0.5,
