@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .errors import MaieuticError
+from .errors import MaieuticError, RunHeld
 
 if TYPE_CHECKING:
     from .config import RunConfig
@@ -62,11 +62,19 @@ def run(
 
 
 @app.command()
-def resume(name: Name, runs_dir: RunsDir = Path("runs")) -> None:
+def resume(
+    name: Name,
+    runs_dir: RunsDir = Path("runs"),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value of serving or training; repeatable.")
+    ] = None,
+) -> None:
     """Go on with a run that was stopped or killed."""
     from .graph import folders
 
     folder, config = folders.find(runs_dir, name)
+    if settings:
+        config = folders.change(folder, settings)
     folders.check(config)
     _play(config, folder)
 
@@ -100,8 +108,13 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     except (KeyboardInterrupt, asyncio.CancelledError):
         typer.echo(f"stopped; go on with: {_resume(folder)}")  # whole, so that it can be copied
         raise typer.Exit(130) from None
+    except RunHeld:
+        raise
     except MaieuticError:
-        typer.echo(f"what is done is kept; go on with: {_resume(folder)}", err=True)
+        typer.echo(
+            f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.* and training.*)",
+            err=True,
+        )
         raise
     console.print(shown.rounds_table(report))
     console.print(shown.summary(report), markup=False, highlight=False)

@@ -4,12 +4,14 @@
     ├── ConfigError      the configuration is wrong; nothing has been loaded
     ├── SeedError        a question file cannot be used
     ├── RunError         a run folder is missing, taken, or not resumable
+    │   └── RunHeld      another process is playing the run
     ├── MissingPart      something must be installed first; the message says how
     ├── ServerError      the vLLM server did not start, died, or answers wrongly
     ├── EndpointError    a model endpoint refused every retry
     └── TrainingError    a training job failed
 
-A message is one line: where, what was found, what was expected, what to do.
+A message says in one line where, what was found, what was expected, what to do; the last
+lines of a log may follow where a process of ours failed.
 Command line programs print it and leave with `exit_code`.
 """
 
@@ -38,6 +40,10 @@ class RunError(MaieuticError):
     """A run folder does not exist, exists already, or cannot be used."""
 
     exit_code = 2
+
+
+class RunHeld(RunError):
+    """Another process is playing the run; nothing of it was touched."""
 
 
 class MissingPart(MaieuticError):

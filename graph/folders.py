@@ -15,11 +15,11 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..config import RunConfig, dump, load
-from ..errors import ConfigError, MissingPart, RunError
+from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
 from ..records import Question
@@ -172,6 +172,10 @@ def begin(folder: RunFolder, config: RunConfig, seeds: list[Question]) -> None:
     folder.write(0, "questions", 0, seeds)
     folder.write(0, VALIDATION, 0, sets.validation)
     folder.write(0, HELDOUT, 0, sets.heldout)
+    _note_config(folder, config)
+
+
+def _note_config(folder: RunFolder, config: RunConfig) -> None:
     noted = "".join(f"# {package} {number}\n" for package, number in versions().items())
     write_whole(folder.config, noted + dump(_absolute(config)))
 
@@ -208,12 +212,46 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
     return folder, load(folder.config)
 
 
+CHANGEABLE = ("serving", "training")
+"""Sections that a run may be given anew: how it is done, not what is asked and measured."""
+
+
+def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
+    """Settings of an existing run, some of them given anew and kept in its folder.
+
+    Raises:
+        ConfigError: a setting is unknown, wrong, or not in a section of `CHANGEABLE`.
+        RunHeld: another process is playing the run.
+    """
+    for override in overrides:
+        if override.partition(".")[0] not in CHANGEABLE:
+            raise ConfigError(
+                f"--set {override}: a run that has begun keeps its settings, but for those of "
+                f"{' and '.join(CHANGEABLE)}; start a new run for another"
+            )
+    config = load(folder.config, overrides)
+    with locked(folder):
+        _note_config(folder, config)
+    return config
+
+
+def held(folder: RunFolder) -> bool:
+    """Whether a process is playing the run now."""
+    if not (folder.path / "run.lock").exists():
+        return False
+    try:
+        with locked(folder):
+            return False
+    except RunHeld:
+        return True
+
+
 @contextlib.contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
     """Hold a run for this process; the system lets go when the process ends, however it does.
 
     Raises:
-        RunError: another process holds it.
+        RunHeld: another process holds it.
     """
     with (folder.path / "run.lock").open("a+") as file:
         try:
@@ -221,7 +259,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
         except OSError:
             file.seek(0)
             owner = file.read().strip() or "another process"
-            raise RunError(f"{folder.path.name} is being played by process {owner}") from None
+            raise RunHeld(f"{folder.path.name} is being played by process {owner}") from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

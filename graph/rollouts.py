@@ -65,7 +65,7 @@ def _tell_refused(room: Room, refused: list[Call], asked: int) -> None:
     if refused and len(refused) == asked:
         raise EndpointError(
             f"the endpoint refused all {asked} requests of this stage: {refused[0].error[:300]}; "
-            "correct the sampling settings, or serving.max_model_len"
+            "see serving.max_model_len"
         )
     if refused:
         room.progress.note(f"{len(refused)} of {asked} requests were refused: {refused[0].error[:200]}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import chromadb.errors
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -121,16 +122,18 @@ async def _play(
     config: RunConfig, folder: RunFolder, progress: Progress, after_round: Callable[[RunReport], None]
 ) -> RunReport:
     end_leftover(folder.path / "server.json")
-    finished = False
-    room = await open_room(config, folder, progress)
-    room.after_round = lambda over: after_round(write_report(folder, config, "running"))
-    try:
-        await _through(room)
-        finished = True
-    finally:
-        await room.close()
-        report = write_report(folder, config, "done" if finished else "stopped")
-        after_round(report)
+    status: Literal["stopped", "done"] = "stopped"
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            room = await open_room(config, folder, progress)
+            stack.push_async_callback(room.close)
+            room.after_round = lambda over: after_round(write_report(folder, config, "running"))
+            await _through(room)
+            status = "done"
+        finally:
+            # Before the server is ended: a second Ctrl-C may cut that short.
+            report = write_report(folder, config, status)
+            after_round(report)
     return report
 
 

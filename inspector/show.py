@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from ..errors import RunError
+from ..graph.folders import held
 from ..memory.run import RunFolder
 from ..records import (
     Attempt,
@@ -53,6 +54,9 @@ def load_report(folder: RunFolder) -> RunReport:
 
 def show_run(console: Console, folder: RunFolder) -> None:
     report = load_report(folder)
+    if report.status != "done":
+        # A killed run could not write it down, and a resumed one does so at its next gate.
+        report = report.model_copy(update={"status": "running" if held(folder) else "stopped"})
     console.print(rounds_table(report))
     console.print(summary(report), markup=False, highlight=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,8 +14,11 @@ from pathlib import Path
 
 import pytest
 from maieutic import cli
+from maieutic.config import load
+from maieutic.errors import ConfigError
 from maieutic.graph import folders as runs
 from maieutic.graph.build import NODES
+from maieutic.graph.report import write_report
 from maieutic.memory.run import RunFolder
 from typer.testing import CliRunner
 
@@ -51,11 +55,16 @@ BAD = [
     (["run", "--name", ""], "cannot name a run"),
     (["run", "--runs-dir", "key.yaml/below"], "cannot be made (Not a directory); choose --runs-dir"),
     (["run", "--runs-dir", "key.yaml"], "cannot be made (File exists); choose --runs-dir"),
-    (["run", "--set", "sets.per_cell=60"], "sets.per_cell: multiplication level 1 has no 60 questions"),
+    (["run", "--set", "sets.per_cell=60"], "sets.per_cell: multiplication level 2 has no 60 questions"),
     (["run", "--set", "memory.embedding=builtins:list"], "a list is no embedding function of Chroma's"),
     (["resume", "nobody"], "no run 'nobody'; there are: taken"),
     (["run", "--name", "n" * 300], "cannot name a run"),
     (["run", "--set", "rollouts.max_tokens=400"], "leaves no room for a prompt"),
+    (["run", "--set", "rollouts.temperature=0"], "set rollouts.n to 1"),
+    (["run", "--set", "serving.max_model_len=1024"], "more than the 512 tokens"),
+    (["run", "--set", "serving.dtype=flaot32"], "serving.dtype is 'flaot32'"),
+    (["run", "--set", "training.learning_rate=.inf"], "a finite number"),
+    (["run", "--set", "rounds=yes"], "true and false are no value here"),
     (["run", "--set", "pocket.heads=5"], "cannot be split among 5 heads"),
     (["run", "--set", "seeds=high.jsonl"], "high.jsonl line 1: 'What is 1 + 1 + 1"),
     (["run", "--set", "model=tied"], "ties its output head"),
@@ -199,5 +208,39 @@ def test_a_run_that_is_being_played_is_left_alone(tmp_path: Path) -> None:
             )], capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert "is being played by process" in done.stderr
+        assert runs.held(folder)
+    assert not runs.held(folder)
     with runs.locked(folder):
         pass
+
+
+def begun(path: Path) -> RunFolder:
+    config = load(None, ["sets.per_cell=1"])
+    return runs.create(config, path, "one", runs.prepare(config))
+
+
+def test_a_held_run_is_told_in_one_line(tmp_path: Path) -> None:
+    with runs.locked(begun(tmp_path)):
+        done = maieutic("resume", "one", "--runs-dir", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"maieutic: one is being played by process {os.getpid()}\n"
+
+
+def test_how_a_run_is_served_and_trained_can_be_changed_and_nothing_else(tmp_path: Path) -> None:
+    folder = begun(tmp_path)
+    changed = runs.change(folder, ["serving.startup_deadline_s=900", "training.learning_rate=1e-4"])
+    assert changed == runs.find(tmp_path, "one")[1]
+    assert (changed.serving.startup_deadline_s, changed.training.learning_rate) == (900, 1e-4)
+    for override in ("seed=3", "rounds=9", "sets.per_cell=2", "servingx.y=1", "training.learning_rate=-1"):
+        with pytest.raises(ConfigError):
+            runs.change(folder, [override])
+    assert changed == runs.find(tmp_path, "one")[1]
+
+
+def test_a_killed_run_is_not_shown_as_running(tmp_path: Path) -> None:
+    folder = begun(tmp_path)
+    write_report(folder, load(), "running")
+    arguments = ["show", "one", "--runs-dir", str(tmp_path)]
+    assert "one: stopped" in CliRunner().invoke(cli.app, arguments).output
+    with runs.locked(folder):
+        assert "one: running" in CliRunner().invoke(cli.app, arguments).output
