@@ -22,6 +22,8 @@ class MaieuticError(Exception):
     """Base of all errors that carry a remedy in their message."""
 
     exit_code = 1
+    call: object = None
+    """The record of the call that failed, where it was one."""
 
 
 class ConfigError(MaieuticError):
@@ -62,7 +64,6 @@ class EndpointError(MaieuticError):
     def __init__(self, message: str, call: object = None) -> None:
         super().__init__(message)
         self.call = call
-        """The record of the call that failed, where there is one."""
 
 
 class TrainingError(MaieuticError):

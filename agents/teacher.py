@@ -21,7 +21,7 @@ class Assignment:
     """The parent; None for the moves that need none."""
     attempt: str
     """The completion that the Teacher is shown."""
-    steps: int = 1
+    levels: int = 1
     """Levels that a harder question is to climb."""
     similar: tuple[Failure, ...] = ()
     """Remembered failures on questions like the parent."""
@@ -57,7 +57,7 @@ class FamilyTeacher:
             return _written(drawing.draw(*rng.choice(arithmetic.CELLS), rng))
         if assignment.move == "harder":
             expr = arithmetic.parse_question(parent.text)
-            for _ in range(assignment.steps):
+            for _ in range(assignment.levels):
                 expr = drawing.harder(expr, rng)
             return _written(expr)
         # A failure seldom stands alone: vary it, or one like it.

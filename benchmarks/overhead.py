@@ -19,8 +19,9 @@ from pathlib import Path
 
 from maieutic.config import load
 from maieutic.graph.folders import create, prepare
+from maieutic.graph.progress import Quiet
 from maieutic.graph.rollouts import roll_out
-from maieutic.graph.room import Quiet, Room
+from maieutic.graph.room import Room
 from maieutic.graph.run import open_room
 from maieutic.records import Call, Question
 

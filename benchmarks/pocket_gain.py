@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 from maieutic.config import load
+from maieutic.graph.folders import absolute
 from maieutic.records import RunReport
 
 POLICIES = {
@@ -52,7 +53,7 @@ def play(runs: Path, policy: str, seed: int, settings: list[str]) -> RunReport:
     name = f"{policy}-{seed}"
     file, wanted = runs / name / "report.json", [*POLICIES[policy], *settings]
     noted = runs / name / "run.yaml"
-    if noted.exists() and load(noted) != load(None, [*wanted, f"seed={seed}"]):
+    if noted.exists() and load(noted) != absolute(load(None, [*wanted, f"seed={seed}"])):
         sys.exit(f"{noted}: has other settings than these; choose another --runs-dir")
     if not file.exists() or RunReport.model_validate_json(file.read_text()).status != "done":
         command = [sys.executable, "-m", "maieutic"]

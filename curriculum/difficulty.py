@@ -37,6 +37,7 @@ def generator_quota(least: int, most: int, admitted: float, usefulness: float) -
 
     Args:
         admitted: share of its last proposals that were admitted.
-        usefulness: mean utility of those, 0 where none was measured.
+        usefulness: mean utility of those of the round before, which this round's attempts
+            measured; 0 where none was.
     """
     return least + round(max(0, most - least) * math.sqrt(admitted * usefulness))

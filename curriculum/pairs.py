@@ -23,8 +23,8 @@ def build_pairs(
     rollouts take no part: they say nothing about the answer.
 
     Source: Socratic-Zero, arXiv 2509.24726, section 3 (pairs, reference fall-back).
-    Differs: the last rule is RISE's error injection (2410.06638), with a changed
-    digit in place of a model's edit.
+    Differs: invalid rollouts are not among the rejected; the last rule is RISE's error
+    injection (2410.06638), with a changed digit in place of a model's edit.
     """
     right = _distinct(rollout.completion for rollout, v in judged if v.outcome == "right")
     wrong = _distinct(rollout.completion for rollout, v in judged if v.outcome == "wrong")

@@ -26,7 +26,7 @@ class Lesson:
 
     move: Move
     question_id: str | None
-    steps: int = 1
+    levels: int = 1
     """Levels that a harder question is to climb."""
 
 
@@ -38,12 +38,12 @@ class Policy(Protocol):
         ...
 
     def plan(
-        self, attempts: Sequence[Attempt], worth: Mapping[Cell, float], count: int, rng: Random
+        self, attempts: Sequence[Attempt], need: Mapping[Cell, float], count: int, rng: Random
     ) -> list[Lesson]:
         """Lessons for `count` new questions after a round.
 
         Args:
             attempts: outcomes of this round.
-            worth: for each skill and level seen so far, how much there is to learn, in [0, 1].
+            need: for each skill and level seen so far, how much there is to learn, in [0, 1].
         """
         ...

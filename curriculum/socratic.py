@@ -7,8 +7,8 @@ question is made from it.
 Source: Socratic-Zero, arXiv 2509.24726, eq. 1-2 and appendix C. Differs: not one new
 question for every failure, but as many as a round wants, on the skills and levels with
 the lowest pass rates that these moves can reach; a harder question may climb several
-levels; and a share of each round repeats what is mastered, because training on failures
-alone forgets it.
+levels; what is being learned gives harder questions, too; and a share of each round
+repeats what is mastered, because training on failures alone forgets it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Socratic:
         return (chosen + [k.question.id for k in failed])[:count]
 
     def plan(
-        self, attempts: Sequence[Attempt], worth: Mapping[Cell, float], count: int, rng: Random
+        self, attempts: Sequence[Attempt], need: Mapping[Cell, float], count: int, rng: Random
     ) -> list[Lesson]:
         """Draw what to teach by pass rate, then one of the questions that lead there.
 
@@ -64,18 +64,18 @@ class Socratic:
         ways: dict[Cell, list[Lesson]] = {}
         for attempt in [a for a in attempts if a.zone != "too_hard"] or attempts:
             for lesson in self._lessons(attempt):
-                level = attempt.level + (lesson.steps if lesson.move == "harder" else 0)
+                level = attempt.level + (lesson.levels if lesson.move == "harder" else 0)
                 ways.setdefault((attempt.skill, level), []).append(lesson)
         if not ways:
             return []
         cells = sorted(ways)
-        weights = [_FLOOR + worth.get(cell, 1.0) for cell in cells]
+        weights = [_FLOOR + need.get(cell, 1.0) for cell in cells]
         return [rng.choice(ways[cell]) for cell in rng.choices(cells, weights, k=count)]
 
     def _lessons(self, attempt: Attempt) -> list[Lesson]:
         """The moves from one question: up from what is mastered, beside and up from the rest."""
         climb = min(self.leap if attempt.zone == "mastered" else 1, self.top - attempt.level)
-        lessons = [Lesson("harder", attempt.question_id, steps) for steps in range(1, climb + 1)]
+        lessons = [Lesson("harder", attempt.question_id, levels) for levels in range(1, climb + 1)]
         if attempt.zone != "mastered" or not lessons:
             lessons.append(Lesson("neighbour", attempt.question_id))
         return lessons

@@ -25,7 +25,7 @@ class Uniform:
         return (fresh + rest)[:count]
 
     def plan(
-        self, attempts: Sequence[Attempt], worth: Mapping[Cell, float], count: int, rng: Random
+        self, attempts: Sequence[Attempt], need: Mapping[Cell, float], count: int, rng: Random
     ) -> list[Lesson]:
         """As many lessons, each on a skill and level drawn alike."""
         return [Lesson("uniform", None)] * count

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..curriculum.difficulty import zone_of
 from ..curriculum.policy import Known
 from ..records import Attempt, Question, Rollout, Verdict
-from .rollouts import judge_all, roll_out
+from .rollouts import roll_out, verify_all
 from .room import Room
 from .state import LoopState
 
@@ -49,7 +49,7 @@ async def verify(room: Room, state: LoopState) -> LoopState:
     round = state["round"]
     rollouts = room.folder.read(round, f"rollouts/{STAGE}", Rollout)
     room.progress.begin(round, "verify", len(rollouts))
-    judge_all(room, round, STAGE, selected(room, round), rollouts)
+    verify_all(room, round, STAGE, selected(room, round), rollouts)
     room.progress.advance(len(rollouts))
     return {}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 
-from . import attempt, judge, teach, train, vet
+from . import attempt, evaluate, teach, train, vet
 from .room import Room
 from .state import LoopState
 
@@ -26,8 +26,8 @@ NODES: dict[str, Node] = {
     "pair": train.pair,
     "train_solver": train.train_solver,
     "train_generator": train.train_generator,
-    "evaluate": judge.evaluate,
-    "gate": judge.gate,
+    "evaluate": evaluate.evaluate,
+    "gate": evaluate.gate,
 }
 
 
@@ -39,11 +39,12 @@ def build(room_of: Callable[[], Awaitable[Room]]) -> StateGraph[Any, Any, Any, A
             needs neither models nor a run folder.
 
     A run begins at `evaluate`: round 0 measures the base model, and its gate opens round 1.
+    One that is over, started again by LangGraph's own tools, stays over.
     """
     graph = StateGraph(LoopState)
     for name, node in NODES.items():
         graph.add_node(name, partial(_timed, room_of, name, node))
-    graph.add_edge(START, "evaluate")
+    graph.add_conditional_edges(START, _at_start, {"evaluate": "evaluate", "end": END})
     graph.add_edge("evaluate", "gate")
     graph.add_conditional_edges("gate", _after_gate, {"select": "select", "end": END})
     line = ["select", "attempt", "verify", "profile", "teach", "generate", "vet"]
@@ -65,6 +66,10 @@ async def _timed(
     async with room.timed(whole["round"], name):
         changes = await node(room, whole)
     return {**whole, **changes}
+
+
+def _at_start(state: LoopState) -> str:
+    return "end" if state.get("over") else "evaluate"
 
 
 def _after_vet(state: LoopState) -> str:

@@ -108,17 +108,17 @@ def create(config: RunConfig, runs: Path, name: str, seeds: list[Question]) -> R
     if folder.path.exists():
         whole = f"or `maieutic resume {name}`" if folder.config.exists() else "or remove it"
         raise RunError(f"{folder.path} exists already; choose another --name, {whole}")
-    there = runs.exists()
+    made = [folder for folder in (runs, *runs.parents) if not folder.exists()]
     try:
         runs.mkdir(parents=True, exist_ok=True)
         _check_room(runs)
         folder.path.mkdir()
         _begin_whole(folder, config, seeds)
     except OSError as error:
-        _remove_empty(runs, there)
+        _remove_empty(made)
         raise RunError(f"{folder.path}: cannot be made ({error.strerror}); choose --runs-dir") from error
     except BaseException:
-        _remove_empty(runs, there)
+        _remove_empty(made)
         raise
     return folder
 
@@ -131,11 +131,11 @@ def _begin_whole(folder: RunFolder, config: RunConfig, seeds: list[Question]) ->
         raise
 
 
-def _remove_empty(runs: Path, there: bool) -> None:
-    """Take back a folder of runs that was made for nothing."""
-    if not there:
-        with contextlib.suppress(OSError):
-            runs.rmdir()
+def _remove_empty(made: Sequence[Path]) -> None:
+    """Take back folders that were made for nothing, the innermost first."""
+    with contextlib.suppress(OSError):
+        for folder in made:
+            folder.rmdir()
 
 
 def create_next(config: RunConfig, runs: Path, stem: str, seeds: list[Question]) -> RunFolder:
@@ -177,7 +177,7 @@ def begin(folder: RunFolder, config: RunConfig, seeds: list[Question]) -> None:
 
 def _note_config(folder: RunFolder, config: RunConfig) -> None:
     noted = "".join(f"# {package} {number}\n" for package, number in versions().items())
-    write_whole(folder.config, noted + dump(_absolute(config)))
+    write_whole(folder.config, noted + dump(absolute(config)))
 
 
 def _draw_sets(config: RunConfig, seeds: list[Question]) -> FixedSets:
@@ -185,7 +185,7 @@ def _draw_sets(config: RunConfig, seeds: list[Question]) -> FixedSets:
     return build_sets(config.sets.per_cell, config.sets.seed, taken)
 
 
-def _absolute(config: RunConfig) -> RunConfig:
+def absolute(config: RunConfig) -> RunConfig:
     """The same settings, valid in any working directory."""
     places = {"seeds": "builtin", "model": "pocket"}
     given = {key: getattr(config, key) for key, builtin in places.items() if getattr(config, key) != builtin}

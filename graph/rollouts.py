@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ..config import Sampling
-from ..errors import EndpointError
+from ..errors import EndpointError, MaieuticError
 from ..memory.run import RunFolder
 from ..records import Call, Question, Record, Rollout, Verdict
 from ..serving.client import Reply, Request
@@ -47,7 +47,7 @@ async def ask_all(
             if len(calls) == PART:
                 _write(room.folder, round, series, calls, got)
                 calls, got = [], []
-    except EndpointError as error:
+    except MaieuticError as error:
         if isinstance(error.call, Call):
             calls.append(error.call)
         raise
@@ -99,7 +99,7 @@ async def roll_out(
     return sorted(rollouts, key=lambda r: (order.get(r.question_id, -1), r.index))
 
 
-def judge_all(
+def verify_all(
     room: Room, round: int, stage: str, questions: Sequence[Question], rollouts: Sequence[Rollout]
 ) -> list[Verdict]:
     """A verdict for each rollout, written once."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Protocol
 
 from ..agents.generator import Generator
 from ..agents.solver import Solver
@@ -19,58 +17,23 @@ from ..agents.teacher import Teacher
 from ..agents.verifier import Verifier
 from ..config import RunConfig
 from ..curriculum.policy import Policy
-from ..errors import RunError, ServerError
+from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.profile import WeaknessProfile
-from ..memory.run import RunFolder, write_whole
-from ..serving.client import Completions, Request
+from ..memory.run import RunFolder
+from ..serving.client import Completions
 from ..serving.server import VllmServer, end_leftover, remember
 from ..tasks.sets import FixedSets
+from .canary import BASE, check_canary
+from .progress import Progress, Quiet
 
-
-class Progress(Protocol):
-    """Told what a run is doing; draws it, prints it, or ignores it."""
-
-    def begin(self, round: int, stage: str, total: int) -> None: ...
-
-    def advance(self, count: int = 1, tokens: int = 0) -> None: ...
-
-    def done(self, done: int, total: int) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def heldout(self, curve: Sequence[float]) -> None:
-        """Held-out accuracy of every round so far, the baseline first."""
-
-
-class Quiet:
-    """Progress for nobody."""
-
-    def begin(self, round: int, stage: str, total: int) -> None:
-        return
-
-    def advance(self, count: int = 1, tokens: int = 0) -> None:
-        return
-
-    def done(self, done: int, total: int) -> None:
-        return
-
-    def note(self, text: str) -> None:
-        return
-
-    def heldout(self, curve: Sequence[float]) -> None:
-        return
-
-
-BASE = "base"
-"""Name of the checkpoint that a run starts from."""
-
-CANARY_TOKENS = 64
 _CHECKPOINT = re.compile(r"(solver|generator)-\d{4,}")
 
 
 @dataclass
 class Room:
+    """One run's parts, and the checkpoint that its server has: what every node is given."""
+
     config: RunConfig
     folder: RunFolder
     base: Path
@@ -115,6 +78,11 @@ class Room:
             raise RuntimeError("serve() comes before the first completion")
         return self._client
 
+    @property
+    def lost(self) -> bool:
+        """Whether the server was started and is gone: such a room cannot go on."""
+        return self.server.starts > 0 and not self.server.alive
+
     async def serve(self, checkpoint: str, round: int) -> None:
         """Have the server answer with a checkpoint's weights.
 
@@ -145,46 +113,10 @@ class Room:
             return
         self.serving = ""
         seconds = await self.server.swap(self.weights(checkpoint))
-        await self._canary(checkpoint, round)
+        await check_canary(self, checkpoint, round)
         self.serving = checkpoint
         swaps = self.folder.read_json(round, "swaps") or []
         self.folder.write_json(round, "swaps", [*swaps, {"to": checkpoint, "seconds": seconds}])
-
-    async def _canary(self, checkpoint: str, round: int) -> None:
-        """Compare greedy answers with those the trained checkpoint itself gave."""
-        file = self.weights(checkpoint) / "canary.json"
-        if checkpoint == BASE and not file.exists():
-            # Nobody trained this model here: what the server says when it has just loaded it counts.
-            file = self.folder.path / "base-canary.json"
-            if not file.exists():
-                await self._note_canary(file, round)
-                return
-        canary = json.loads(file.read_text())
-        if not canary["distinguishes"]:
-            self.progress.note(f"training changed no greedy answer of {checkpoint}: its canary proves little")
-        for item in canary["items"]:
-            reply = await self.client.ask(
-                canary_request(checkpoint, round, item["prompt"], canary["max_tokens"])
-            )
-            self.folder.write(round, "calls/canary", self.folder.count(round, "calls/canary"), [reply.call])
-            if reply.completions != [item["expected"]]:
-                raise ServerError(
-                    f"the server does not answer as {checkpoint} does: to {item['prompt']!r} it said "
-                    f"{reply.completions}, the checkpoint says {item['expected']!r}. Its weights "
-                    f"were not taken over; see {self.server.log}, and resume the run"
-                )
-
-    async def _note_canary(self, file: Path, round: int) -> None:
-        if self.server.swaps:
-            raise ServerError(f"{file} is gone, and the server has had other weights since; resume the run")
-        items = []
-        for question in self.sets.validation[:3]:
-            prompt = self.solver.prompt(question)
-            reply = await self.client.ask(canary_request(BASE, round, prompt, CANARY_TOKENS))
-            self.folder.write(round, "calls/canary", self.folder.count(round, "calls/canary"), [reply.call])
-            items += [{"prompt": prompt, "expected": text} for text in reply.completions]
-        canary = {"items": items, "max_tokens": CANARY_TOKENS, "distinguishes": True}
-        write_whole(file, json.dumps(canary))
 
     @contextlib.asynccontextmanager
     async def timed(self, round: int, stage: str) -> AsyncIterator[None]:
@@ -208,21 +140,3 @@ class Room:
         await self.server.stop()
         # Where its guard was killed, what it guarded may still be there.
         await asyncio.to_thread(end_leftover, self.folder.path / "server.json")
-
-
-def canary_request(checkpoint: str, round: int, prompt: str, max_tokens: int) -> Request:
-    """Greedy, so that the answer follows from the weights alone."""
-    return Request(
-        subject_id=f"{checkpoint}/{prompt}",
-        role="canary",
-        checkpoint=checkpoint,
-        stage="canary",
-        round=round,
-        template="",
-        messages=[{"role": "user", "content": prompt}],
-        n=1,
-        temperature=0.0,
-        top_p=1.0,
-        max_tokens=max_tokens,
-        seed=0,
-    )

@@ -34,10 +34,12 @@ from ..tasks.sets import FixedSets
 from ..trainers.base import ensure_base
 from .attempt import restore
 from .build import beginning, build
+from .canary import BASE
+from .evaluate import tell_heldout
 from .folders import locked, read_sets
-from .judge import tell_heldout
+from .progress import Progress, Quiet
 from .report import write_report
-from .room import BASE, Progress, Quiet, Room
+from .room import Room
 from .state import LoopState
 
 

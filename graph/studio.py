@@ -17,10 +17,12 @@ from langgraph.config import get_config
 from ..config import load
 from ..memory.run import RunFolder
 from ..records import short_id
+from ..serving.server import end_leftover
 from .build import build
 from .folders import check, create, find, locked, prepare
+from .progress import Quiet
 from .report import write_report
-from .room import Quiet, Room
+from .room import Room
 from .run import open_room
 
 _rooms: dict[str, Room] = {}
@@ -36,6 +38,8 @@ async def _this_room() -> Room:
     thread = str(get_config().get("configurable", {}).get("thread_id", ""))
     name = short_id("studio", thread)
     async with _door:
+        if name in _rooms and _rooms[name].lost:
+            await _close(name)
         if name not in _rooms:
             _rooms[name] = await _open(name)
         return _rooms[name]
@@ -53,6 +57,7 @@ async def _open(name: str) -> Room:
         folder = await asyncio.to_thread(create, config, runs, name, seeds)
     with ExitStack() as held:
         held.enter_context(locked(folder))
+        await asyncio.to_thread(end_leftover, folder.path / "server.json")
         room = await open_room(config, folder, Quiet())
         _held[name] = held.pop_all()
     room.after_round = lambda over: _report(name, room, over)
@@ -71,8 +76,12 @@ def _report(name: str, room: Room, over: bool) -> None:
 async def _leave(name: str) -> None:
     """End the server of a run that is over, and let go of its folder."""
     async with _door:
-        await _rooms.pop(name).close()
-        _held.pop(name).close()
+        await _close(name)
+
+
+async def _close(name: str) -> None:
+    await _rooms.pop(name).close()
+    _held.pop(name).close()
 
 
 graph = build(_this_room).compile()

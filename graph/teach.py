@@ -33,7 +33,7 @@ class _Parents:
 
 def _plan(room: Room, round: int, attempts: Sequence[Attempt], count: int, purpose: str) -> list[Lesson]:
     """Lessons of the policy, on what the weakness profile says is worth most."""
-    return room.policy.plan(attempts, room.profile.worths(), count, room.rng(round, purpose))
+    return room.policy.plan(attempts, room.profile.needs(), count, room.rng(round, purpose))
 
 
 async def teach(room: Room, state: LoopState) -> LoopState:
@@ -102,7 +102,7 @@ def _assignments(
                 lesson.move,
                 parents.questions[lesson.question_id],
                 rollout.completion if rollout else "",
-                lesson.steps,
+                lesson.levels,
                 tuple(next(remembered)),
             )
         )

@@ -130,11 +130,12 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
 def _note_worths(room: Room, round: int) -> None:
     """Pass rate and utility of the questions that the last round admitted.
 
-    They were attempted in this round, by the Solver that their round had updated; so no
-    rollouts are spent on measuring alone.
+    They were attempted in this round, by the Solver that their round had updated where the
+    gate kept it, so no rollouts are spent on measuring alone.
 
-    Source: Socratic-Zero, arXiv 2509.24726, algorithm 1, line 16. Differs: a question that
-    was not selected for this round is not measured.
+    Source: Socratic-Zero, arXiv 2509.24726, algorithm 1, line 16. Differs: the Solver is the
+    checkpoint that the gate kept; a question that was not selected for this round is not
+    measured, and neither are those of the last round.
     """
     if room.folder.has(round, "worths"):
         return

@@ -27,7 +27,7 @@ class Weakness:
     last_seen: int
 
     @property
-    def worth(self) -> float:
+    def need(self) -> float:
         """How much there is to learn: the share that fails, in [0, 1].
 
         What always fails counts fully: the Teacher's references teach it. Whether a lesson
@@ -122,13 +122,13 @@ class WeaknessProfile:
         return [_weakness(metadata) for metadata in found["metadatas"] or []]
 
     def worst(self, count: int | None = None) -> list[Weakness]:
-        """What is worst and worth teaching now: greatest worth first; all of it without a count."""
-        ranked = sorted(self.all(), key=lambda w: (-w.worth, w.level, w.skill))
+        """What is worst and worth teaching now: greatest need first; all of it without a count."""
+        ranked = sorted(self.all(), key=lambda w: (-w.need, w.level, w.skill))
         return ranked[:count]
 
-    def worths(self) -> dict[tuple[str, int], float]:
-        """Worth of every skill and level that was ever attempted, worst first."""
-        return {(weakness.skill, weakness.level): weakness.worth for weakness in self.worst()}
+    def needs(self) -> dict[tuple[str, int], float]:
+        """Need of every skill and level that was ever attempted, worst first."""
+        return {(weakness.skill, weakness.level): weakness.need for weakness in self.worst()}
 
     def failures_like(self, texts: Sequence[str], count: int = 3) -> list[list[Failure]]:
         """For each text, the remembered failures on the most similar questions being learned.

@@ -159,7 +159,10 @@ def _rows(part: Path, model: type[R]) -> list[R]:
     try:
         return [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
     except (pa.ArrowException, ValidationError) as error:
-        raise RunError(f"{part} is damaged or of another version of maieutic ({_brief(error)})") from error
+        raise RunError(
+            f"{part} is damaged or of another version of maieutic ({_brief(error)}); bring it back from a "
+            "copy, or play a new run"
+        ) from error
 
 
 def _brief(error: Exception) -> str:

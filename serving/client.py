@@ -12,7 +12,7 @@ import openai
 from pydantic import BaseModel
 
 from ..config import ServingConfig
-from ..errors import EndpointError
+from ..errors import EndpointError, MaieuticError
 from ..records import Call, short_id
 
 
@@ -116,7 +116,8 @@ class Completions:
             request for what it says (HTTP 400), there are no completions and the
             record holds the error: a bad request is data.
         Raises:
-            EndpointError: no answer within retries and deadline.
+            EndpointError: no answer within retries and deadline; or what `check` raised. Either
+                carries the record of the call.
         """
         async with self._slots:
             started = time.monotonic()
@@ -126,12 +127,17 @@ class Completions:
             except openai.BadRequestError as error:
                 return Reply([], [], self._record(request, [], 0, 0, started, str(error)))
             except (openai.APIError, ValueError, TimeoutError) as error:
-                self.check()
+                call = self._record(request, [], 0, 0, started, repr(error))
+                try:
+                    self.check()
+                except MaieuticError as known:
+                    known.call = call
+                    raise
                 raise EndpointError(
                     f"{self._client.base_url}: no answer for {request.subject_id} within "
-                    f"{self.config.retries} retries and {time.monotonic() - started:.0f} s "
+                    f"{self.config.retries} retries and {call.seconds:.0f} s "
                     f"({error!r}); see the server's log, or raise serving.request_deadline_s",
-                    self._record(request, [], 0, 0, started, repr(error)),
+                    call,
                 ) from error
         texts = [choice.message.content or "" for choice in answer.choices]
         finished = [choice.finish_reason == "stop" for choice in answer.choices]

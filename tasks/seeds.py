@@ -46,7 +46,8 @@ def load_seeds(source: str) -> list[Question]:
     """
     path = BUILTIN if source == "builtin" else Path(source)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Not splitlines: a string of JSON may hold what Unicode calls a line end.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise SeedError(f"{path}: no such file; give a JSONL file, or leave `seeds: builtin`") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -50,8 +51,9 @@ def scripted(script: Callable[[int, dict[str, Any]], Answer]) -> Iterator[tuple[
             self.send_header("content-length", str(len(data)))
             if status == 429:
                 self.send_header("retry-after", "0.2")
-            self.end_headers()
-            self.wfile.write(data)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self.end_headers()
+                self.wfile.write(data)
 
         def log_message(self, *_: object) -> None:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import zlib
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from maieutic.config import RunConfig
 from maieutic.graph.attempt import restore
 from maieutic.graph.build import beginning, build
 from maieutic.graph.folders import begin, read_sets
-from maieutic.graph.room import Quiet, Room
+from maieutic.graph.progress import Quiet
+from maieutic.graph.room import Room
 from maieutic.graph.run import policy_of
 from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import NgramEmbedding
@@ -37,6 +39,7 @@ class SimulatedServer:
 
     starts, swaps, name, key, url = 1, 0, "m", "k", "http://127.0.0.1:1"
     log = Path("vllm.log")
+    alive = True
 
     async def swap(self, weights: Path) -> float:
         return 0.01
@@ -56,7 +59,9 @@ class SimulatedSolver:
 
     async def ask(self, request: Request) -> Reply:
         await asyncio.sleep(0)
-        if request.role == "generator":
+        if request.role == "canary":
+            texts = ["turned" if self.turned == "canary" else "ok"]
+        elif request.role == "generator":
             texts = ["What is 3 + 4 + 5?" if request.seed % 2 else "nonsense"]
         else:
             texts = [self._answer(request, index) for index in range(request.n)]
@@ -84,14 +89,15 @@ async def pretend_to_train(job: TrainingJob, folder: Path, name: str, progress: 
     result = TrainingResult(objective=job.objective, examples=1, steps=1, seconds=0.0, metrics={})
     Path(job.output).mkdir(parents=True, exist_ok=True)
     (Path(job.output) / "result.json").write_text(result.model_dump_json())
-    no_canary(Path(job.output))
+    same_canary(Path(job.output))
     return result
 
 
-def no_canary(weights: Path) -> None:
-    """Nothing to compare: the simulated Solver changes its answers by the round."""
+def same_canary(weights: Path) -> None:
+    """One that every checkpoint passes: the simulated Solver says the same to each."""
     weights.mkdir(parents=True, exist_ok=True)
-    (weights / "canary.json").write_text('{"max_tokens": 1, "distinguishes": true, "items": []}')
+    item = {"prompt": "What is 3 + 4?", "expected": "ok", "max_tokens": 1}
+    (weights / "canary.json").write_text(json.dumps({"distinguishes": True, "items": [item]}))
 
 
 def room_in(folder: RunFolder, config: RunConfig, turned: str = "") -> Room:
@@ -114,7 +120,7 @@ async def play(path: Path, config: RunConfig, turned: str = "") -> RunFolder:
     folder = RunFolder(path)
     begin(folder, config, load_seeds("builtin"))
     room = room_in(folder, config, turned)
-    no_canary(room.base)
+    same_canary(room.base)
 
     async def this_room() -> Room:
         return room

@@ -6,12 +6,14 @@ import asyncio
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from maieutic.config import ServingConfig
 from maieutic.errors import EndpointError, ServerError
+from maieutic.records import Call
 from maieutic.serving.client import Completions, Request
 from maieutic.serving.server import VllmServer, free_port
 from scripted import Answer, completion, scripted
@@ -25,8 +27,19 @@ def request(subject: str = "q1", n: int = 1) -> Request:
     )  # fmt: skip
 
 
-def client(url: str, **settings: Any) -> Completions:
-    return Completions(url, "secret-canary", "m", ServingConfig(**{"retries": 3, **settings}))
+OPENED: list[Completions] = []
+
+
+@pytest.fixture(autouse=True)
+async def closed() -> AsyncIterator[None]:
+    yield
+    while OPENED:
+        await OPENED.pop().close()
+
+
+def client(url: str, check: Callable[[], None] = lambda: None, **settings: Any) -> Completions:
+    OPENED.append(Completions(url, "secret-canary", "m", ServingConfig(**{"retries": 3, **settings}), check))
+    return OPENED[-1]
 
 
 async def test_an_answer_and_its_record() -> None:
@@ -107,9 +120,11 @@ async def test_a_dead_server_speaks_its_last_words() -> None:
     def check() -> None:
         raise ServerError("the vLLM server ended by itself: out of memory")
 
-    gone = Completions(f"http://127.0.0.1:{free_port()}", "k", "m", ServingConfig(retries=0), check)
-    with pytest.raises(ServerError, match="out of memory"):
+    gone = client(f"http://127.0.0.1:{free_port()}", check, retries=0)
+    with pytest.raises(ServerError, match="out of memory") as caught:
         await gone.ask(request())
+    assert isinstance(caught.value.call, Call)
+    assert caught.value.call.error
 
 
 async def test_a_server_that_cannot_start_ends_with_its_log(tmp_path: Path) -> None:

@@ -56,15 +56,15 @@ def test_bad_files_say_where_and_what(tmp_path: Path, text: str, message: str) -
         ("rounds", "expected key=value"),
         ("=3", "expected key=value"),
         ("rounds=[", "is not a YAML value"),
-        ("seed.x=1", "seed is 1"),
-        ("rollouts.n.x=3", "rollouts.n"),
+        ("seed.x=1", "seed is a value, it has no keys below it"),
+        ("rollouts.n.x=3", "rollouts.n is {'x': 3}"),
         ("nothing=1", "unknown key nothing"),
     ],
 )
 def test_bad_overrides(override: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.load(None, [override] if override != "seed.x=1" else ["seed=1", override])
-    assert message.split(" is ")[0] in str(caught.value)
+        config.load(None, ["seed=1", override])
+    assert message in str(caught.value)
 
 
 def test_a_missing_or_unreadable_file(tmp_path: Path) -> None:

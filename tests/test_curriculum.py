@@ -29,7 +29,7 @@ def question(name: str = "q", level: int = 1) -> Question:
 
 def attempt(name: str, rate: float, round: int = 1, level: int = 1) -> Attempt:
     return Attempt(
-        question_id=name, skill="precedence", level=level, round=round, right=round,
+        question_id=name, skill="precedence", level=level, round=round, right=int(4 * rate),
         decided=4, pass_rate=rate, zone=zone_of(rate),
     )  # fmt: skip
 
@@ -211,7 +211,7 @@ def test_socratic_teaches_most_where_there_is_most_to_learn() -> None:
     attempts = [attempt("solved", 1, level=1), attempt("failed", 0.5, level=1)]
     worth = {("precedence", 1): 0.35, ("precedence", 2): 0.1, ("precedence", 3): 0.85}
     lessons = Socratic(0.2, 2, 6).plan(attempts, worth, 7000, Random(0))
-    taught = Counter(1 + lesson.steps * (lesson.move == "harder") for lesson in lessons)
+    taught = Counter(1 + lesson.levels * (lesson.move == "harder") for lesson in lessons)
     # Weights are 0.15 more than the share that fails: 0.5, 0.25 and 1.
     assert taught[1] == pytest.approx(2000, rel=0.1)
     assert taught[2] == pytest.approx(1000, rel=0.1)
@@ -230,7 +230,7 @@ def test_socratic_teaches_most_where_there_is_most_to_learn() -> None:
 )
 def test_moves_by_zone_and_level(rate: float, level: int, lessons: set[tuple[str, int]]) -> None:
     planned = Socratic(0.2, 2, 6).plan([attempt("a", rate, level=level)], {}, 200, Random(0))
-    assert {(lesson.move, lesson.steps) for lesson in planned} == lessons
+    assert {(lesson.move, lesson.levels) for lesson in planned} == lessons
 
 
 def test_socratic_never_goes_idle() -> None:

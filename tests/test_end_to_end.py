@@ -20,7 +20,8 @@ import pytest
 from maieutic.config import load
 from maieutic.errors import ServerError
 from maieutic.graph.folders import create, read_sets
-from maieutic.graph.room import Quiet, Room
+from maieutic.graph.progress import Quiet
+from maieutic.graph.room import Room
 from maieutic.graph.run import open_room
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
@@ -227,7 +228,7 @@ def test_the_weakness_profile_is_in_chroma(folder: RunFolder) -> None:
     weaknesses = profile.all()
     attempted = sum(len(folder.read(n, "attempts", Attempt)) for n in (1, 2))
     assert sum(w.attempts for w in weaknesses) == attempted
-    assert profile.worst(3)[0].worth > 0
+    assert profile.worst(3)[0].need > 0
     assert profile.failures_like(["What is 9 mod 4?"])[0]
 
 

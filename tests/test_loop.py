@@ -87,6 +87,17 @@ async def test_a_model_that_nobody_trained_here_is_known_again_by_its_first_answ
         await other.serve("base", 0)
 
 
+async def test_a_checkpoint_without_a_canary_is_not_served(tmp_path: Path) -> None:
+    config = load(None, SMALL)
+    folder = RunFolder(tmp_path)
+    begin(folder, config, load_seeds("builtin"))
+    room = room_in(folder, config)
+    folder.checkpoint("solver-0001").mkdir(parents=True)
+    (folder.checkpoint("solver-0001") / "canary.json").write_text('{"distinguishes": false, "items": []}')
+    with pytest.raises(ServerError, match="holds no completion to compare"):
+        await room.serve("solver-0001", 1)
+
+
 async def test_state_from_outside_names_no_path(tmp_path: Path) -> None:
     config = load(None, SMALL)
     folder = RunFolder(tmp_path)

@@ -45,7 +45,7 @@ def drawn(count: int, seed: int = 0) -> list[Question]:
 def attempt(question: Question, rate: float, round: int) -> Attempt:
     return Attempt(
         question_id=question.id, skill=question.skill, level=question.level, round=round,
-        right=round, decided=4, pass_rate=rate, zone=zone_of(rate),
+        right=int(4 * rate), decided=4, pass_rate=rate, zone=zone_of(rate),
     )  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def test_the_profile_tells_what_is_worst_and_worth_teaching(tmp_path: Path) -> N
     )
     profile.update(1, [attempt(easy, 1, 1), attempt(hard, 0.25, 1), attempt(hopeless, 0, 1)], [])
     assert [w.skill for w in profile.worst(2)] == ["parentheses", "remainder"]
-    assert {w.skill: w.worth for w in profile.all()} == {
+    assert {w.skill: w.need for w in profile.all()} == {
         "addition": 0, "remainder": 0.75, "parentheses": 1,
     }  # fmt: skip
     profile.update(2, [attempt(hard, 0.75, 2)], [])

@@ -49,6 +49,16 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
     assert message in str(caught.value)
 
 
+def test_lines_end_where_json_lines_end(tmp_path: Path) -> None:
+    file = tmp_path / "seeds.jsonl"
+    file.write_text('{"question": "What is 3 + 4?", "note": "a\u2028b\x0b"}\r\n{"question": 5}\r\n')
+    with pytest.raises(SeedError, match="line 1: not a JSON object"):
+        seeds.load_seeds(str(file))
+    file.write_text('{"question": "What is 3 + 4?", "note": "a\u2028b\x85"}\r\n{"question": 5}\r\n')
+    with pytest.raises(SeedError, match='line 2: "question" is missing'):
+        seeds.load_seeds(str(file))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b"", "no questions"), (b"\n\n", "no questions"), (b"\xff\xfe", "cannot be read as UTF-8")],

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 from maieutic.config import RunConfig, dump, load
 from maieutic.errors import RunError
 from maieutic.graph import studio, train
+from maieutic.graph.build import build
 from maieutic.graph.folders import locked
-from maieutic.graph.room import Progress, Room
+from maieutic.graph.progress import Progress
+from maieutic.graph.room import Room
 from maieutic.memory.run import RunFolder
-from simulated import SimulatedServer, no_canary, pretend_to_train, room_in
+from simulated import SimulatedServer, pretend_to_train, room_in, same_canary
 from test_loop import SMALL
 
 THREAD: Any = {"configurable": {"thread_id": "../thread"}, "recursion_limit": 200}
@@ -32,7 +35,7 @@ def stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     async def simulated(config: RunConfig, folder: RunFolder, progress: Progress) -> Room:
         room = room_in(folder, config)
         room.server = Server()  # type: ignore[assignment]
-        no_canary(room.base)
+        same_canary(room.base)
         return room
 
     monkeypatch.setattr(studio, "open_room", simulated)
@@ -61,6 +64,28 @@ async def test_a_run_that_is_over_says_so_and_leaves_nothing_running(
     assert stops == [True]
     with locked(RunFolder(folder)):
         pass
+
+
+async def test_a_run_that_is_over_stays_over(tmp_path: Path, stops: list[bool]) -> None:
+    configure(tmp_path, "rounds=1")
+    # LangGraph's tools bring a checkpointer, and start a thread again with its last state.
+    graph = build(studio._this_room).compile(checkpointer=InMemorySaver())
+    for _ in range(2):
+        await graph.ainvoke({}, THREAD)
+        await asyncio.gather(*studio._leaving)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert sorted(entry.name for entry in (folder / "rounds").iterdir()) == ["0000", "0001"]
+
+
+async def test_a_server_that_died_is_replaced(tmp_path: Path, stops: list[bool]) -> None:
+    configure(tmp_path, "rounds=1")
+    async for _ in studio.graph.astream({}, THREAD):
+        break
+    (name,) = studio._rooms
+    studio._rooms[name].server.alive = False  # type: ignore[misc]
+    await studio.graph.ainvoke({}, THREAD)
+    await asyncio.gather(*studio._leaving)
+    assert stops == [True, True]
 
 
 async def test_a_run_that_is_played_is_held(tmp_path: Path, stops: list[bool]) -> None:

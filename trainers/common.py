@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -104,27 +105,41 @@ def write_canary(
     """Write `canary.json`: prompts with the greedy completions of this very checkpoint.
 
     A server that got these weights must give the same text. Prompts are chosen that
-    the checkpoint before answered otherwise, so that old weights are noticed, and
-    whose every token won by a clear margin, so that rounding is not.
+    the checkpoint before answered otherwise, so that old weights are noticed. A
+    completion ends before the first token that won by no clear margin, so that
+    rounding is not.
     """
     candidates = list(dict.fromkeys(prompts))[:24]
     new = greedy(model, tokenizer, candidates, job.canary_tokens)
     old = greedy(before, tokenizer, candidates, job.canary_tokens)
-    clear = [i for i in range(len(candidates)) if new[i][1] >= _CLEAR]
-    ranked = sorted(clear, key=lambda i: (new[i][0] != old[i][0], new[i][1]), reverse=True)[:3]
+    differs = [not was.text.startswith(now.text) for now, was in zip(new, old, strict=True)]
+    usable = [i for i in range(len(candidates)) if new[i].tokens]
+    ranked = sorted(usable, key=lambda i: (differs[i], new[i].tokens, new[i].margin), reverse=True)[:3]
     canary = {
-        "max_tokens": job.canary_tokens,
-        "distinguishes": any(new[i][0] != old[i][0] for i in ranked),
-        "items": [{"prompt": candidates[i], "expected": new[i][0]} for i in ranked],
+        "distinguishes": any(differs[i] for i in ranked),
+        "items": [
+            {"prompt": candidates[i], "expected": new[i].text, "max_tokens": new[i].tokens} for i in ranked
+        ],
     }
     (folder / "canary.json").write_text(json.dumps(canary, indent=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Greedy:
+    """A greedy completion as far as every token won by a clear margin."""
+
+    text: str
+    tokens: int
+    """What to ask a server for: all that were allowed where the whole completion is clear."""
+    margin: float
+    """Logits between the closest of its tokens and the runner-up."""
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def greedy(
     model: Any, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], tokens: int
-) -> list[tuple[str, float]]:
-    """Greedy completion of each prompt, and its smallest margin over the runner-up (logits)."""
+) -> list[Greedy]:
+    """Greedy completion of each prompt, cut before the first token whose margin is not clear."""
     model.eval()
     chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
     tokenizer.padding_side = "left"
@@ -141,7 +156,12 @@ def greedy(
     texts = out.sequences[:, inputs["input_ids"].shape[1] :]  # (prompts, tokens)
     top = torch.stack(out.logits, 1).topk(2).values  # (prompts, tokens, 2)
     margins = top[..., 0] - top[..., 1]
-    kept = texts != tokenizer.pad_token_id
-    margins = margins.masked_fill(~kept, float("inf")).min(1).values
-    decoded = tokenizer.batch_decode(texts, skip_special_tokens=True)
-    return list(zip(decoded, margins.tolist(), strict=True))
+    margins = margins.masked_fill(texts == tokenizer.pad_token_id, float("inf"))
+    found = []
+    for row, margin in zip(texts, margins, strict=True):
+        unclear = (margin < _CLEAR).nonzero()
+        kept = int(unclear[0]) if len(unclear) else len(row)
+        text = tokenizer.decode(row[:kept], skip_special_tokens=True)
+        clear = float(margin[:kept].min()) if kept else 0.0
+        found.append(Greedy(text, kept if len(unclear) else tokens, clear))
+    return found

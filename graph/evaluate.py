@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..curriculum.difficulty import generator_quota
 from ..curriculum.gate import Decision, decide, right_marks, wilson
 from ..records import Evaluation, Proposal, Question, Verdict, Worth
-from .rollouts import judge_all, roll_out
+from .rollouts import roll_out, verify_all
 from .room import Room
 from .state import LoopState
 
@@ -41,7 +41,7 @@ def tell_heldout(room: Room) -> None:
 
 async def _measure(room: Room, round: int, name: str, questions: Sequence[Question], checkpoint: str) -> None:
     rollouts = await roll_out(room, round, name, questions, checkpoint, room.solver.greedy)
-    result = measured(questions, judge_all(room, round, name, questions, rollouts))
+    result = measured(questions, verify_all(room, round, name, questions, rollouts))
     room.folder.write_json(round, name, result.model_dump())
 
 
