@@ -1,4 +1,4 @@
-"""report.json: made anew from the records of a run, never edited."""
+"""report.json: made from the records of a run, each round's part once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
+from pydantic import ValidationError
+
 from ..config import RunConfig
 from ..curriculum.gate import paired_interval, right_marks
+from ..errors import RunError
 from ..memory.run import RunFolder, write_whole
 from ..records import (
     Attempt,
@@ -41,7 +44,7 @@ def write_report(
 ) -> RunReport:
     """Gather a run's records into report.json; returns what was written."""
     finished = [number for number in folder.rounds() if folder.read_json(number, "gate")]
-    rounds = [_round(folder, number) for number in finished if number > 0]
+    rounds = [_once(folder, number) for number in finished if number > 0]
     kept = max((r.round for r in rounds if r.promoted), default=0)
     report = RunReport(
         name=folder.path.name,
@@ -90,6 +93,17 @@ def _gain(folder: RunFolder, kept: int, config: RunConfig) -> Gain:
 def _marks(folder: RunFolder, number: int) -> list[bool]:
     questions = folder.read(0, "sets/heldout", Question)
     return right_marks(questions, folder.read(number, "verdicts/heldout", Verdict))
+
+
+def _once(folder: RunFolder, number: int) -> RoundReport:
+    """A round's report as it was written after its gate; worked out where there is none to read."""
+    try:
+        written = RoundReport.model_validate(folder.read_json(number, "report"))
+    except (ValidationError, RunError):
+        written = _round(folder, number)
+        folder.write_json(number, "report", written.model_dump(mode="json"))
+    # The gate's own time is known only after it.
+    return written.model_copy(update={"seconds": _seconds(folder, number)})
 
 
 def _round(folder: RunFolder, number: int) -> RoundReport:

@@ -145,9 +145,16 @@ class RunFolder:
         write_whole(self.round(number) / f"{name}.json", json.dumps(value, indent=1))
 
     def read_json(self, number: int, name: str) -> Any:
-        """A small JSON file of a round, or None where it was not written."""
+        """A small JSON file of a round, or None where it was not written.
+
+        Raises:
+            RunError: it is damaged.
+        """
         path = self.round(number) / f"{name}.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        try:
+            return json.loads(path.read_bytes()) if path.exists() else None
+        except ValueError as error:
+            raise RunError(_damaged(path, error)) from error
 
     def rounds(self) -> Iterable[int]:
         """Numbers of the rounds that have begun, 0 first."""
@@ -159,14 +166,14 @@ def _rows(part: Path, model: type[R]) -> list[R]:
     try:
         return [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
     except (pa.ArrowException, ValidationError) as error:
-        raise RunError(
-            f"{part} is damaged or of another version of maieutic ({_brief(error)}); bring it back from a "
-            "copy, or play a new run"
-        ) from error
+        raise RunError(_damaged(part, error)) from error
 
 
-def _brief(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
+def _damaged(path: Path, error: Exception) -> str:
+    return (
+        f"{path} is damaged or of another version of maieutic ({str(error).splitlines()[0][:200]}); "
+        "bring it back from a copy, or play a new run"
+    )
 
 
 @cache

@@ -94,6 +94,10 @@ def test_a_damaged_part_is_named(tmp_path: Path, content: bytes) -> None:
     (part,) = tmp_path.rglob("*.parquet")
     with pytest.raises(RunError, match=r"questions-0000\.parquet is damaged"):
         folder.read(1, "questions", Attempt)
+    folder.write_json(1, "gate", {})
+    (folder.round(1) / "gate.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"gate\.json is damaged"):
+        folder.read_json(1, "gate")
     part.write_bytes(content)
     with pytest.raises(RunError, match=r"questions-0000\.parquet is damaged"):
         folder.read(1, "questions", Question)

@@ -15,6 +15,7 @@ from maieutic.graph import studio, train
 from maieutic.graph.build import build
 from maieutic.graph.folders import locked
 from maieutic.graph.progress import Progress
+from maieutic.graph.report import write_report
 from maieutic.graph.room import Room
 from maieutic.memory.run import RunFolder
 from simulated import SimulatedServer, pretend_to_train, room_in, same_canary
@@ -64,6 +65,14 @@ async def test_a_run_that_is_over_says_so_and_leaves_nothing_running(
     assert stops == [True]
     with locked(RunFolder(folder)):
         pass
+    # Each round's part is written once, and worked out again only where it is lost.
+    for left in ("{", "{}"):
+        (folder / "rounds" / "0001" / "report.json").write_text(left)
+        again = write_report(RunFolder(folder), load(tmp_path / "small.yaml"), "done")
+        for before, after in zip(
+            report["rounds"], json.loads(again.model_dump_json())["rounds"], strict=True
+        ):
+            assert before | {"seconds": {}} == after | {"seconds": {}}
 
 
 async def test_a_run_that_is_over_stays_over(tmp_path: Path, stops: list[bool]) -> None:
