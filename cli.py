@@ -116,7 +116,7 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
             err=True,
         )
         raise
-    console.print(shown.rounds_table(report))
+    console.print(shown.rounds_table(report, console.width))
     console.print(shown.summary(report), markup=False, highlight=False)
     console.print(f"report: {page}", markup=False, highlight=False)
 

@@ -160,27 +160,37 @@ def percent(evaluation: Evaluation) -> str:
 def screen() -> Console:
     """A console that does not squeeze tables where the output goes to a file or a pipe."""
     console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 116))
+    return console if console.is_terminal else Console(width=max(console.width, 120))
 
 
-def rounds_table(report: RunReport) -> Table:
-    """The table of rounds: what `show` prints and a run ends with."""
+def rounds_table(report: RunReport, width: int = 120) -> Table:
+    """The table of rounds: what `show` prints and a run ends with.
+
+    Args:
+        width: columns of the terminal; a narrow one is spared what `show --round` tells, too.
+    """
     table = Table(
         title=f"{escape(report.name)}: {report.status}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    for heading in _COLUMNS:
-        table.add_column(heading, justify="right", min_width=_WIDEST.get(heading))
+    shown = [place for place, name in enumerate(_COLUMNS) if width >= _SPARED.get(name, 0)]
+    for place in shown:
+        table.add_column(_COLUMNS[place], justify="right", min_width=_WIDEST.get(_COLUMNS[place]))
     if report.baseline is not None:
-        table.add_row("0", percent(report.baseline), *[""] * (len(_COLUMNS) - 2))
+        table.add_row("0", percent(report.baseline), *[""] * (len(shown) - 2))
     for entry in report.rounds:
-        table.add_row(*_row(entry))
+        row = _row(entry)
+        table.add_row(*(row[place] for place in shown))
     return table
 
 
-_WIDEST = {"held-out %": 12, "mastered / learning / too hard": 17}
+_SPARED = {"valid. %": 118, "asked": 118, "seconds": 118, "utility": 88}
+"""Columns with the width of a terminal from which they are shown."""
+
+
+_WIDEST = {"held-out %": 12, "mastered / learning / too hard": 19}
 """Columns whose cells must not wrap; headings may."""
 
 _COLUMNS = (

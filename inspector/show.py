@@ -57,7 +57,7 @@ def show_run(console: Console, folder: RunFolder) -> None:
     if report.status != "done":
         # A killed run could not write it down, and a resumed one does so at its next gate.
         report = report.model_copy(update={"status": "running" if held(folder) else "stopped"})
-    console.print(rounds_table(report))
+    console.print(rounds_table(report, console.width))
     console.print(summary(report), markup=False, highlight=False)
 
 

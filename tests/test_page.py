@@ -13,7 +13,7 @@ from maieutic.inspector.console import LiveProgress, rounds_table, summary, time
 from maieutic.inspector.page import write_page
 from maieutic.inspector.show import clean, load_report, show_round
 from maieutic.memory.run import RunFolder
-from maieutic.records import Evaluation, RoundReport, RunReport, TrainingFigures
+from maieutic.records import Evaluation, RoundReport, RunReport, TrainingFigures, ZoneCounts
 from rich.console import Console
 
 HOSTILE = "<script>alert(1)</script>{{ 7*7 }}[red]\x1b[31m\u202e"
@@ -116,6 +116,19 @@ def test_the_table_has_a_row_for_every_round() -> None:
     assert summary(report()) == (
         "held-out 40.0 % → 60.0 % (+20.0 points, 95 % interval +15.0 to +25.0, 100 questions)"
     )
+
+
+@pytest.mark.parametrize("width", [80, 88, 100, 118, 200])
+def test_the_table_fits_the_terminal(width: int) -> None:
+    zones = {"mastered": 1000, "learning": 1000, "too_hard": 1000}
+    idle = {"train": TrainingFigures(objective="none"), "zones": ZoneCounts(**zones)}
+    console = Console(record=True, width=width)
+    console.print(rounds_table(report(entry(1, 0.5).model_copy(update=idle)), width))
+    text = console.export_text()
+    for part in ("50.0 (40–60)", "not trained", "1000 / 1000 / 1000", "33.0 %", "by Gen."):
+        assert part in text
+    assert ("utility" in text) is (width >= 88)
+    assert ("seconds" in text) is (width >= 118)
 
 
 def test_a_round_without_training_is_said_to_be_one() -> None:
