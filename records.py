@@ -42,6 +42,10 @@ class Question(Record):
     skill: str
     level: int
     origin: Origin
+    checker: str = "arithmetic"
+    """Name of the checker that decides about its answers, such as `numeric?rel=0.01`."""
+    data: str = ""
+    """JSON that the checker needs beside the answer: choices, a schema."""
     parent_id: str | None = None
     round: int = 0
     """Round that admitted it; 0 for a seed question."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..records import Question, Rollout, Verdict
-from ..tasks.checkers import check_exact
+from ..tasks.checkers.family import check_exact
 
 
 class Verifier:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.tasks import arithmetic as a
 from maieutic.tasks import drawing
-from maieutic.tasks.checkers import check_exact
+from maieutic.tasks.checkers.family import check_exact
 
 cells = st.sampled_from(a.CELLS)
 seeds = st.integers(0, 2**32)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.agents.verifier import Verifier
 from maieutic.records import Question, Rollout
-from maieutic.tasks.checkers import check_exact
+from maieutic.tasks.checkers.family import check_exact
 
 GOLDEN = [
     ("13", "7 + 6 = 13 #### 13", "right", "13"),

@@ -39,7 +39,7 @@ from maieutic.records import (
     Verdict,
     Worth,
 )
-from maieutic.tasks.checkers import check_exact
+from maieutic.tasks.checkers.family import check_exact
 from maieutic.tasks.seeds import load_seeds
 from maieutic.tasks.sets import key_of
 

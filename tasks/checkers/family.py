@@ -1,23 +1,27 @@
-"""Checkers: programs that decide whether a completion answers a question."""
+"""The `arithmetic` checker of the built-in family: an integer after the answer mark."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import ClassVar
 
-from ..records import Outcome
-from .arithmetic import ANSWER_MARK
+from ...records import Question
+from ..arithmetic import ANSWER_MARK
+from .finding import Finding
 
 _INTEGER = re.compile(r"[+-]?(\d{1,18}|\d{1,3}(,\d{3}){1,5})")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a checker made of a completion."""
+class Family:
+    """Stricter than `math`: exactly what the family's worked solutions end with."""
 
-    outcome: Outcome
-    extracted: str | None
-    reason: str
+    needs: ClassVar = ()
+
+    def quick(self, question: Question, completion: str) -> Finding | None:
+        return check_exact(question.answer, completion)
+
+    def slow(self, question: Question, completion: str) -> Finding:
+        return check_exact(question.answer, completion)
 
 
 def final_answer(completion: str) -> str | None:

@@ -1,0 +1,1 @@
+"""Programs that decide whether a completion answers a question."""

@@ -1,0 +1,257 @@
+"""Checkers that need no mathematics: numeric, choice, exact, regex, json."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+import unicodedata
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from ...records import Question
+from .answers import final_answer, plain
+from .finding import LONGEST, Finding
+from .numbers import read_number, same_quantity
+
+_NO_ANSWER = Finding("invalid", None, "no answer: none is boxed, marked with #### or stated")
+
+
+class _Stated:
+    """Checkers that compare the answer a completion states; nothing here takes long."""
+
+    needs: ClassVar = ()
+
+    def quick(self, question: Question, completion: str) -> Finding | None:
+        if len(completion) > LONGEST:
+            return Finding("invalid", None, f"longer than {LONGEST} characters")
+        said = final_answer(completion)
+        return _NO_ANSWER if said is None else self.compare(question, said)
+
+    def slow(self, question: Question, completion: str) -> Finding:
+        return self.quick(question, completion) or _NO_ANSWER
+
+    def compare(self, question: Question, said: str) -> Finding | None:
+        raise NotImplementedError
+
+
+def _judged(same: bool, said: str, expected: str) -> Finding:
+    return Finding("right", said) if same else Finding("wrong", said, f"expected {expected[:100]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Numeric(_Stated):
+    """One number within a tolerance of the reference: |found − expected| ≤ abs + rel·|expected|."""
+
+    abs: float = 0.0
+    rel: float = 1e-6
+
+    def compare(self, question: Question, said: str) -> Finding | None:
+        wanted, found = read_number(plain(question.answer)), read_number(plain(said))
+        if wanted is None:
+            return Finding("undecided", said, f"the reference {question.answer[:60]!r} is no number")
+        if found is None:
+            return Finding("invalid", said, "no number")
+        units = wanted.unit and found.unit and wanted.unit != found.unit
+        near = abs(found.value - wanted.value) <= Fraction(self.abs) + Fraction(self.rel) * abs(wanted.value)
+        return _judged(same_quantity(wanted, found) or (near and not units), said, question.answer)
+
+
+_LETTER = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\].:]?(?:[\s:.)-]+(?P<text>.+))?")
+
+
+class Choice(_Stated):
+    """One of several options, by its letter or its whole text.
+
+    `Question.data` may hold {"choices": [...]}; without it only letters are compared.
+    """
+
+    def compare(self, question: Question, said: str) -> Finding | None:
+        options = [_words(str(option)) for option in _data(question).get("choices", [])]
+        wanted, found = _option(question.answer, options), _option(said, options)
+        if wanted is None:
+            return Finding("undecided", said, f"the reference {question.answer[:60]!r} is no option")
+        if found is None:
+            return Finding("invalid", said, "names no option, or two that differ")
+        return _judged(found == wanted, said, question.answer)
+
+
+def _option(said: str, options: list[str]) -> int | None:
+    """The place of the option that an answer names, 0 first."""
+    text = plain(said)
+    if options.count(_words(text)) == 1:
+        return options.index(_words(text))
+    match = _LETTER.fullmatch(text)
+    if match is None:
+        return None
+    place = ord(match[1].upper()) - ord("A")
+    if not options:
+        return place if not match["text"] else None
+    if place >= len(options):
+        return None
+    # "B) Paris" must not name one option by its letter and another by its text.
+    return place if not match["text"] or _words(match["text"]) == options[place] else None
+
+
+@dataclass(frozen=True, slots=True)
+class Exact(_Stated):
+    """The same text, after what the options say is dropped."""
+
+    case: bool = False
+    """Whether upper and lower case differ."""
+    punctuation: bool = False
+    """Whether punctuation counts."""
+
+    def compare(self, question: Question, said: str) -> Finding | None:
+        return _judged(self._form(said) == self._form(question.answer), said, question.answer)
+
+    def _form(self, text: str) -> str:
+        text = unicodedata.normalize("NFKC", text)
+        text = text if self.case else text.casefold()
+        if not self.punctuation:
+            kept = text.translate(_UNPUNCTUATED)
+            text = kept if kept.strip() else text
+        return " ".join(text.split())
+
+
+_UNPUNCTUATED = str.maketrans(dict.fromkeys(string.punctuation, " "))
+
+
+def _words(text: str) -> str:
+    return Exact()._form(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """The stated answer matches the reference, which is a regular expression, from end to end.
+
+    A pattern may take for ever, so it is always tried in a worker.
+    """
+
+    case: bool = True
+
+    needs: ClassVar = ()
+
+    def quick(self, question: Question, completion: str) -> Finding | None:
+        if len(completion) > LONGEST:
+            return Finding("invalid", None, f"longer than {LONGEST} characters")
+        return _NO_ANSWER if final_answer(completion) is None else None
+
+    def slow(self, question: Question, completion: str) -> Finding:
+        said = final_answer(completion) or ""
+        try:
+            pattern = re.compile(question.answer, 0 if self.case else re.IGNORECASE)
+        except (re.error, RecursionError, OverflowError) as error:
+            return Finding("undecided", said, f"the reference is no regular expression: {error}")
+        return _judged(pattern.fullmatch(said) is not None, said, question.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """The last JSON value of a completion equals the reference, or fits a schema.
+
+    Args:
+        fields: names that are compared, separated by commas; all where it is empty.
+
+    `Question.data` may hold {"schema": …}; a reference of "" asks for the schema alone.
+    """
+
+    fields: str = ""
+
+    needs: ClassVar = ("jsonschema",)
+
+    def quick(self, question: Question, completion: str) -> Finding | None:
+        if len(completion) > LONGEST:
+            return Finding("invalid", None, f"longer than {LONGEST} characters")
+        return None if "schema" in _data(question) else self.slow(question, completion)
+
+    def slow(self, question: Question, completion: str) -> Finding:
+        found = last_json(completion)
+        if found is _NOTHING:
+            return Finding("invalid", None, "no JSON value")
+        said = json.dumps(found, ensure_ascii=False)[:1000]
+        data = _data(question)
+        if "schema" in data:
+            misfit = _misfit(data["schema"], found)
+            if misfit is not None:
+                return Finding(misfit.outcome, said, misfit.reason)
+            if not question.answer:
+                return Finding("right", said)
+        try:
+            wanted = json.loads(question.answer)
+        except (ValueError, RecursionError) as error:
+            return Finding("undecided", said, f"the reference is no JSON ({error})")
+        names = [name.strip() for name in self.fields.split(",") if name.strip()]
+        if not names:
+            return _judged(same_json(wanted, found), said, question.answer)
+        differ = [name for name in names if not same_json(_field(wanted, name), _field(found, name))]
+        return Finding("wrong", said, f"{differ[0]} differs") if differ else Finding("right", said)
+
+
+def _field(value: Any, name: str) -> Any:
+    return value.get(name, _NOTHING) if isinstance(value, dict) else _NOTHING
+
+
+def _misfit(schema: Any, found: Any) -> Finding | None:
+    """What a JSON Schema has against a value; None where it fits."""
+    import jsonschema
+
+    try:
+        jsonschema.validate(found, schema)
+    except jsonschema.ValidationError as error:
+        return Finding("wrong", None, f"does not fit the schema: {error.message[:200]}")
+    except (jsonschema.SchemaError, RecursionError) as error:
+        return Finding("undecided", None, f"the schema cannot be used: {type(error).__name__}")
+    return None
+
+
+_NOTHING: Any = object()
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Equal as JSON: 1 and 1.0 are, 1 and true are not."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_json(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_json, one, other))
+    return bool(one == other)
+
+
+_FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+
+
+def last_json(text: str) -> Any:
+    """The last JSON object or list of a text, in a fence or bare; else the text as JSON itself."""
+    for block in (*reversed(_FENCE.findall(text)), text):
+        try:
+            return json.loads(block)
+        except (ValueError, RecursionError):
+            continue
+    decoder, found, at = json.JSONDecoder(), _NOTHING, 0
+    for _ in range(_MOST_TRIES):
+        match = re.compile(r"[{\[]").search(text, at)
+        if match is None:
+            break
+        try:
+            found, at = decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            at = match.end()
+    return found
+
+
+_MOST_TRIES = 1_000
+"""Opening brackets that are tried as the beginning of a value."""
+
+
+def _data(question: Question) -> dict[str, Any]:
+    """What a checker needs beside the reference, such as choices or a schema."""
+    if not question.data:
+        return {}
+    try:
+        data = json.loads(question.data)
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}

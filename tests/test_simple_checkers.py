@@ -1,0 +1,183 @@
+"""Checkers without mathematics, by golden tables; the registry; plugins."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from maieutic.errors import ConfigError
+from maieutic.records import Question
+from maieutic.tasks.checkers.finding import Finding
+from maieutic.tasks.checkers.pool import CheckerPool
+from maieutic.tasks.checkers.registry import CHECKERS, named
+
+CAPITALS = {"choices": ["Paris", "Rome", "New York"]}
+PERSON = {
+    "schema": {
+        "type": "object",
+        "required": ["name", "age"],
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    }
+}
+
+
+def question(answer: str, data: object = None) -> Question:
+    return Question(
+        id="q", text="", answer=answer, solution="", skill="", level=0, origin="seed",
+        data=json.dumps(data) if data else "",
+    )  # fmt: skip
+
+
+def check(spec: str, answer: str, completion: str, data: object = None) -> str:
+    checker = named(spec)
+    asked = question(answer, data)
+    return (checker.quick(asked, completion) or checker.slow(asked, completion)).outcome
+
+
+@pytest.mark.parametrize(
+    ("spec", "answer", "completion", "outcome"),
+    [
+        ("numeric", "3.14159", r"\boxed{3.14159}", "right"),
+        ("numeric", "3.14159", "#### 3.1416", "wrong"),
+        ("numeric?rel=0.001", "3.14159", "#### 3.1416", "right"),
+        ("numeric?abs=0.01", "3.14", "#### 3.15", "right"),
+        ("numeric?abs=0.01", "3.14", "#### 3.151", "wrong"),
+        ("numeric?rel=0&abs=0", "1e3", "#### 1,000", "right"),
+        ("numeric", "$5", "#### 5 dollars", "right"),
+        ("numeric?rel=0.5", "5 cm", "#### 5 m", "wrong"),
+        ("numeric?rel=0.5", "5 cm", "#### 6 cm", "right"),
+        ("numeric", "5", "#### five", "invalid"),
+        ("numeric", "five", "#### 5", "undecided"),
+        ("numeric", "5", "it is\nunclear", "invalid"),
+        ("exact", "New York", "#### new york.", "right"),
+        ("exact", "New York", "The answer is New  York", "right"),
+        ("exact?case=true", "New York", "#### new york", "wrong"),
+        ("exact?punctuation=true", "U.S.", "#### US", "wrong"),
+        ("exact", "U.S.", "#### u s", "right"),
+        ("exact", "...", "#### ...", "right"),
+        ("exact", "...", "#### ,,,", "wrong"),
+        ("exact", "ﬁne", "#### fine", "right"),
+        ("exact", "a", "b\nc", "invalid"),
+        ("regex", r"\d{3}-\d{4}", "#### 555-1234", "right"),
+        ("regex", r"\d{3}-\d{4}", "#### call 555-1234", "wrong"),
+        ("regex", "yes|no", "#### yes", "right"),
+        ("regex", "yes", "#### YES", "wrong"),
+        ("regex?case=false", "yes", "#### YES", "right"),
+        ("regex", "(", "#### yes", "undecided"),
+        ("regex", "yes", "a\nb", "invalid"),
+    ],
+)
+def test_golden(spec: str, answer: str, completion: str, outcome: str) -> None:
+    assert check(spec, answer, completion) == outcome
+
+
+@pytest.mark.parametrize(
+    ("answer", "completion", "outcome", "data"),
+    [
+        ("B", r"\boxed{B}", "right", None),
+        ("B", "The answer is (B).", "right", None),
+        ("B", "b)", "right", None),
+        ("(B)", "#### B", "right", None),
+        ("B", "#### A", "wrong", None),
+        ("B", "#### AB", "invalid", None),
+        ("B", "#### A, B, C", "invalid", None),
+        ("B", "#### A or B", "invalid", None),
+        ("B", "A\nB\nC", "invalid", None),
+        ("B", "#### Rome", "right", CAPITALS),
+        ("B", "#### B) Rome", "right", CAPITALS),
+        ("B", "#### B) Paris", "invalid", CAPITALS),
+        ("B", "#### D", "invalid", CAPITALS),
+        ("B", "#### A", "wrong", CAPITALS),
+        ("Rome", "#### B", "right", CAPITALS),
+        ("new york", "#### C. New York", "right", CAPITALS),
+        ("Oslo", "#### A", "undecided", CAPITALS),
+        ("B", "#### Paris, Rome, New York", "invalid", CAPITALS),
+    ],
+)
+def test_choices(answer: str, completion: str, outcome: str, data: Any) -> None:
+    assert check("choice", answer, completion, data) == outcome
+
+
+@pytest.mark.parametrize(
+    ("spec", "answer", "completion", "outcome", "data"),
+    [
+        ("json", '{"a": 1}', '{"a": 1}', "right", None),
+        ("json", '{"a": 1}', '{"a": 1.0}', "right", None),
+        ("json", '{"a": 1}', '{"a": true}', "wrong", None),
+        ("json", '{"a": 1, "b": [2]}', 'so:\n```json\n{"b": [2], "a": 1}\n```', "right", None),
+        ("json", '{"a": 1}', 'first {"a": 2}, then {"a": 1}.', "right", None),
+        ("json", '{"a": 1}', 'first {"a": 1}, then {"a": 2}.', "wrong", None),
+        ("json", '{"a": 1}', '{"a": 1, "b": 2}', "wrong", None),
+        ("json?fields=a", '{"a": 1}', '{"a": 1, "b": 2}', "right", None),
+        ("json?fields=a,c", '{"a": 1}', '{"a": 1, "c": 2}', "wrong", None),
+        ("json", "[1, 2]", "[2, 1]", "wrong", None),
+        ("json", '{"a": 1}', "none here", "invalid", None),
+        ("json", "{", '{"a": 1}', "undecided", None),
+        ("json", "", '{"name": "Ann", "age": 5}', "right", PERSON),
+        ("json", "", '{"name": "Ann", "age": "5"}', "wrong", PERSON),
+        ("json", "", '{"name": "Ann", "age": "5"}', "undecided", {"schema": {"type": 5}}),
+        ("json", '{"name": "Bob", "age": 5}', '{"name": "Ann", "age": 5}', "wrong", PERSON),
+        ("json", "1", "[" * 40_000, "invalid", None),
+    ],
+)
+def test_json(spec: str, answer: str, completion: str, outcome: str, data: Any) -> None:
+    assert check(spec, answer, completion, data) == outcome
+
+
+def test_a_pattern_that_takes_for_ever_is_undecided() -> None:
+    with CheckerPool(named("regex"), workers=1, seconds=0.5) as pool:
+        found = pool.check([(question("(a+)+b"), "#### " + "a" * 60), (question("a+"), "#### aa")])
+    assert [finding.outcome for finding in found] == ["undecided", "right"]
+
+
+@given(st.sampled_from(sorted(CHECKERS)), st.text(max_size=60), st.text(max_size=60))
+def test_no_text_raises_at_once(spec: str, answer: str, completion: str) -> None:
+    if spec == "arithmetic":
+        answer = "5"
+    checker, asked = named(spec), question(answer)
+    found = checker.quick(asked, completion)
+    assert found is None or isinstance(found, Finding)
+    if spec != "regex":
+        assert isinstance(checker.slow(asked, completion), Finding)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("mth", "did you mean math?"),
+        ("zzz", "there are: arithmetic, math"),
+        ("numeric?x=1", "no option 'x'; options: abs, rel"),
+        ("numeric?rel=a", "rel='a' is no float"),
+        ("exact?case=maybe", "case='maybe' is no bool"),
+        ("math?x=1", "options: none"),
+        ("nowhere:f", "cannot be imported"),
+        ("json:nowhere", "cannot be imported"),
+        ("json:__name__", "__name__ is no function"),
+        (":f", "cannot be imported"),
+    ],
+)
+def test_a_checker_that_is_not_there(spec: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        named(spec)
+    assert message in str(caught.value)
+
+
+def test_a_function_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from maieutic.tasks.checkers.finding import Finding\n"
+        "def check(question, completion):\n"
+        "    if completion == 'raise': raise ValueError('oh')\n"
+        "    if completion == 'nothing': return None\n"
+        "    return Finding('right' if question.answer in completion else 'wrong')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with CheckerPool(named("mine:check"), workers=1) as pool:
+        found = pool.check([(question("a"), text) for text in ("cab", "dog", "raise", "nothing")])
+    assert [finding.outcome for finding in found] == ["right", "wrong", "undecided", "undecided"]
+    assert found[2].reason == "the checker failed: ValueError: oh"
+    sys.modules.pop("mine")
