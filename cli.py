@@ -150,6 +150,55 @@ def show(
         views.show_run(console, folder)
 
 
+seeds_app = typer.Typer(help="Your own questions.", no_args_is_help=True)
+app.add_typer(seeds_app, name="seeds")
+
+
+@seeds_app.command("check")
+def check_seeds(
+    source: Annotated[str, typer.Argument(help="A file, or hf:NAME[:CONFIG[:SPLIT]] of datasets.")],
+    told: Annotated[
+        list[str] | None, typer.Option("--map", help="question=COLUMN, answer=COLUMN …; repeatable.")
+    ] = None,
+) -> None:
+    """Say what a seed set holds, how it was understood, and what is wrong with it."""
+    from .config import load
+    from .errors import ConfigError
+    from .inspector.console import screen
+    from .inspector.seeds import show_survey
+    from .tasks.seeds import load_seeds
+    from .tasks.sets import build_sets
+    from .tasks.survey import survey
+
+    names = dict(entry.split("=", 1) for entry in told or [] if "=" in entry)
+    if len(names) != len(told or []):
+        raise ConfigError("--map: expected NAME=COLUMN, such as question=Frage")
+    sets = build_sets(load().sets.per_cell, load().sets.seed, {q.text for q in load_seeds("builtin")})
+    console = screen()
+    found = survey(source, names, [question.text for question in (*sets.validation, *sets.heldout)])
+    if not show_survey(console, found):
+        raise typer.Exit(2)
+
+
+@app.command()
+def grade(
+    file: Annotated[Path, typer.Argument(help="JSONL, JSON, CSV, TSV, Parquet: answer, completion.")],
+    checker: Annotated[str, typer.Option(help="math, numeric, choice, exact, regex, json, module:function")],
+    out: Annotated[Path | None, typer.Option(help="The rows with verdict, extracted and reason.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.01, help="Time limit of one check.")] = 5.0,
+) -> None:
+    """Check completions against answers: the checkers as a tool of their own."""
+    from .inspector.console import graded, screen
+    from .tasks.checkers.registry import named
+    from .tasks.grading import grade as grade_file
+
+    console = screen()
+    counts = grade_file(file, named(checker), checker, out, seconds=seconds)
+    console.print(graded(counts), markup=False, highlight=False)
+    if out is not None:
+        console.print(f"written to {out}", markup=False, highlight=False)
+
+
 @app.command()
 def doctor() -> None:
     """Say what this machine has, what is missing, and how to get it."""

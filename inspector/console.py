@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import get_args
 
 from rich import box
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from ..records import Evaluation, RoundReport, RunReport
+from ..records import Evaluation, Outcome, RoundReport, RunReport
 
 LABELS = {
     "base model": "base model (built once on a machine)",
@@ -233,3 +234,12 @@ def summary(report: RunReport) -> str:
         f"({gain.points:+.1f} points, 95 % interval {gain.low:+.1f} to {gain.high:+.1f}, "
         f"{report.final.n} questions)"
     )
+
+
+def graded(counts: Mapping[str, int]) -> str:
+    """One line: how many completions were what, and the share that is right of those decided."""
+    total = sum(counts.values())
+    decided = total - counts.get("undecided", 0)
+    parts = ", ".join(f"{counts.get(name, 0)} {name}" for name in get_args(Outcome))
+    share = f"; accuracy {100 * counts.get('right', 0) / max(1, decided):.2f} % of {decided} decided"
+    return f"{total} rows: {parts}{share if decided else ''}"

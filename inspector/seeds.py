@@ -1,0 +1,63 @@
+"""`maieutic seeds check`: what a seed set holds, in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from ..tasks.survey import Survey
+from .show import clean
+
+_WIDEST = 60
+
+
+def show_survey(console: Console, found: Survey) -> bool:
+    """Print a survey; returns whether there is a question that can be used."""
+    mapping = ", ".join(f"{name} ← {clean(column)}" for name, column in found.columns.items())
+    console.print(f"columns: {mapping}", highlight=False)
+    if found.first:
+        console.print(_first(found))
+    say = [
+        ("questions", f"{found.rows:,}, {found.duplicates:,} of them twice or more"),
+        ("answers", f"{_counted(found.answers)}; {found.unanswered:,} missing"),
+        ("checker", f"{found.checker} would suit most"),
+        (
+            "length",
+            "{:,} characters in the middle, {:,} at the 95th percentile, {:,} at most".format(*found.lengths),
+        ),
+        ("languages", _shares(found.languages)),
+        ("held-out", _counted(found.overlap) or "no question is in the built-in held-out sets"),
+    ]
+    for title, text in say:
+        console.print(f"{title + ':':11}{text}", markup=False, highlight=False)
+    for problem in found.problems:
+        console.print(f"problem:   {clean(problem)}", highlight=False)
+    if found.more_problems:
+        console.print(f"           and {found.more_problems:,} more problems", highlight=False)
+    return found.rows > 0
+
+
+def _first(found: Survey) -> Table:
+    table = Table(title=f"the first {len(found.first)}, as they were understood", title_justify="left")
+    for heading in ("question", "answer", "worked solution"):
+        table.add_column(heading, overflow="fold")
+    for row in found.first:
+        table.add_row(_short(row.question), _short(row.answer or "–"), _short(row.solution))
+    return table
+
+
+def _short(text: str) -> str:
+    return clean(text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{count:,} {name}" for name, count in ranked if name != "none")
+
+
+def _shares(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values()) or 1
+    ranked = sorted(counts.items(), key=lambda item: -item[1])[:5]
+    return ", ".join(f"{name} {100 * count / total:.0f} %" for name, count in ranked)

@@ -1,0 +1,105 @@
+"""Which column of a seed set says what: found by name, or told; then one plain form for all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ConfigError, SeedError
+from .checkers.answers import MARK, boxed
+from .tables import Placed, Row, Trouble
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "question": ("question", "problem", "prompt", "instruction", "query", "input", "text"),
+    "answer": ("answer", "final_answer", "solution", "target", "label", "output", "response"),
+    "solution": ("solution", "rationale", "reasoning", "explanation", "cot"),
+    "choices": ("choices", "options"),
+    "skill": ("skill", "subject", "topic", "category", "type"),
+    "level": ("level", "difficulty"),
+}
+"""Columns that are looked for, in this order; case and spaces around do not count."""
+
+LONGEST_QUESTION = 20_000
+"""Characters; longer ones are reported and passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedRow:
+    """A row as it was understood."""
+
+    place: str
+    question: str
+    answer: str | None
+    """None where the set gives none: the Teacher labels it."""
+    solution: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Choices, skill and level, where there are any."""
+
+
+def mapped(columns: Sequence[str], told: Mapping[str, str]) -> dict[str, str]:
+    """For each of our names the column that says it.
+
+    Args:
+        columns: names of the set's columns.
+        told: what the user says, our name to theirs.
+    Raises:
+        ConfigError: a name that was told is not there, or no column holds the question.
+    """
+    for name, column in told.items():
+        if name not in NAMES:
+            raise ConfigError(f"--map {name}={column}: {name!r} is none of {', '.join(NAMES)}")
+        if column not in columns:
+            raise ConfigError(f"--map {name}={column}: no such column; there are: {', '.join(columns)}")
+    found = dict(told)
+    plain = {column.strip().casefold(): column for column in reversed(columns)}
+    for name, known in NAMES.items():
+        free = [plain[alias] for alias in known if alias in plain and plain[alias] not in found.values()]
+        if name not in found and free:
+            found[name] = free[0]
+    if "question" not in found:
+        there = ", ".join(columns) or "none"
+        raise ConfigError(f"no column for the question; there are: {there}. Name it: --map question=COLUMN")
+    return found
+
+
+def seed_rows(rows: Iterable[Placed], columns: Mapping[str, str], trouble: Trouble) -> Iterable[SeedRow]:
+    """Rows with their question and answer taken out; what has no usable question is reported."""
+    for place, row in rows:
+        text = _text(row.get(columns["question"]))
+        if not text:
+            trouble(SeedError(f"{place}: {columns['question']!r} is empty; fill it in, or remove the row"))
+        elif len(text) > LONGEST_QUESTION:
+            trouble(
+                SeedError(f"{place}: a question of {len(text):,} characters; at most {LONGEST_QUESTION:,}")
+            )
+        else:
+            answer, solution = _answer(row, columns)
+            beside = ("choices", "skill", "level")
+            given = {name: row[columns[name]] for name in beside if _there(row, columns, name)}
+            yield SeedRow(place, text, answer, solution, given)
+
+
+def _there(row: Row, columns: Mapping[str, str], name: str) -> bool:
+    return name in columns and row.get(columns[name]) not in (None, "")
+
+
+def _answer(row: Row, columns: Mapping[str, str]) -> tuple[str | None, str]:
+    """(the final answer, the worked solution): GSM8K and MATH keep the one at the end of the other."""
+    answer = _text(row.get(columns["answer"])) if "answer" in columns else ""
+    solution = _text(row.get(columns["solution"])) if "solution" in columns else ""
+    if MARK in answer:
+        return answer.rpartition(MARK)[2].strip() or None, solution or answer
+    inside = boxed(answer)
+    if inside is not None:
+        return inside[1].strip() or None, solution or answer
+    return answer or None, solution
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False, default=str)

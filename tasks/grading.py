@@ -1,0 +1,105 @@
+"""Grading a file of completions: the same rows in the same order, each with its verdict.
+
+Nothing is kept in memory but the rows at hand, and the output appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunError, SeedError
+from ..records import Question
+from .checkers.finding import Checker, Finding
+from .checkers.pool import CheckerPool
+from .tables import Placed, Row, read_rows, write_rows
+
+AT_ONCE = 4096
+"""Rows that are read, checked and written together."""
+
+ADDED = ("verdict", "extracted", "reason")
+_FOR_CHECKERS = ("choices", "schema")
+"""Columns that a checker is given beside the answer."""
+
+
+def grade(
+    source: Path,
+    checker: Checker,
+    name: str,
+    out: Path | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+    seconds: float = 5.0,
+) -> Counter[str]:
+    """Check every row of a file.
+
+    Args:
+        source: JSONL, JSON, CSV, TSV or Parquet with `answer` and `completion`, and with
+            `question`, `choices` or `schema` where the checker wants them.
+        name: the checker's, noted in the questions.
+        out: takes the rows with `verdict`, `extracted` and `reason`, in the format of its suffix.
+        seconds: time limit of one check.
+    Returns:
+        How many rows were right, wrong, invalid and undecided.
+    Raises:
+        SeedError: a row cannot be read or lacks a column; the message has its place.
+        RunError: the output cannot be written.
+    """
+    if out is not None and out.exists() and source.exists() and out.samefile(source):
+        raise RunError(f"{out}: is the source itself; choose another --out")
+    counts: Counter[str] = Counter()
+    rows = read_rows(source)
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(contextlib.closing(write_rows(out))) if out else None
+        pool = stack.enter_context(CheckerPool(checker, seconds=seconds))
+        for part in iter(lambda: list(islice(rows, AT_ONCE)), []):
+            findings = pool.check([_item(placed, name) for placed in part])
+            counts.update(finding.outcome for finding in findings)
+            if writer is not None:
+                writer.write([_graded(row, found) for (_, row), found in zip(part, findings, strict=True)])
+            progress(len(part))
+        if not counts:
+            raise SeedError(f"{source}: no rows; each needs an answer and a completion")
+        if writer is not None:
+            writer.finish()
+    return counts
+
+
+def _item(placed: Placed, checker: str) -> tuple[Question, str]:
+    place, row = placed
+    for column in ("answer", "completion"):
+        if row.get(column) is None:
+            there = ", ".join(map(str, row)) or "none"
+            raise SeedError(f"{place}: no {column!r}; columns here: {there}")
+    taken = [column for column in ADDED if column in row]
+    if taken:
+        raise SeedError(f"{place}: has a column {taken[0]!r} already, which grading adds; rename it")
+    given = {column: _value(row[column]) for column in _FOR_CHECKERS if row.get(column)}
+    question = Question.model_construct(
+        id="", text=str(row.get("question") or ""), answer=_text(row["answer"]), solution="", skill="",
+        level=0, origin="seed", checker=checker, data=json.dumps(given) if given else "", parent_id=None,
+        round=0,
+    )  # fmt: skip
+    return question, _text(row["completion"])
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _value(value: object) -> Any:
+    """A column of a CSV holds lists and objects as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _graded(row: Row, finding: Finding) -> Row:
+    return {**row, "verdict": finding.outcome, "extracted": finding.extracted, "reason": finding.reason}

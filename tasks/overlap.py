@@ -1,0 +1,43 @@
+"""Whether a question is one that is set aside: the same words, or a long run of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+LONGEST_RUN = 13
+"""Words in a row that two questions share by chance only seldom.
+
+Source: GPT-3, arXiv 2005.14165, appendix C (13-grams). Differs: none.
+"""
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def normal(text: str) -> str:
+    """A text without what says nothing: case and spaces."""
+    return " ".join(text.casefold().split())
+
+
+class Overlap:
+    """Finds questions of a fixed set in other texts."""
+
+    def __init__(self, texts: Collection[str]) -> None:
+        self._texts = frozenset(map(normal, texts))
+        self._runs = frozenset(run for text in texts for run in _runs(text))
+
+    def find(self, text: str) -> str | None:
+        """`same text` or `13 words in a row`; None where there is neither."""
+        if not self._texts:
+            return None
+        if normal(text) in self._texts:
+            return "same text"
+        if any(run in self._runs for run in _runs(text)):
+            return f"{LONGEST_RUN} words in a row"
+        return None
+
+
+def _runs(text: str) -> Iterator[str]:
+    words = _WORD.findall(text.casefold())
+    for start in range(len(words) - LONGEST_RUN + 1):
+        yield " ".join(words[start : start + LONGEST_RUN])

@@ -1,0 +1,44 @@
+"""Where seed questions come from: a file, or a data set of the `datasets` library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import MissingPart, SeedError
+from .tables import Placed, Trouble, read_rows, stop
+
+HUB = "hf:"
+
+
+def rows_of(source: str, trouble: Trouble = stop) -> Iterator[Placed]:
+    """The rows of a source, each with its place.
+
+    Args:
+        source: a path, or `hf:NAME[:CONFIG[:SPLIT]]`, where NAME is on the hub or a folder.
+    Raises:
+        SeedError: it is not there or cannot be read.
+    """
+    return _hub_rows(source) if source.startswith(HUB) else read_rows(Path(source), trouble)
+
+
+def _hub_rows(source: str) -> Iterator[Placed]:
+    for number, row in enumerate(_opened(source), 1):
+        yield f"{source} row {number}", dict(row)
+
+
+def _opened(source: str) -> Any:
+    name, _, rest = source.removeprefix(HUB).partition(":")
+    config, _, split = rest.partition(":")
+    try:
+        import datasets
+    except ImportError:
+        raise MissingPart("hf: needs the package datasets; run `make setup`") from None
+    try:
+        # Read as it is needed: a large set is neither downloaded nor held as a whole.
+        return datasets.load_dataset(name, config or None, split=split or "train", streaming=True)
+    except Exception as error:
+        # Whatever the library meets, from a missing split to no network, is the source's trouble.
+        problem = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise SeedError(f"{source}: cannot be opened ({problem}); hf:NAME[:CONFIG[:SPLIT]]") from error

@@ -1,0 +1,170 @@
+"""What a seed set holds, as far as it was understood: nothing is trained on, nothing is changed."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+from ..errors import SeedError
+from .checkers.answers import plain
+from .checkers.numbers import read_number
+from .columns import SeedRow, mapped, seed_rows
+from .overlap import Overlap, normal
+from .sources import rows_of
+
+SHOWN = 5
+"""Rows that are shown as they were understood."""
+
+_PROBLEMS = 20
+"""Problems that are kept with their place; the rest are counted."""
+
+_READ_FOR_LANGUAGE = 1_000
+"""Questions whose language is looked at, spread over the set."""
+
+_SURE = 0.8
+_LANGUAGE_CHARACTERS = 300
+
+
+@dataclass
+class Survey:
+    """What `maieutic seeds check` tells."""
+
+    source: str
+    columns: dict[str, str] = field(default_factory=dict)
+    first: list[SeedRow] = field(default_factory=list)
+    rows: int = 0
+    """Rows with a question."""
+    problems: list[str] = field(default_factory=list)
+    more_problems: int = 0
+    duplicates: int = 0
+    """Rows whose question was there before, but for case and spaces."""
+    unanswered: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+    """By kind."""
+    languages: Counter[str] = field(default_factory=Counter)
+    """Of the questions that were looked at; `?` where none is sure."""
+    lengths: tuple[int, int, int] = (0, 0, 0)
+    """Characters of a question: median, 95th percentile, longest."""
+    overlap: dict[str, int] = field(default_factory=dict)
+    """Questions that are in a held-out set, by how that shows."""
+
+    @property
+    def checker(self) -> str:
+        """The checker that suits most of the answers."""
+        counted = Counter({kind: count for kind, count in self.answers.items() if kind != "none"})
+        if not counted:
+            return "judge"
+        return _CHECKER[counted.most_common(1)[0][0]]
+
+
+_CHECKER = {
+    "integer": "math",
+    "number": "math",
+    "LaTeX": "math",
+    "letter": "choice",
+    "choice": "choice",
+    "word": "exact",
+    "text": "judge",
+    "JSON": "json",
+}
+
+
+def survey(
+    source: str,
+    told: Mapping[str, str],
+    heldout: Collection[str] = (),
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Survey:
+    """Read a whole seed set and say what it holds.
+
+    Args:
+        told: columns named by the user, our name to theirs.
+        heldout: questions that must not be trained on.
+    Raises:
+        SeedError: the source cannot be read at all, or holds no row.
+        ConfigError: its columns cannot be told apart.
+    """
+    found = Survey(source)
+
+    def trouble(error: SeedError) -> None:
+        if len(found.problems) < _PROBLEMS:
+            found.problems.append(str(error))
+        else:
+            found.more_problems += 1
+
+    rows = rows_of(source, trouble)
+    head = list(islice(rows, 1))
+    if not head:
+        raise SeedError(found.problems[0] if found.problems else f"{source}: no rows; it is empty")
+    found.columns = mapped([str(name) for name in head[0][1]], told)
+    _count(found, seed_rows(chain(head, rows), found.columns, trouble), Overlap(heldout), progress)
+    return found
+
+
+def _count(found: Survey, rows: Iterable[SeedRow], overlap: Overlap, progress: Callable[[int], None]) -> None:
+    seen: set[bytes] = set()
+    lengths: list[int] = []
+    looked_at: list[str] = []
+    every = 1
+    for row in rows:
+        found.rows += 1
+        if len(found.first) < SHOWN:
+            found.first.append(row)
+        digest = hashlib.blake2b(normal(row.question).encode(), digest_size=12).digest()
+        found.duplicates += digest in seen
+        seen.add(digest)
+        lengths.append(len(row.question))
+        kind = kind_of(row)
+        found.answers[kind] += 1
+        found.unanswered += kind == "none"
+        if (how := overlap.find(row.question)) is not None:
+            found.overlap[how] = found.overlap.get(how, 0) + 1
+        if found.rows % every == 0:
+            looked_at.append(row.question[:_LANGUAGE_CHARACTERS])
+            if len(looked_at) == 2 * _READ_FOR_LANGUAGE:
+                looked_at, every = looked_at[::2], 2 * every
+        if found.rows % 1000 == 0:
+            progress(1000)
+    found.languages = _languages(looked_at)
+    if lengths:
+        lengths.sort()
+        most = lengths[min(len(lengths) - 1, int(0.95 * len(lengths)))]
+        found.lengths = (int(statistics.median(lengths)), most, lengths[-1])
+
+
+def kind_of(row: SeedRow) -> str:
+    """What sort of thing an answer is, which tells what can check it."""
+    if row.answer is None:
+        return "none"
+    text = plain(row.answer)
+    if row.given.get("choices"):
+        return "choice"
+    number = read_number(text)
+    if number is not None:
+        return "integer" if number.value.denominator == 1 else "number"
+    if text[:1] in "{[" and text[-1:] in "}]" and '"' in text:
+        return "JSON"
+    if len(text) <= 3 and text.strip("().").isalpha() and len(text.strip("().")) == 1:
+        return "letter"
+    if "\\" in text or any(sign in text for sign in "^=+*/<>"):
+        return "LaTeX"
+    return "word" if len(text.split()) <= _FEW else "text"
+
+
+_FEW = 4
+"""Words that an answer may have to be compared as it stands."""
+
+
+def _languages(texts: list[str]) -> Counter[str]:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    counts: Counter[str] = Counter()
+    for text in texts:
+        language, sure = identifier.classify(text)
+        counts[language if sure >= _SURE else "?"] += 1
+    return counts
