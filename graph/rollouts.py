@@ -106,6 +106,6 @@ def verify_all(
     series = f"verdicts/{stage}"
     if not room.folder.has(round, series):
         known = {question.id: question for question in questions}
-        verdicts = [room.verifier.judge(known[r.question_id], r) for r in rollouts]
+        verdicts = room.verifier.judge([(known[r.question_id], r) for r in rollouts])
         room.folder.write(round, series, 0, verdicts)
     return room.folder.read(round, series, Verdict)

@@ -137,6 +137,7 @@ class Room:
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
+        self.verifier.close()
         await self.server.stop()
         # Where its guard was killed, what it guarded may still be there.
         await asyncio.to_thread(end_leftover, self.folder.path / "server.json")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.agents.verifier import Verifier
+from maieutic.errors import ConfigError
 from maieutic.records import Question, Rollout
 from maieutic.tasks.checkers.family import check_exact
 
@@ -59,12 +60,40 @@ def test_any_text_gets_an_outcome(text: str) -> None:
     [("#### 13", False, "right"), ("#### 13", True, "invalid"), ("#### 1", True, "invalid")],
 )
 def test_a_cut_off_answer_is_not_wrong(completion: str, truncated: bool, outcome: str) -> None:
+    (verdict,) = Verifier().judge([asked("13", completion, truncated=truncated)])
+    assert verdict.outcome == outcome
+
+
+def asked(
+    answer: str, completion: str, checker: str = "arithmetic", truncated: bool = False
+) -> tuple[Question, Rollout]:
     question = Question(
-        id="q", text="What is 7 + 6?", answer="13", solution="13 #### 13", skill="addition",
-        level=1, origin="seed",
+        id="q", text="What is it?", answer=answer, solution="", skill="addition", level=1,
+        origin="seed", checker=checker,
     )  # fmt: skip
     rollout = Rollout(
         id="r", question_id="q", round=1, stage="attempt", checkpoint="base", index=0,
         completion=completion, tokens=3, truncated=truncated, call_id="c",
     )  # fmt: skip
-    assert Verifier().judge(question, rollout).outcome == outcome
+    return question, rollout
+
+
+def test_each_question_has_its_own_checker_and_verdicts_keep_their_order() -> None:
+    verifier = Verifier()
+    try:
+        verdicts = verifier.judge(
+            [
+                asked("13", r"\boxed{13}"),
+                asked("13", r"\boxed{13}", "math"),
+                asked(r"2\sqrt{2}", r"\boxed{\sqrt{8}}", "math"),
+                asked("13", "#### 13", truncated=True),
+                asked("0.333", "#### 1/3", "numeric?rel=0.01"),
+                asked("13", "#### 13"),
+            ]
+        )
+    finally:
+        verifier.close()
+    assert [v.outcome for v in verdicts] == ["invalid", "right", "right", "invalid", "right", "right"]
+    assert verifier.judge([]) == []
+    with pytest.raises(ConfigError, match="no checker 'none'"):
+        verifier.judge([asked("1", "1", "none")])
