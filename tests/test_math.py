@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
 
 import pytest
 from golden_math import GOLDEN
@@ -15,10 +12,10 @@ from hypothesis import strategies as st
 from maieutic.errors import MissingPart
 from maieutic.records import Question
 from maieutic.tasks.checkers.answers import final_answer, plain
-from maieutic.tasks.checkers.finding import Finding
 from maieutic.tasks.checkers.math import MathChecker, compare_quickly
 from maieutic.tasks.checkers.numbers import Quantity, read_number, same_quantity
 from maieutic.tasks.checkers.pool import CheckerPool
+from troubled_checker import NeverReady, Troubled
 
 MATH = MathChecker()
 
@@ -147,28 +144,6 @@ def test_huge_input_ends_at_once() -> None:
     assert time.monotonic() - started < 5
 
 
-@dataclass(frozen=True)
-class Troubled:
-    """Hangs, crashes and runs out of memory as a completion says."""
-
-    needs: ClassVar = ()
-
-    def quick(self, question: Question, completion: str) -> Finding | None:
-        return None
-
-    def slow(self, question: Question, completion: str) -> Finding:
-        if completion == "hang":
-            while True:
-                pass
-        if completion == "sleep":
-            time.sleep(60)
-        if completion == "crash":
-            os._exit(7)
-        if completion == "memory":
-            return Finding("right", str(len(bytearray(64 << 30))))
-        return Finding("right", completion)
-
-
 def test_what_hangs_or_crashes_is_undecided_and_nothing_else_is_touched() -> None:
     troubles = {0: "crash", 7: "hang", 8: "crash", 9: "sleep", 150: "memory", 399: "hang"}
     reasons = {"hang": "took more than 0.5 s", "sleep": "took more than 0.5 s"}
@@ -186,11 +161,6 @@ def test_what_hangs_or_crashes_is_undecided_and_nothing_else_is_touched() -> Non
         assert pool.check([(question("x"), "again")])[0].outcome == "right"
         workers = [worker.process for worker in pool._workers]
     assert not any(process.is_alive() for process in workers)
-
-
-@dataclass(frozen=True)
-class NeverReady(Troubled):
-    needs: ClassVar = ("no_such_library",)
 
 
 def test_a_checker_that_cannot_start_says_so() -> None:

@@ -170,6 +170,7 @@ def test_whatever_people_bring(tmp_path: Path, name: str, capsys: pytest.Capture
     assert not Path("/tmp/maieutic-was-here").exists()
 
 
+@pytest.mark.slow  # the library takes seconds to import
 def test_a_folder_of_the_datasets_library(tmp_path: Path) -> None:
     lines(tmp_path / "train.jsonl", [{"question": "a", "answer": "1"}, {"question": "b", "answer": "2"}])
     found = survey(f"hf:{tmp_path}", {})
