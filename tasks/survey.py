@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from ..errors import SeedError
-from .checkers.answers import plain
+from .checkers.answers import LONGEST_ANSWER, plain
 from .checkers.numbers import read_number
 from .columns import SeedRow, mapped, seed_rows
 from .overlap import Overlap, normal
@@ -140,6 +140,8 @@ def kind_of(row: SeedRow) -> str:
     """What sort of thing an answer is, which tells what can check it."""
     if row.answer is None:
         return "none"
+    if len(row.answer) > LONGEST_ANSWER:
+        return "text"
     text = plain(row.answer)
     if row.given.get("choices"):
         return "choice"

@@ -138,9 +138,16 @@ def test_huge_input_ends_at_once() -> None:
         "(" * 40_000,
         "\\frac" * 9_000,
         "1,234," * 8_000,
+        r"\boxed{1}" + " " * 40_000 + r"x\boxed{2}",
+        r"\text{" * 7_000 + "}" * 7_000,
+        "<think>" * 7_000,
+        "answer to " * 4_000,
+        "answer is " * 4_000,
+        "a" + " " * 45_000 + "b",
     ):
         for completion in (text, f"\\boxed{{{text}}}", f"#### {text}", f"the answer is {text}"):
             MATH.quick(question("5"), completion)
+            MATH.quick(question(text), "5")
     assert time.monotonic() - started < 5
 
 

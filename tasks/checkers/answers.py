@@ -12,6 +12,14 @@ from collections.abc import Iterator
 
 MARK = "####"
 _SHORT = 200
+"""Characters of a completion that may be an answer as a whole."""
+
+_NEAR = 40
+"""Characters between two boxes that stand side by side."""
+
+LONGEST_ANSWER = 1_000
+"""Characters of an answer that is compared; reading one takes more than linear time."""
+
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)|\\boxed\s+(?P<bare>[^\s{}$]+)")
 _PHRASE = re.compile(r"answer\s*(?:is|:|=|to\s[^\n]{1,60}?\sis)\s*:?", re.IGNORECASE)
 _JOIN = re.compile(r"[\s$,;.()\\]*(?:and|or|\\text\{\s*(?:and|or)\s*\})?[\s$,;()\\]*", re.IGNORECASE)
@@ -53,7 +61,8 @@ def boxed(text: str) -> tuple[int, str] | None:
     """The last box, joined with those right before it."""
     parts: list[tuple[int, int, str]] = []
     for box in _boxes(text):
-        if parts and not _JOIN.fullmatch(text[parts[-1][1] : box[0]]):
+        between = text[parts[-1][1] : box[0]] if parts else ""
+        if len(between) > _NEAR or not _JOIN.fullmatch(between):
             parts = []
         parts.append(box)
     if not parts:

@@ -12,12 +12,9 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from ...records import Question
-from .answers import final_answer, plain
+from .answers import LONGEST_ANSWER, final_answer, plain
 from .finding import LONGEST, Finding
 from .numbers import read_number, same_quantity
-
-_LONGEST_ANSWER = 1_000
-"""Characters of an answer that is compared as mathematics; parsing takes more than linear time."""
 
 _NAMED = re.compile(r"\s*\\?[A-Za-z](?:_\w|\([a-z]\))?\s*(?:=|\\approx|≈|:)\s*(?P<value>[^=]+)")
 _IDLE_SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
@@ -40,8 +37,10 @@ class MathChecker:
         said = final_answer(completion)
         if said is None:
             return Finding("invalid", None, "no answer: none is boxed, marked with #### or stated")
-        if len(said) > _LONGEST_ANSWER:
-            return Finding("invalid", said[:100], f"an answer of more than {_LONGEST_ANSWER} characters")
+        if len(said) > LONGEST_ANSWER:
+            return Finding("invalid", said[:100], f"an answer of more than {LONGEST_ANSWER} characters")
+        if len(question.answer) > LONGEST_ANSWER:
+            return Finding("undecided", said, f"a reference of more than {LONGEST_ANSWER} characters")
         same = compare_quickly(question.answer, said)
         if same is None:
             return None

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from ...records import Question
-from .answers import final_answer, plain
+from .answers import LONGEST_ANSWER, final_answer, plain
 from .finding import LONGEST, Finding
 from .numbers import read_number, same_quantity
 
@@ -27,7 +27,13 @@ class _Stated:
         if len(completion) > LONGEST:
             return Finding("invalid", None, f"longer than {LONGEST} characters")
         said = final_answer(completion)
-        return _NO_ANSWER if said is None else self.compare(question, said)
+        if said is None:
+            return _NO_ANSWER
+        if len(said) > LONGEST_ANSWER:
+            return Finding("invalid", said[:100], f"an answer of more than {LONGEST_ANSWER} characters")
+        if len(question.answer) > LONGEST_ANSWER:
+            return Finding("undecided", said, f"a reference of more than {LONGEST_ANSWER} characters")
+        return self.compare(question, said)
 
     def slow(self, question: Question, completion: str) -> Finding:
         return self.quick(question, completion) or _NO_ANSWER
