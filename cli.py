@@ -5,12 +5,14 @@ Everything heavy is imported inside the command that needs it, so that `--help` 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shlex
 import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -219,11 +221,23 @@ def graph() -> None:
 
 def main() -> None:
     """Entry point: a known trouble is one line and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode ends no run
     try:
         app()
     except MaieuticError as error:
-        typer.echo(f"maieutic: {error}", err=True)
-        raise SystemExit(error.exit_code) from None
+        _end(str(error), error.exit_code)
+    except OSError as error:
+        _end(f"{error.filename or 'output'}: {error.strerror or error}", 2)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    """Say it and leave; names of files and columns may hold what a terminal would obey."""
+    shown = "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in message)
+    with contextlib.suppress(OSError):
+        typer.echo(f"maieutic: {shown}", err=True)
+    raise SystemExit(code) from None
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ A field's docstring stands under the field. Defaults are the pocket profile.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -49,7 +50,7 @@ class PocketModel(Section):
     hidden: int = Field(96, ge=32, le=256, multiple_of=32)
     layers: int = Field(3, ge=1, le=8)
     heads: int = Field(3, ge=1, le=8)
-    examples: int = Field(38_400, ge=64)
+    examples: int = Field(38_400, ge=64, le=10_000_000)
     """Worked examples it is warmed up on; all of low level."""
     batch_size: int = Field(16, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
@@ -106,9 +107,9 @@ class CurriculumConfig(Section):
 
     policy: Literal["socratic", "uniform"] = "socratic"
     """`uniform` is the control: every cell alike, whatever the Solver can do."""
-    questions: int = Field(2048, ge=1)
+    questions: int = Field(2048, ge=1, le=1_000_000)
     """Questions attempted in a round."""
-    new: int = Field(1792, ge=1)
+    new: int = Field(1792, ge=1, le=1_000_000)
     """Questions that a round should add."""
     enough: float = Field(0.9, gt=0, le=1)
     """Share of `new` below which the Teacher is asked again, at most twice."""
@@ -124,9 +125,9 @@ class CurriculumConfig(Section):
 class GeneratorConfig(Section):
     """How much the Generator is asked for, and how it is trained."""
 
-    proposals: int = Field(96, ge=0)
+    proposals: int = Field(96, ge=0, le=1_000_000)
     """Questions asked of the Generator in round 1; more as its utility grows."""
-    most: int = Field(768, ge=0)
+    most: int = Field(768, ge=0, le=1_000_000)
     """Questions asked of it at the very most; 0 for a run without a Generator."""
     temperature: float = Field(0.7, ge=0)
     utility_mean: float = Field(0.5, ge=0, le=1)
@@ -170,7 +171,7 @@ class GateConfig(Section):
     """A fall by no more than this is let pass."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Of the two-sided interval."""
-    resamples: int = Field(2000, ge=100)
+    resamples: int = Field(2000, ge=100, le=100_000)
     patience: int = Field(3, ge=1)
     """The run ends early when so many checkpoints in a row were refused."""
 
@@ -178,9 +179,9 @@ class GateConfig(Section):
 class SetsConfig(Section):
     """The validation and the held-out set."""
 
-    per_cell: int = Field(12, ge=1)
+    per_cell: int = Field(12, ge=1, le=1000)
     """Questions for each skill and level, in the validation and the held-out set each."""
-    seed: int = 20_250_924
+    seed: int = Field(20_250_924, ge=0, lt=2**63)
     """The sets are the same for every run, whatever the run's seed."""
 
 
@@ -194,8 +195,8 @@ class MemoryConfig(Section):
 class RunConfig(Section):
     """A whole run."""
 
-    seed: int = Field(0, ge=0)
-    rounds: int = Field(6, ge=1)
+    seed: int = Field(0, ge=0, lt=2**63)
+    rounds: int = Field(6, ge=1, le=10_000)
     seeds: str = "builtin"
     """`builtin`, or a JSONL file of seed questions."""
     model: str = "pocket"
@@ -234,6 +235,17 @@ class RunConfig(Section):
         return self
 
 
+_LARGEST = 1_000_000
+"""Bytes of a configuration file."""
+
+_NOT_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError, RecursionError)
+"""What PyYAML raises: its constructors let through what they meet in a hostile scalar."""
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxdict, _BRIEF.maxlist = 2, 57, 57, 3, 3
+"""Never the whole of a value: a few lines of YAML can stand for gigabytes."""
+
+
 def load(path: Path | None = None, overrides: Iterable[str] = ()) -> RunConfig:
     """Read a configuration file and apply `key.sub=value` overrides.
 
@@ -260,15 +272,21 @@ def dump(config: RunConfig) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: is no file; leave it out to play the pocket profile")
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        text = data.decode("utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; leave it out to play the pocket profile") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    if len(data) > _LARGEST:
+        raise ConfigError(f"{path}: more than {_LARGEST:,} bytes; it is no configuration")
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except _NOT_YAML as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from error
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -279,8 +297,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _scalar(override: str, text: str) -> Any:
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from error
+    except _NOT_YAML as error:
+        raise ConfigError(f"--set {override[:100]}: {text[:60]!r} is not a YAML value") from error
     # YAML 1.1 reads 1e-4 as text.
     if isinstance(value, str):
         try:
@@ -308,8 +326,7 @@ def _explain(place: str, error: ValidationError) -> str:
         return f"{place}: unknown key {where}{_suggestion(first['loc'])}{more}"
     if first["type"] == "value_error":
         return f"{place}: {first['msg'].removeprefix('Value error, ')}{more}"
-    found = repr(first["input"])
-    shown = found if len(found) < 60 else found[:57] + "…"
+    shown = _BRIEF.repr(first["input"])
     return f"{place}: {where} is {shown}; {first['msg'][0].lower()}{first['msg'][1:]}{more}"
 
 

@@ -205,10 +205,12 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
         RunError: there is none of that name; the message lists those there are.
     """
     folder = RunFolder(runs / Path(name).name)
-    if len(name.encode()) > 100 or not folder.config.exists():
+    if len(os.fsencode(name)) > 100 or not folder.config.exists():
         there = sorted(p.parent.name for p in runs.glob("*/run.yaml"))
         known = f"there are: {', '.join(there)}" if there else f"{runs} has no runs yet"
         raise RunError(f"no run {name[:60]!r}; {known}")
+    if not folder.config.read_bytes().strip():
+        raise RunError(f"{folder.config} is empty; bring it back from a copy, or play a new run")
     return folder, load(folder.config)
 
 
@@ -221,8 +223,11 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
 
     Raises:
         ConfigError: a setting is unknown, wrong, or not in a section of `CHANGEABLE`.
+        RunError: the run is done.
         RunHeld: another process is playing the run.
     """
+    if folder.report.exists() and '"status": "done"' in folder.report.read_text(errors="replace")[:1000]:
+        raise RunError(f"{folder.path.name} is done, and --set can change nothing in it; play a new run")
     for override in overrides:
         if override.partition(".")[0] not in CHANGEABLE:
             raise ConfigError(

@@ -43,10 +43,27 @@ def write_report(
     folder: RunFolder, config: RunConfig, status: Literal["running", "stopped", "done"]
 ) -> RunReport:
     """Gather a run's records into report.json; returns what was written."""
-    finished = [number for number in folder.rounds() if folder.read_json(number, "gate")]
+    try:
+        report = _gathered(folder, config, status)
+    except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
+        raise RunError(
+            f"{folder.path}: its records cannot be put together ({type(error).__name__}: {error}); a file in "
+            "it is damaged or gone: bring it back from a copy, or play a new run"
+        ) from error
+    write_whole(folder.report, report.model_dump_json(indent=1))
+    return report
+
+
+def _gathered(
+    folder: RunFolder, config: RunConfig, status: Literal["running", "stopped", "done"]
+) -> RunReport:
+    finished = [number for number in folder.rounds() if folder.read_json(number, "gate") is not None]
+    if finished != list(range(len(finished))):
+        gone = next(number for number in range(finished[-1]) if number not in finished)
+        raise ValueError(f"round {gone} is missing")
     rounds = [_once(folder, number) for number in finished if number > 0]
     kept = max((r.round for r in rounds if r.promoted), default=0)
-    report = RunReport(
+    return RunReport(
         name=folder.path.name,
         status=status,
         seed=config.seed,
@@ -59,8 +76,6 @@ def write_report(
         versions=versions(),
         rounds=rounds,
     )
-    write_whole(folder.report, report.model_dump_json(indent=1))
-    return report
 
 
 def versions() -> dict[str, str]:

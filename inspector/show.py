@@ -45,7 +45,7 @@ def load_report(folder: RunFolder) -> RunReport:
         raise RunError(f"{folder.path.name} has no report yet; it appears after the first evaluation")
     try:
         return RunReport.model_validate_json(folder.report.read_bytes())
-    except ValidationError as error:
+    except (ValidationError, OSError) as error:
         raise RunError(
             f"{folder.report} is damaged or of another version of maieutic; `maieutic resume "
             f"{folder.path.name}` writes it anew from the records"

@@ -159,13 +159,13 @@ class RunFolder:
     def rounds(self) -> Iterable[int]:
         """Numbers of the rounds that have begun, 0 first."""
         folder = self.path / "rounds"
-        return sorted(int(entry.name) for entry in folder.glob("[0-9]*")) if folder.exists() else []
+        return sorted(int(entry.name) for entry in folder.glob("[0-9]*") if entry.name.isdecimal())
 
 
 def _rows(part: Path, model: type[R]) -> list[R]:
     try:
         return [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
-    except (pa.ArrowException, ValidationError) as error:
+    except (pa.ArrowException, ValidationError, OSError, OverflowError) as error:
         raise RunError(_damaged(part, error)) from error
 
 

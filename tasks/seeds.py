@@ -12,6 +12,7 @@ from . import arithmetic, drawing
 
 BUILTIN = Path(__file__).with_name("pocket_seeds.jsonl")
 _LONGEST_LINE = 100_000
+_LARGEST = 100_000_000
 
 
 def family_question(text: str, **lineage: object) -> Question:
@@ -45,6 +46,10 @@ def load_seeds(source: str) -> list[Question]:
         SeedError: the file is missing or empty, or a line cannot be used.
     """
     path = BUILTIN if source == "builtin" else Path(source)
+    if path.exists() and not path.is_file():
+        raise SeedError(f"{path}: is no file; give a JSONL file, or leave `seeds: builtin`")
+    if path.exists() and path.stat().st_size > _LARGEST:
+        raise SeedError(f"{path}: more than {_LARGEST:,} bytes; leave some questions out")
     try:
         # Not splitlines: a string of JSON may hold what Unicode calls a line end.
         lines = path.read_text(encoding="utf-8-sig").split("\n")

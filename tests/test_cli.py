@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from maieutic import cli
 from maieutic.config import load
-from maieutic.errors import ConfigError
+from maieutic.errors import ConfigError, RunError
 from maieutic.graph import folders as runs
 from maieutic.graph.build import NODES
 from maieutic.graph.report import write_report
@@ -60,6 +60,14 @@ BAD = [
     (["resume", "nobody"], "no run 'nobody'; there are: taken"),
     (["run", "--name", "n" * 300], "cannot name a run"),
     (["run", "--set", "rollouts.max_tokens=400"], "leaves no room for a prompt"),
+    (["run", "/dev/zero"], "is no file"),
+    (["run", "--set", "seeds=/dev/zero"], "is no file"),
+    (["run", "bomb.yaml"], "rounds is [[[...]"),
+    (["run", "--set", "rounds=2001-99-99"], "is not a YAML value"),
+    (["run", "--set", "rounds=0x_"], "is not a YAML value"),
+    (["run", "--set", "sets.per_cell=100000"], "less than or equal to 1000"),
+    (["run", "--set", "sets.per_cell=1000"], "addition level 1 has no 1000 questions"),
+    (["resume", "\udcff\x1b"], "no run"),
     (["run", "--set", "rollouts.temperature=0"], "set rollouts.n to 1"),
     (["run", "--set", "serving.max_model_len=1024"], "more than the 512 tokens"),
     (["run", "--set", "serving.dtype=flaot32"], "serving.dtype is 'flaot32'"),
@@ -79,6 +87,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     (folder / "key.yaml").write_text("rolouts: {n: 4}")
     (folder / "type.yaml").write_text("rounds: many")
+    levels = [f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(9)]
+    (folder / "bomb.yaml").write_text("\n".join(["a0: &a0 [lol]", *levels, "rounds: *a9"]))
     (folder / "broken.jsonl").write_text('{"question": "What is 3 + 4?"}\n{"question"\n')
     (folder / "high.jsonl").write_text(json.dumps({"question": f"What is {' + '.join('1' * 9)}?"}))
     (folder / "tied").mkdir()
@@ -231,6 +241,10 @@ def test_how_a_run_is_served_and_trained_can_be_changed_and_nothing_else(tmp_pat
     changed = runs.change(folder, ["serving.startup_deadline_s=900", "training.learning_rate=1e-4"])
     assert changed == runs.find(tmp_path, "one")[1]
     assert (changed.serving.startup_deadline_s, changed.training.learning_rate) == (900, 1e-4)
+    write_report(folder, load(), "done")
+    with pytest.raises(RunError, match="is done"):
+        runs.change(folder, ["training.learning_rate=1e-3"])
+    folder.report.unlink()
     for override in ("seed=3", "rounds=9", "sets.per_cell=2", "servingx.y=1", "training.learning_rate=-1"):
         with pytest.raises(ConfigError):
             runs.change(folder, [override])

@@ -73,6 +73,14 @@ async def test_a_run_that_is_over_says_so_and_leaves_nothing_running(
             report["rounds"], json.loads(again.model_dump_json())["rounds"], strict=True
         ):
             assert before | {"seconds": {}} == after | {"seconds": {}}
+    # What cannot be worked out again is said, and the report that is there stays.
+    (folder / "rounds" / "0001 (copy)").mkdir()
+    for left in ("{}", "[]", '{"promoted": 1}'):
+        (folder / "rounds" / "0001" / "gate.json").write_text(left)
+        (folder / "rounds" / "0001" / "report.json").unlink(missing_ok=True)
+        with pytest.raises(RunError, match="cannot be put together"):
+            write_report(RunFolder(folder), load(tmp_path / "small.yaml"), "done")
+    assert json.loads((folder / "report.json").read_text())["status"] == "done"
 
 
 async def test_a_run_that_is_over_stays_over(tmp_path: Path, stops: list[bool]) -> None:
