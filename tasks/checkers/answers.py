@@ -11,8 +11,11 @@ import re
 from collections.abc import Iterator
 
 MARK = "####"
-_SHORT = 200
-"""Characters of a completion that may be an answer as a whole."""
+_SHORT, _FEW = 200, 12
+"""Characters and words of a completion that may be an answer as a whole."""
+
+_LOOKED_AT = 8
+"""Of the places where "answer is" stands, the last."""
 
 _NEAR = 40
 """Characters between two boxes that stand side by side."""
@@ -21,8 +24,13 @@ LONGEST_ANSWER = 1_000
 """Characters of an answer that is compared; reading one takes more than linear time."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)|\\boxed\s+(?P<bare>[^\s{}$]+)")
-_PHRASE = re.compile(r"answer\s*(?:is|:|=|to\s[^\n]{1,60}?\sis)\s*:?", re.IGNORECASE)
+_PHRASE = re.compile(r"answer[*_]*\s*(?:is|:|=|to\s[^\n]{1,60}?\sis)\s*:?", re.IGNORECASE)
 _JOIN = re.compile(r"[\s$,;.()\\]*(?:and|or|\\text\{\s*(?:and|or)\s*\})?[\s$,;()\\]*", re.IGNORECASE)
+_REASON = re.compile(
+    r"(?<!\s),?\s{1,9}(?:since|because|as|so|which)\s|\s{1,9}\([a-z][a-z -]*\)\.?\s*$", re.IGNORECASE
+)
+"""What may follow an answer in its sentence: a reason, or the number in words."""
+
 _SENTENCE_END = re.compile(r"(?<=[^\d\s])[.!?](?=\s|$)|(?<=\d)\.(?=\s|$)")
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 
@@ -43,9 +51,10 @@ def final_answer(completion: str) -> str | None:
 def _whole(text: str) -> str | None:
     """A completion of one short line is its own answer."""
     said = text.strip()
-    if _BOX.search(said):
-        return None  # a box that was never closed
-    return said if said and len(said) <= _SHORT and "\n" not in said else None
+    if _BOX.search(said) or MARK in said:
+        return None  # a box that was never closed, a mark with nothing after it
+    short = len(said) <= _SHORT and len(said.split()) <= _FEW and "\n" not in said
+    return said if said and short else None
 
 
 def _marked(text: str) -> tuple[int, str] | None:
@@ -53,6 +62,8 @@ def _marked(text: str) -> tuple[int, str] | None:
     if at < 0:
         return None
     said = text[at + len(MARK) :].strip().split("\n", 1)[0]
+    if not said:
+        return None
     boxes = list(_boxes(said))
     return at, boxes[-1][2] if boxes else said
 
@@ -102,17 +113,26 @@ def _closing(text: str, at: int) -> int | None:
 
 
 def _phrased(text: str) -> str | None:
-    """What follows the last "answer is" up to the end of its sentence."""
-    matches = list(_PHRASE.finditer(text))
-    if not matches:
-        return None
-    said = text[matches[-1].end() :].lstrip(" \t*_`:").split("\n", 1)[0].strip().strip("*_`").strip()
-    end = _SENTENCE_END.search(said)
-    return said[: end.start()].strip().strip("*_`").strip() if end else said
+    """What follows the last "answer is" up to the end of its sentence, on its line or the next."""
+    matches = list(_PHRASE.finditer(text))[-_LOOKED_AT:]
+    said = [_sentence(text[match.end() : match.end() + 2 * LONGEST_ANSWER]) for match in matches]
+    telling = [part for part in said if any(map(str.isdigit, part)) or "\\" in part]
+    return next(reversed(telling or said), None)
+
+
+def _sentence(text: str) -> str:
+    line = text.lstrip(" \t\n*_`:").split("\n", 1)[0].strip().strip("*_`").strip()
+    for end in (_SENTENCE_END.search(line), _REASON.search(line)):
+        line = line[: end.start()] if end else line
+    return line.strip().strip("*_`").strip()
 
 
 _WRAPPERS = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|operatorname|mbox|emph)\s*\{([^{}]*)\}")
 _SPACES = re.compile(r"(?<!\\)\\[,;:!> ]|\\q?quad\b|~|\\left(?![a-z])|\\right(?![a-z])|\\displaystyle\b|\s+")
+_SIGNS = str.maketrans({
+    "−": "-", "\u2009": " ", "\u00a0": " ", "²": "^2", "³": "^3", "½": " 1/2", "¼": " 1/4", "¾": " 3/4",
+    "⅓": " 1/3", "⅔": " 2/3",
+})  # fmt: skip
 _FRACS = re.compile(r"\\[dtc]frac\b")
 _DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 
@@ -135,7 +155,7 @@ def plain(answer: str) -> str:
         ):
             text = inner.strip().rstrip(".").strip()
             break
-    text = text.replace("{,}", ",").replace("−", "-").replace("\u2009", " ").replace("\u00a0", " ")
+    text = text.replace("{,}", ",").translate(_SIGNS).strip()
     text = text.replace(r"^\circ", "°").replace(r"^{\circ}", "°").replace(r"\degree", "°").replace(r"\%", "%")
     text = _FRACS.sub(r"\\frac", text)
     while (unwrapped := _WRAPPERS.sub(r" \1 ", text)) != text:

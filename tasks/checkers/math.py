@@ -16,14 +16,23 @@ from .answers import LONGEST_ANSWER, final_answer, plain
 from .finding import LONGEST, Finding
 from .numbers import read_number, same_quantity
 
-_NAMED = re.compile(r"\s*\\?[A-Za-z](?:_\w|\([a-z]\))?\s*(?:=|\\approx|≈|:)\s*(?P<value>[^=]+)")
-_IDLE_SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
-"""Between two digits a space says something: 4 2 is not 42."""
+_NAMED = re.compile(r"\s*(?P<name>\\?[A-Za-z](?:_\w|\([a-z]\))?)\s*(?:=|\\approx|≈|:)\s*(?P<value>[^=]+)")
+_IDLE_SPACE = re.compile(r"(?<![\d,])\s+|\s+(?!\d)")
+"""Before a digit a space may say something: 4 2 is not 42, and 1, 234 is not 1,234."""
+
+_WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '-]+[^\W\d_]+)*")
+"""Letters and spaces alone: an answer in words, to be compared as such."""
 
 _LONGEST_PRODUCT = 3
-"""Letters in a row that are read as variables multiplied; more are a word."""
+"""Letters in a row that may be variables multiplied; more are a word."""
 
-_WORD = re.compile(r"[^\W\d_]{2,}")
+_RELATION = re.compile(r"[<>≤≥≠]|\\(?:leq?|geq?|neq?|lt|gt)\b")
+_LATIN = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_FUNCTIONS = frozenset({
+    "sin", "cos", "tan", "sec", "csc", "cot", "log", "ln", "exp", "sqrt", "pi", "max", "min", "mod", "gcd",
+    "lcm", "and",
+})  # fmt: skip
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-z*]+\}")
 
 
 class MathChecker:
@@ -41,7 +50,7 @@ class MathChecker:
             return Finding("invalid", said[:100], f"an answer of more than {LONGEST_ANSWER} characters")
         if len(question.answer) > LONGEST_ANSWER:
             return Finding("undecided", said, f"a reference of more than {LONGEST_ANSWER} characters")
-        same = compare_quickly(question.answer, said)
+        same = compare_quickly(question.answer, said, question.text)
         if same is None:
             return None
         return _finding(same, said, question.answer)
@@ -66,27 +75,47 @@ def _finding(same: bool, said: str, expected: str) -> Finding:
     return Finding("right", said, "") if same else Finding("wrong", said, f"expected {expected[:100]}")
 
 
-def compare_quickly(expected: str, said: str) -> bool | None:
-    """Whether two answers are the same, where text or numbers settle it; otherwise None."""
-    expected, said = _bare(expected), _bare(said)
+def compare_quickly(expected: str, said: str, about: str = "") -> bool | None:
+    """Whether two answers are the same, where text or numbers settle it; otherwise None.
+
+    Args:
+        about: the question, which tells what is counted.
+    """
+    (name, expected), (other, said) = _bare(expected), _bare(said)
     if _IDLE_SPACE.sub("", expected) == _IDLE_SPACE.sub("", said):
-        return True
-    if _WORD.fullmatch(expected) and _WORD.fullmatch(said):
-        # Capitals say nothing in a word, but much in a single letter. Short ones may be products.
-        if expected.casefold() == said.casefold():
-            return True
-        return False if max(len(expected), len(said)) > _LONGEST_PRODUCT else None
+        return name == other or not name or not other
     wanted, found = read_number(expected), read_number(said)
     if wanted is not None and found is not None:
-        return same_quantity(wanted, found)
-    return None
+        if name and other and name != other:
+            return False
+        return same_quantity(wanted, found, about) is True
+    if _WORDS.fullmatch(expected) and (_WORDS.fullmatch(said) or len(expected) > _LONGEST_PRODUCT):
+        # Capitals say nothing in a word, but much in a single letter.
+        return expected.casefold() == said.casefold()
+    return False if _says_more(expected, said) else None
 
 
-def _bare(answer: str) -> str:
-    """Plain, and without a name before it: `x = 5` says 5."""
+def _says_more(expected: str, said: str) -> bool:
+    """Whether an answer holds what the reference does not: a relation, words, another box.
+
+    math-verify reads past such things: to it, "3 or more" and "4 = 3" both say 3.
+    """
+    if _RELATION.search(said) and not _RELATION.search(expected) and expected[:1] not in "([":
+        return True
+    if said.count("=") > expected.count("=") and (read_number(expected) or said.count("=") > 1):
+        return True
+    words = {word.casefold() for word in _LATIN.findall(_ENVIRONMENT.sub(" ", said))} - _FUNCTIONS
+    known = {word.casefold() for word in _LATIN.findall(expected)}
+    return any(len(word) > 3 or "or" in words for word in words - known) or "\\boxed" in said
+
+
+def _bare(answer: str) -> tuple[str, str]:
+    """(the name before a number, such as x in `x = 5`; the answer plainly, without it)."""
     text = plain(answer)
     match = _NAMED.fullmatch(text)
-    return match["value"].strip() if match and read_number(match["value"].strip()) else text
+    if match and read_number(match["value"].strip()):
+        return match["name"], match["value"].strip()
+    return "", text
 
 
 def compare_by_sympy(expected: str, said: str) -> bool:
@@ -102,7 +131,7 @@ def compare_by_sympy(expected: str, said: str) -> bool:
         raise UnreadableReference(f"math-verify cannot read the reference {expected[:60]!r}")
     found = _parsed(plain(said))
     # No alarm of its own: the worker has one for everything.
-    return bool(found) and bool(verify(list(wanted), list(found), timeout_seconds=None))
+    return bool(found) and bool(verify(list(wanted), list(found), float_rounding=12, timeout_seconds=None))
 
 
 @lru_cache(maxsize=4096)

@@ -68,7 +68,7 @@ _UNITS = {
         "year": "year years yr yrs",
         "deg": "deg degree degrees °",
         "rad": "rad radian radians",
-        "mph": "mph",
+        "mi/h": "mph",
         "km/h": "km/h kph kmh",
         "m/s": "m/s",
         "sq cm": "cm^2 cm²",
@@ -84,11 +84,14 @@ _UNITS = {
     for name in names.split()
 }
 _SQUARE = re.compile(r"(square|sq\.?|cubic|cu\.?)\s+([a-z]+)|([a-z]+)\s+(squared|cubed)")
-_HEDGES = frozenset({
-    "or", "and", "not", "no", "if", "else", "is", "are", "than", "about", "around", "approximately", "to",
-    "plus", "minus", "times", "over", "more", "less",
+_CHANGING = frozenset({
+    "squared", "cubed", "factorial", "point", "divided", "over", "times", "plus", "minus", "mod", "modulo",
+    "halves", "thirds", "quarters", "fifths", "sixths", "eighths", "tenths", "hundredths", "thousandths",
+    "dozen", "dozens", "hundreds", "thousands", "millions", "sometimes", "perhaps", "always", "less", "more",
+    "above", "below", "or", "and", "not", "no", "if", "else", "otherwise", "is", "are", "wrong", "maybe",
+    "root", "sqrt", "squares", "cubes", "percents", "powers", "doubles", "triples", "twice",
 })  # fmt: skip
-"""Words that make what follows a number more than the name of what it counts."""
+"""Words that make another number, or none, of the one before them."""
 
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 
@@ -99,19 +102,29 @@ class Quantity:
 
     value: Fraction
     unit: str = ""
-    """Canonical; a unit that is not known here stands as it was written."""
+    """Canonical where it is known here; otherwise the words after the number, such as apples."""
     percent: bool = False
+    known: bool = True
+    """Whether the unit is one of measure or money."""
 
 
-def same_quantity(expected: Quantity, found: Quantity) -> bool:
+def same_quantity(expected: Quantity, found: Quantity, about: str = "") -> bool | None:
     """Whether two quantities are the same answer.
 
-    A unit that only one of them names was left out; two different ones are two answers.
-    Where only one has the sign of percent, 10% equals 0.1; and it equals 10, but not where
-    that is the reference and so small that a share must be meant.
+    A unit of measure that only one of them names was left out; two different ones are two
+    answers. Words after a number count as what is counted where `about`, the question, has
+    them; without a question one plain plural does. Where only one has the sign of percent, 10%
+    equals 0.1; and it equals 10, but not where that is the reference and so small that a share
+    must be meant.
+
+    Returns:
+        None where words after a number may change what it says: 5 squared.
     """
-    if expected.unit and found.unit and not _same_unit(expected.unit, found.unit):
-        return False
+    if expected.unit and found.unit:
+        if _stem(expected.unit) != _stem(found.unit):
+            return False if expected.known or found.known else None
+    elif any(q.unit and not q.known and not _counted(q.unit, about) for q in (expected, found)):
+        return None
     if expected.percent == found.percent:
         return expected.value == found.value
     share, other = (expected, found) if expected.percent else (found, expected)
@@ -120,13 +133,16 @@ def same_quantity(expected: Quantity, found: Quantity) -> bool:
     return share.value / 100 == other.value
 
 
-def _same_unit(one: str, other: str) -> bool:
-    """Known units by name; of counted things, the last word without its plural."""
-    return one == other or _thing(one) == _thing(other)
+def _stem(unit: str) -> str:
+    """Without what tells a plural, and "old" after an age."""
+    return unit.removesuffix(" old").removesuffix("s")
 
 
-def _thing(unit: str) -> str:
-    return unit.split()[-1].removesuffix("s") if unit not in _UNITS.values() else unit
+def _counted(words: str, about: str) -> bool:
+    if about:
+        there = {word.removesuffix("s") for word in re.findall(r"[a-z]+", about.casefold())}
+        return not _CHANGING & set(words.split()) and all(_stem(word) in there for word in words.split())
+    return len(words) > 3 and words.endswith("s") and " " not in words and words not in _CHANGING
 
 
 def read_number(text: str) -> Quantity | None:
@@ -142,21 +158,27 @@ def read_number(text: str) -> Quantity | None:
     value, rest = _value(text)
     if value is None:
         return None
-    rest = rest.strip()
-    if match := re.match(r"(hundred|thousand|million|billion|trillion)\b", rest):
+    if match := re.match(r"\s*(hundred|thousand|million|billion|trillion)\b", rest):
         value *= 10 ** _SCALES[match.group(1)]
-        rest = rest[match.end() :].strip()
-    if match := re.match(r"\\?%|percent\b|per cent\b", rest):
-        percent, rest = True, rest[match.end() :].strip()
-    unit = _unit(rest)
+        rest = rest[match.end() :]
+    if match := re.match(r"\s*(?:\\?%|percent\b|per cent\b)", rest):
+        percent, rest = True, rest[match.end() :]
+    apart = rest[:1].isspace()
+    unit = _unit(rest.strip())
+    known = unit is not None
+    if unit is None and apart and re.fullmatch(r"[a-z]{2,}(?:[ -][a-z]+){0,3}", rest.strip().lower()):
+        unit = rest.strip().lower()
     if unit is None or (currency and unit and unit != currency):
         return None
-    return Quantity(-value if negative else value, unit or currency, percent)
+    return Quantity(-value if negative else value, unit or currency, percent, known)
 
 
 def _front(text: str) -> tuple[str, bool, str]:
     """(the text without sign and currency before it, whether it is negative, the currency)."""
     negative, currency = False, ""
+    for word in ("negative ", "minus "):
+        if text.lower().startswith(word):
+            negative, text = True, text[len(word) :].lstrip()
     for _ in range(3):
         if text[:1] in ("-", "−", "–") and not negative:
             negative, text = True, text[1:].lstrip()
@@ -206,8 +228,8 @@ def _fraction(match: re.Match[str]) -> Fraction | None:
 
 
 def _unit(text: str) -> str | None:
-    """The canonical unit that a text names; empty for none, None where it is no unit."""
-    text = text.strip().rstrip(".").strip().lower()
+    """The canonical unit that a text names; empty for none, None where it is none that is known."""
+    text = text.rstrip(".").strip().lower()
     if not text:
         return ""
     if text in _UNITS:
@@ -215,7 +237,8 @@ def _unit(text: str) -> str | None:
     if match := _SQUARE.fullmatch(text):
         kind, name = match[1] or match[4], match[2] or match[3]
         prefix = "sq" if kind.startswith("sq") else "cu"
-        return f"{prefix} {_UNITS.get(name, name)}"
-    # Apples, students per class: what it counts is part of the answer, but no arithmetic.
-    named = re.fullmatch(r"[a-z]{2,}(?:[ -][a-z]+){0,3}", text) and not _HEDGES & set(text.split())
-    return text if named else None
+        return f"{prefix} {_UNITS[name]}" if name in _UNITS else None
+    above, sign, below = re.sub(r"\s*(?:/|\bper\b)\s*", "/", text).partition("/")
+    if sign and above in _UNITS and below in _UNITS:
+        return f"{_UNITS[above]}/{_UNITS[below]}"
+    return None

@@ -118,15 +118,20 @@ class CheckerPool:
         self, worker: _Worker, findings: dict[int, Finding], waiting: deque[tuple[int, Item]]
     ) -> None:
         try:
-            finding = worker.pipe.recv()
+            said = worker.pipe.recv()
         except (EOFError, OSError):
             self._bury(worker, findings, waiting)
             return
         if not worker.ready:
             worker.ready, self._false_starts = True, 0
             return
-        place, _ = worker.given.popleft()
-        findings[place] = finding
+        place, _ = worker.given[0]
+        if not (isinstance(said, tuple) and len(said) == 3 and said[:2] == (place, worker.process.pid)):
+            # A checker that forked: two speak through one pipe now, and neither can be trusted.
+            self._bury(worker, findings, waiting)
+            return
+        worker.given.popleft()
+        findings[place] = said[2]
 
     def _bury(self, worker: _Worker, findings: dict[int, Finding], waiting: deque[tuple[int, Item]]) -> None:
         """What it was at is undecided; what it had not begun goes to others."""
@@ -173,7 +178,7 @@ class _Worker:
 
     def give(self, items: Iterable[tuple[int, Item]]) -> None:
         self.given.extend(items)
-        self.pipe.send([item for _, item in self.given])
+        self.pipe.send(list(self.given))
 
     def end(self) -> None:
         """A worker at rest ends when its pipe is closed; another is killed."""
@@ -198,10 +203,10 @@ def _work(pipe: Connection, checker: Checker, seconds: float, memory: int) -> No
     with contextlib.suppress(EOFError, OSError):
         pipe.send(None)
         while True:
-            for question, completion in pipe.recv():
+            for place, (question, completion) in pipe.recv():
                 signal.setitimer(signal.ITIMER_PROF, seconds)
                 signal.setitimer(signal.ITIMER_REAL, _WAITING * seconds)
                 finding = checker.slow(question, completion)
                 signal.setitimer(signal.ITIMER_PROF, 0)
                 signal.setitimer(signal.ITIMER_REAL, 0)
-                pipe.send(finding)
+                pipe.send((place, os.getpid(), finding))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import math
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 from urllib.parse import parse_qsl
 
 from ...errors import ConfigError
-from ...records import Question
+from ...records import Outcome, Question
 from .family import Family
 from .finding import Checker, Finding
 from .math import MathChecker
@@ -44,9 +45,12 @@ class Plugin:
         try:
             finding = self.function(question, completion)
         except Exception as error:
-            return Finding("undecided", None, f"the checker failed: {type(error).__name__}: {error}")
+            return Finding("undecided", None, f"the checker failed: {type(error).__name__}: {error}"[:500])
+        if isinstance(finding, Finding) and finding.outcome in get_args(Outcome):
+            plainly = (None if finding.extracted is None else str(finding.extracted), str(finding.reason))
+            return Finding(finding.outcome, *plainly)
         if isinstance(finding, Finding):
-            return finding
+            return Finding("undecided", None, f"{finding.outcome!r} is none of {get_args(Outcome)}"[:200])
         return Finding("undecided", None, f"the checker returned a {type(finding).__name__}, not a Finding")
 
 
@@ -80,7 +84,9 @@ def _options(spec: str, kind: Any, query: str) -> dict[str, Any]:
             there = ", ".join(fields) or "none"
             raise ConfigError(f"checker {spec!r}: no option {key!r}; options: {there}")
         try:
-            options[key] = _READ[str(fields[key].type)](text)
+            options[key] = value = _READ[str(fields[key].type)](text)
+            if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+                raise ValueError(value)
         except (ValueError, KeyError) as error:
             raise ConfigError(f"checker {spec!r}: {key}={text!r} is no {fields[key].type}") from error
     return options
@@ -99,10 +105,12 @@ def _imported(name: str) -> Callable[[Question, str], Finding]:
     module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # whatever somebody's module does when it is imported
         raise ConfigError(
             f"checker {name!r}: cannot be imported ({error}); it must be on PYTHONPATH"
         ) from error
     if not callable(found):
         raise ConfigError(f"checker {name!r}: {function} is no function")
+    if getattr(found, "__qualname__", function) != function:
+        raise ConfigError(f"checker {name!r}: a lambda or an inner function cannot go to workers; use def")
     return found  # type: ignore[no-any-return]

@@ -6,7 +6,7 @@ import json
 import re
 import string
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -59,9 +59,11 @@ class Numeric(_Stated):
             return Finding("undecided", said, f"the reference {question.answer[:60]!r} is no number")
         if found is None:
             return Finding("invalid", said, "no number")
-        units = wanted.unit and found.unit and wanted.unit != found.unit
-        near = abs(found.value - wanted.value) <= Fraction(self.abs) + Fraction(self.rel) * abs(wanted.value)
-        return _judged(same_quantity(wanted, found) or (near and not units), said, question.answer)
+        limit = Fraction(self.abs) + Fraction(self.rel) * abs(wanted.value)
+        if not found.percent and not wanted.percent and abs(found.value - wanted.value) <= limit:
+            # Close enough is the same number; the units are still to be compared.
+            found = replace(found, value=wanted.value)
+        return _judged(same_quantity(wanted, found, question.text) is True, said, question.answer)
 
 
 _LETTER = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\].:]?(?:[\s:.)-]+(?P<text>.+))?")
@@ -74,7 +76,10 @@ class Choice(_Stated):
     """
 
     def compare(self, question: Question, said: str) -> Finding | None:
-        options = [_words(str(option)) for option in _data(question).get("choices", [])]
+        choices = _data(question).get("choices", [])
+        if not isinstance(choices, list):
+            return Finding("undecided", said, "the choices are no list")
+        options = [_words(str(option)) for option in choices]
         wanted, found = _option(question.answer, options), _option(said, options)
         if wanted is None:
             return Finding("undecided", said, f"the reference {question.answer[:60]!r} is no option")
@@ -207,7 +212,7 @@ def _misfit(schema: Any, found: Any) -> Finding | None:
         jsonschema.validate(found, schema)
     except jsonschema.ValidationError as error:
         return Finding("wrong", None, f"does not fit the schema: {error.message[:200]}")
-    except (jsonschema.SchemaError, RecursionError) as error:
+    except Exception as error:  # a schema that refers to nowhere, or is none
         return Finding("undecided", None, f"the schema cannot be used: {type(error).__name__}")
     return None
 
@@ -226,14 +231,15 @@ def same_json(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-_FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+_FENCE = "```"
 
 
 def last_json(text: str) -> Any:
     """The last JSON object or list of a text, in a fence or bare; else the text as JSON itself."""
-    for block in (*reversed(_FENCE.findall(text)), text):
+    fenced = text.split(_FENCE)[1::2]
+    for block in (*reversed(fenced[-_MOST_FENCES:]), text):
         try:
-            return json.loads(block)
+            return json.loads(block.removeprefix("json"))
         except (ValueError, RecursionError):
             continue
     decoder, found, at = json.JSONDecoder(), _NOTHING, 0
@@ -248,6 +254,7 @@ def last_json(text: str) -> Any:
     return found
 
 
+_MOST_FENCES = 20
 _MOST_TRIES = 1_000
 """Opening brackets that are tried as the beginning of a value."""
 
