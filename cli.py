@@ -187,7 +187,7 @@ def grade(
     file: Annotated[Path, typer.Argument(help="JSONL, JSON, CSV, TSV, Parquet: answer, completion.")],
     checker: Annotated[str, typer.Option(help="math, numeric, choice, exact, regex, json, module:function")],
     out: Annotated[Path | None, typer.Option(help="The rows with verdict, extracted and reason.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.01, help="Time limit of one check.")] = 5.0,
+    seconds: Annotated[float, typer.Option(min=0.01, max=3600, help="Time limit of one check.")] = 5.0,
 ) -> None:
     """Check completions against answers: the checkers as a tool of their own."""
     from .inspector.console import graded, screen

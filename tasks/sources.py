@@ -24,8 +24,18 @@ def rows_of(source: str, trouble: Trouble = stop) -> Iterator[Placed]:
 
 
 def _hub_rows(source: str) -> Iterator[Placed]:
-    for number, row in enumerate(_opened(source), 1):
-        yield f"{source} row {number}", dict(row)
+    rows = iter(_opened(source))
+    number = 0
+    while True:
+        number += 1
+        try:
+            row = dict(next(rows))
+        except StopIteration:
+            return
+        except Exception as error:
+            # The library reads as it goes: a broken file shows itself here.
+            raise SeedError(f"{source} row {number}: cannot be read ({_brief(error)})") from error
+        yield f"{source} row {number}", row
 
 
 def _opened(source: str) -> Any:
@@ -40,5 +50,8 @@ def _opened(source: str) -> Any:
         return datasets.load_dataset(name, config or None, split=split or "train", streaming=True)
     except Exception as error:
         # Whatever the library meets, from a missing split to no network, is the source's trouble.
-        problem = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise SeedError(f"{source}: cannot be opened ({problem}); hf:NAME[:CONFIG[:SPLIT]]") from error
+        raise SeedError(f"{source}: cannot be opened ({_brief(error)}); hf:NAME[:CONFIG[:SPLIT]]") from error
+
+
+def _brief(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -114,7 +114,7 @@ def _count(found: Survey, rows: Iterable[SeedRow], overlap: Overlap, progress: C
         found.rows += 1
         if len(found.first) < SHOWN:
             found.first.append(row)
-        digest = hashlib.blake2b(normal(row.question).encode(), digest_size=12).digest()
+        digest = hashlib.blake2b(normal(row.question).encode("utf-8", "replace"), digest_size=12).digest()
         found.duplicates += digest in seen
         seen.add(digest)
         lengths.append(len(row.question))

@@ -5,13 +5,14 @@ Every trouble names the file and the place. A row costs memory only while it is 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,11 +26,14 @@ Placed = tuple[str, Row]
 LONGEST_LINE = 10_000_000
 """Bytes of a line; a longer one is no row of text."""
 
-LARGEST_JSON = 200_000_000
+LARGEST_JSON = 50_000_000
 """Bytes of a JSON file, which has to be read whole; JSON Lines has no such limit."""
 
 _SNIFFED = 65_536
-_BATCH = 1024
+_BATCH = 64
+"""Rows of Parquet that are looked at together: a small file may hold large rows."""
+
+_LARGEST_BATCH = 256_000_000
 
 
 Trouble = Callable[[SeedError], None]
@@ -51,6 +55,8 @@ def read_rows(path: Path, trouble: Trouble = stop) -> Iterator[Placed]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise SeedError(f"{path}: {path.suffix or 'no suffix'} is none of {', '.join(_READERS)}")
+    if path.exists() and not path.is_file():
+        raise SeedError(f"{path}: is no file")
     try:
         yield from reader(path, trouble)
     except FileNotFoundError:
@@ -137,17 +143,31 @@ def _csv(path: Path, trouble: Trouble) -> Iterator[Placed]:
         delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(file.read(_SNIFFED))
         file.seek(0)
         # Reading from the beginning again drops the byte order mark again.
-        lines = csv.DictReader(file, delimiter=delimiter, restkey="", strict=True)
+        lines = csv.DictReader(_short_lines(file, path), delimiter=delimiter, strict=True)
         try:
+            _distinct(list(lines.fieldnames or []), path)
             for row in lines:
                 place = f"{path} line {lines.line_num}"
-                if row.pop("", None) is None:
+                if None not in row:
                     yield place, {str(name): value for name, value in row.items()}
                 else:
                     wanted = f"quote those that hold {delimiter!r}"
                     trouble(SeedError(f"{place}: has more fields than the header; {wanted}"))
         except csv.Error as error:
             raise SeedError(f"{path} line {lines.line_num}: not CSV ({error})") from error
+
+
+def _short_lines(file: TextIO, path: Path) -> Iterator[str]:
+    while line := file.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise SeedError(f"{path}: a line of more than {LONGEST_LINE:,} characters; is it CSV?")
+        yield line
+
+
+def _distinct(names: Sequence[str], path: Path) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise SeedError(f"{path}: two columns are named {twice[0]!r}; rename one")
 
 
 def _delimiter(text: str) -> str:
@@ -160,13 +180,18 @@ def _delimiter(text: str) -> str:
 def _parquet(path: Path, trouble: Trouble) -> Iterator[Placed]:
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
+            _distinct(file.schema_arrow.names, path)
             number = 0
             for batch in file.iter_batches(batch_size=_BATCH):
+                if batch.nbytes > _LARGEST_BATCH:
+                    raise SeedError(f"{path} row {number + 1}: rows of megabytes are no questions")
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{path} row {number}", row
-    except (pa.ArrowException, pa.ArrowInvalid) as error:
-        raise SeedError(f"{path}: not a Parquet file ({str(error).splitlines()[0][:200]})") from error
+    except (pa.ArrowException, OverflowError, ValueError) as error:
+        raise SeedError(
+            f"{path}: not a Parquet file that can be read ({str(error).splitlines()[0][:200]})"
+        ) from error
 
 
 _READERS: dict[str, Callable[[Path, Trouble], Iterator[Placed]]] = {
@@ -202,6 +227,8 @@ def write_rows(path: Path) -> TableWriter:
     kind = kinds.get(path.suffix.lower())
     if kind is None:
         raise RunError(f"{path}: {path.suffix or 'no suffix'} is none of {', '.join(kinds)}")
+    if path.is_dir():
+        raise RunError(f"{path}: is a folder; name a file")
     try:
         return kind(path)
     except OSError as error:
@@ -213,37 +240,82 @@ class _Beside:
 
     def __init__(self, path: Path) -> None:
         self.path, self.beside = path, path.with_name(f".{path.name}.{os.getpid()}")
+        self.columns: list[str] = []
         self.file = self.beside.open("wb")
 
+    def write(self, rows: Sequence[Row]) -> None:
+        """Raises RunError where the disk is full, or a row does not fit the ones before it."""
+        try:
+            self._write(rows)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written ({error.strerror})") from error
+        except (pa.ArrowException, OverflowError, TypeError) as error:
+            problem = str(error).splitlines()[0][:200]
+            raise RunError(f"{self.path}: its rows are of several kinds ({problem}); write .jsonl") from error
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        raise NotImplementedError
+
+    def _same_columns(self, rows: Sequence[Row]) -> None:
+        """A table has the columns of its first row."""
+        self.columns = self.columns or list(rows[0])
+        for row in rows:
+            new = [name for name in row if name not in self.columns]
+            if new:
+                raise RunError(f"{self.path}: column {new[0]!r} is not in the first row; write .jsonl")
+
     def finish(self) -> None:
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        self.beside.replace(self.path)
+        try:
+            self._end()
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+            self.beside.replace(self.path)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written ({error.strerror})") from error
+
+    def _end(self) -> None:
+        return
 
     def close(self) -> None:
-        self.file.close()
+        with contextlib.suppress(OSError, ValueError, pa.ArrowException):
+            self._end()
+        with contextlib.suppress(OSError, ValueError):
+            self.file.close()
         self.beside.unlink(missing_ok=True)
 
 
 class _Lines(_Beside):
-    def write(self, rows: Sequence[Row]) -> None:
+    def _write(self, rows: Sequence[Row]) -> None:
         for row in rows:
-            self.file.write(json.dumps(row, ensure_ascii=False, default=str).encode() + b"\n")
+            # Half a character, as a cut emoji leaves it, can be written as an escape only.
+            try:
+                line = json.dumps(row, ensure_ascii=False, default=str).encode()
+            except UnicodeEncodeError:
+                line = json.dumps(row, default=str).encode()
+            self.file.write(line + b"\n")
 
 
 class _Csv(_Beside):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.text = io.TextIOWrapper(self.file, encoding="utf-8", newline="", write_through=True)
-        self.csv: csv.DictWriter[str] | None = None
+        self.text = io.TextIOWrapper(
+            self.file, encoding="utf-8", errors="replace", newline="", write_through=True
+        )
 
-    def write(self, rows: Sequence[Row]) -> None:
-        if self.csv is None:
-            delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","
-            self.csv = csv.DictWriter(self.text, list(rows[0]), delimiter=delimiter, extrasaction="ignore")
-            self.csv.writeheader()
-        self.csv.writerows(rows)
+    def _write(self, rows: Sequence[Row]) -> None:
+        first = not self.columns
+        self._same_columns(rows)
+        delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","
+        table = csv.DictWriter(self.text, self.columns, delimiter=delimiter)
+        if first:
+            table.writeheader()
+        table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: object) -> object:
+    """Lists and objects as JSON, which is how they are read again."""
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
 
 
 class _Parquet(_Beside):
@@ -251,19 +323,21 @@ class _Parquet(_Beside):
         super().__init__(path)
         self.parquet: pq.ParquetWriter | None = None
 
-    def write(self, rows: Sequence[Row]) -> None:
-        table = pa.Table.from_pylist(list(rows), schema=self.parquet.schema if self.parquet else None)
+    def _write(self, rows: Sequence[Row]) -> None:
+        self._same_columns(rows)
+        whole = [{name: _whole(value) for name, value in row.items()} for row in rows]
         if self.parquet is None:
-            self.parquet = pq.ParquetWriter(self.file, table.schema, compression="zstd")
-        self.parquet.write_table(table)
+            # A column that is empty so far holds text, if anything.
+            found = pa.Table.from_pylist(whole).schema
+            texts = [pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in found]
+            self.parquet = pq.ParquetWriter(self.file, pa.schema(texts), compression="zstd")
+        self.parquet.write_table(pa.Table.from_pylist(whole, schema=self.parquet.schema))
 
-    def finish(self) -> None:
+    def _end(self) -> None:
         if self.parquet is not None:
             self.parquet.close()
-        super().finish()
 
-    def close(self) -> None:
-        if self.parquet is not None:
-            # It would write its footer when it is collected, into a file that is closed by then.
-            self.parquet.close()
-        super().close()
+
+def _whole(value: object) -> object:
+    """Text without halves of characters."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

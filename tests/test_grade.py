@@ -92,6 +92,8 @@ def test_what_a_checker_needs_beside_the_answer(tmp_path: Path) -> None:
         ("a.csv", b"\xff\xfea", "is not UTF-8"),
         ("a.parquet", b"PK\x03\x04" + b"\0" * 999, "not a Parquet file"),
         ("a.parquet", b"", "not a Parquet file"),
+        ("a.csv", b"answer,answer,completion\n1,2,3\n", "two columns are named 'answer'"),
+        ("a.csv", b"answer,completion\n" + b"9" * 11_000_000, "a line of more than 10,000,000"),
         ("a.txt", b"x", ".txt is none of .jsonl"),
     ],
 )
@@ -117,6 +119,46 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
             grade(source, named("math"), "math", tmp_path / out)
     with pytest.raises(SeedError, match="no such file"):
         grade(tmp_path / "none.jsonl", named("math"), "math")
+
+
+def test_an_index_column_without_a_name_is_a_column(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text(",answer,completion\n0,5,#### 5\n1,6,#### 5\n")
+    counts = grade(tmp_path / "in.csv", named("math"), "math", tmp_path / "out.csv")
+    assert counts == {"right": 1, "wrong": 1}
+    assert (tmp_path / "out.csv").read_text().splitlines()[1] == "0,5,#### 5,right,5,"
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_half_a_character_and_lists_survive(tmp_path: Path, kind: str) -> None:
+    rows = [{"answer": "5", "completion": "\ud83d\nno", "choices": ["a", "b"]}] * 2
+    rows += [{"answer": "5", "completion": "#### 5", "choices": None}]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    grade(tmp_path / "in.jsonl", named("math"), "math", tmp_path / f"out.{kind}")
+    back = [row for _, row in read_rows(tmp_path / f"out.{kind}")]
+    assert [row["verdict"] for row in back] == ["invalid", "invalid", "right"]
+    assert back[0]["choices"] in (["a", "b"], '["a", "b"]')
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_column_that_comes_late_is_not_lost_unsaid(tmp_path: Path, kind: str) -> None:
+    rows = [ROWS[0], {**ROWS[1], "late": "x"}]
+    with pytest.raises(RunError, match="'late' is not in the first row"):
+        grade(write(tmp_path / "in.jsonl", rows), named("math"), "math", tmp_path / f"out.{kind}")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    for kind in ("jsonl", "csv", "parquet"):
+        with pytest.raises(RunError, match="cannot be written"):
+            grade(write(tmp_path / "in.jsonl", ROWS), named("math"), "math", tmp_path / f"out.{kind}")
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(RunError, match="is a folder"):
+        grade(tmp_path / "in.jsonl", named("math"), "math", tmp_path / "folder.jsonl")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder.jsonl", "in.jsonl"]
 
 
 def test_an_unfinished_table_is_not_there(tmp_path: Path) -> None:

@@ -119,6 +119,11 @@ def test_what_is_in_a_held_out_set_is_counted(tmp_path: Path) -> None:
     assert Overlap([]).find("anything") is None
 
 
+def linked(path: Path) -> str:
+    path.symlink_to("/dev/zero")
+    return str(path)
+
+
 def hostile(path: Path) -> dict[str, tuple[str, str]]:
     """Name → (source, what must be said of it)."""
     nested: object = "deep"
@@ -145,6 +150,9 @@ def hostile(path: Path) -> dict[str, tuple[str, str]]:
         "code": (lines(path / "code.jsonl", [{"question": "q", "answer": code}]), "questions: 1"),
         "missing": (str(path / "none.jsonl"), "no such file"),
         "folder": (str(path), "is none of .jsonl"),
+        "device": ("/dev/zero", "is none of"),
+        "link": (linked(path / "zero.jsonl"), "is no file"),
+        "half": (lines(path / "half.jsonl", [{"question": "\ud83d"}]), "questions: 1"),
         "kind": (written(path / "x.docx", b"PK"), ".docx is none of"),
         "markup": (
             lines(path / "m.jsonl", [{"question": "[red]\x1b[31m", "answer": "1"}]),
@@ -157,8 +165,8 @@ def hostile(path: Path) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize(
     "name",
-    ["bom", "utf", "nested", "lists", "empty", "nothing", "bomb", "code", "missing", "folder", "kind",
-     "markup", "array", "hub"],
+    ["device", "link", "half", "bom", "utf", "nested", "lists", "empty", "nothing", "bomb", "code",
+     "missing", "folder", "kind", "markup", "array", "hub"],
 )  # fmt: skip
 def test_whatever_people_bring(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     source, message = hostile(tmp_path)[name]
