@@ -121,13 +121,18 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     console.print(shown.rounds_table(report, console.width))
     console.print(shown.summary(report), markup=False, highlight=False)
     console.print(f"report: {page}", markup=False, highlight=False)
+    console.print(f"more:   {_command(folder, 'show')}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _resume(folder: RunFolder) -> str:
-    """The command that goes on with a run, as it can be typed here."""
+    return _command(folder, "resume")
+
+
+def _command(folder: RunFolder, name: str) -> str:
+    """A command for a run, as it can be typed here."""
     program = "maieutic" if shutil.which("maieutic") else f"{Path(sys.executable).parent / 'maieutic'}"
     where = [] if folder.path.parent == Path("runs") else ["--runs-dir", str(folder.path.parent)]
-    return shlex.join([program, "resume", folder.path.name, *where])
+    return shlex.join([program, name, folder.path.name, *where])
 
 
 @app.command()

@@ -17,7 +17,7 @@ from rich.table import Table
 from ..records import Evaluation, Outcome, RoundReport, RunReport
 
 LABELS = {
-    "base model": "base model (built once on a machine)",
+    "base model": "base model (built once, then kept)",
     "select": "choosing questions",
     "attempt": "Solver attempts",
     "verify": "Verifier judges",
@@ -35,12 +35,17 @@ LABELS = {
 }
 
 
+_SILENCE_S = 30.0
+"""Seconds after which plain output says how far a stage is."""
+
+
 class _Tally:
     """What both displays keep: stage, rounds, tokens."""
 
     def __init__(self, console: Console, rounds: int) -> None:
         self.console, self.rounds = console, rounds
         self.round, self.stage, self.tokens = 0, "", 0
+        self.told = 0.0
         self.started = self.stage_started = time.monotonic()
 
     def _enter(self, round: int, stage: str) -> None:
@@ -70,7 +75,12 @@ class PlainProgress(_Tally):
         self.tokens += tokens
 
     def done(self, done: int, total: int) -> None:
-        return
+        """A line now and then, so that a long training does not look like a hang."""
+        now = time.monotonic()
+        if done < total and now - max(self.stage_started, self.told) >= _SILENCE_S:
+            self.told = now
+            left = time_left(self.stage_started, done, total)
+            self.note(f"{done} of {total} steps, {left}")
 
     def note(self, text: str) -> None:
         self.console.print(f"           {text}", markup=False, highlight=False)

@@ -21,8 +21,8 @@ def show_survey(console: Console, found: Survey) -> bool:
         console.print(_first(found))
     say = [
         ("questions", f"{found.rows:,}, {found.duplicates:,} of them twice or more"),
-        ("answers", f"{_counted(found.answers)}; {found.unanswered:,} missing"),
-        ("checker", f"{found.checker} would suit most"),
+        ("answers", f"{_counted(found.answers) or 'none'}; {found.unanswered:,} missing"),
+        ("checker", f"{found.checker} would suit most" if found.checker else "none here can tell"),
         (
             "length",
             "{:,} characters in the middle, {:,} at the 95th percentile, {:,} at most".format(*found.lengths),
@@ -30,6 +30,7 @@ def show_survey(console: Console, found: Survey) -> bool:
         ("languages", _shares(found.languages)),
         ("held-out", _counted(found.overlap) or "no question is in the built-in held-out sets"),
     ]
+    say.append(("a run", _taken(found)))
     for title, text in say:
         console.print(f"{title + ':':11}{text}", markup=False, highlight=False)
     for problem in found.problems:
@@ -39,12 +40,22 @@ def show_survey(console: Console, found: Survey) -> bool:
     return found.rows > 0
 
 
+def _taken(found: Survey) -> str:
+    """Whether `run --set seeds=` takes the set."""
+    if found.rows == found.family:
+        return "takes them: --set seeds=FILE.jsonl"
+    rest = "questions of the built-in arithmetic family only, for now"
+    return f"would refuse {found.rows - found.family:,} of {found.rows:,}: it takes {rest}"
+
+
 def _first(found: Survey) -> Table:
     table = Table(title=f"the first {len(found.first)}, as they were understood", title_justify="left")
-    for heading in ("question", "answer", "worked solution"):
+    beside = [name for name in ("choices", "skill", "level") if any(name in row.given for row in found.first)]
+    for heading in ("question", "answer", "worked solution", *beside):
         table.add_column(heading, overflow="fold")
     for row in found.first:
-        table.add_row(_short(row.question), _short(row.answer or "–"), _short(row.solution))
+        given = [_short(str(row.given.get(name, ""))) for name in beside]
+        table.add_row(_short(row.question), _short(row.answer or "–"), _short(row.solution), *given)
     return table
 
 

@@ -70,7 +70,7 @@ def show_round(console: Console, folder: RunFolder, number: int) -> None:
         return
     entry = next((r for r in report.rounds if r.round == number), None)
     if entry is None:
-        done = ", ".join(str(r.round) for r in report.rounds) or "none"
+        done = ", ".join(map(str, range(len(report.rounds) + 1)))
         raise RunError(f"{folder.path.name} has no finished round {number}; finished: {done}")
     attempts = folder.read(number, "attempts", Attempt)
     asked = Counter(f"{attempt.skill}/{attempt.level}" for attempt in attempts)

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from ..errors import SeedError
+from . import arithmetic
 from .checkers.answers import LONGEST_ANSWER, plain
 from .checkers.numbers import read_number
 from .columns import SeedRow, mapped, seed_rows
 from .overlap import Overlap, normal
+from .seeds import family_question
 from .sources import rows_of
 
 SHOWN = 5
@@ -49,26 +51,28 @@ class Survey:
     """Of the questions that were looked at; `?` where none is sure."""
     lengths: tuple[int, int, int] = (0, 0, 0)
     """Characters of a question: median, 95th percentile, longest."""
+    family: int = 0
+    """Questions of the built-in arithmetic family, which a run takes."""
     overlap: dict[str, int] = field(default_factory=dict)
     """Questions that are in a held-out set, by how that shows."""
 
     @property
-    def checker(self) -> str:
-        """The checker that suits most of the answers."""
+    def checker(self) -> str | None:
+        """The checker that suits most of the answers; None where a program cannot tell."""
+        if self.rows and self.family == self.rows:
+            return "arithmetic"
         counted = Counter({kind: count for kind, count in self.answers.items() if kind != "none"})
-        if not counted:
-            return "judge"
-        return _CHECKER[counted.most_common(1)[0][0]]
+        return _CHECKER[counted.most_common(1)[0][0]] if counted else None
 
 
-_CHECKER = {
+_CHECKER: dict[str, str | None] = {
     "integer": "math",
     "number": "math",
     "LaTeX": "math",
     "letter": "choice",
     "choice": "choice",
     "word": "exact",
-    "text": "judge",
+    "text": None,
     "JSON": "json",
 }
 
@@ -118,6 +122,7 @@ def _count(found: Survey, rows: Iterable[SeedRow], overlap: Overlap, progress: C
         found.duplicates += digest in seen
         seen.add(digest)
         lengths.append(len(row.question))
+        found.family += _of_family(row.question)
         kind = kind_of(row)
         found.answers[kind] += 1
         found.unanswered += kind == "none"
@@ -134,6 +139,13 @@ def _count(found: Survey, rows: Iterable[SeedRow], overlap: Overlap, progress: C
         lengths.sort()
         most = lengths[min(len(lengths) - 1, int(0.95 * len(lengths)))]
         found.lengths = (int(statistics.median(lengths)), most, lengths[-1])
+
+
+def _of_family(text: str) -> bool:
+    try:
+        return family_question(text).level <= arithmetic.MAX_LEVEL
+    except arithmetic.NotArithmetic:
+        return False
 
 
 def kind_of(row: SeedRow) -> str:

@@ -100,13 +100,25 @@ def test_gsm8k_and_math_keep_the_answer_at_the_end(tmp_path: Path) -> None:
         (["Ann", "Bob"], "exact"),
         (['{"a": 1}'], "json"),
         ([r"\sqrt{2}", "x^2"], "math"),
-        (["It is because the moon goes around the earth, which is round."], "judge"),
-        ([None], "judge"),
+        (["It is because the moon goes around the earth, which is round."], None),
+        ([None], None),
     ],
 )
-def test_the_checker_that_suits(tmp_path: Path, answers: list[str | None], checker: str) -> None:
+def test_the_checker_that_suits(tmp_path: Path, answers: list[str | None], checker: str | None) -> None:
     rows: list[object] = [{"question": f"q{place}", "answer": answer} for place, answer in enumerate(answers)]
     assert survey(lines(tmp_path / "s.jsonl", rows), {}).checker == checker
+
+
+def test_what_a_run_takes_is_said(tmp_path: Path) -> None:
+    source = lines(
+        tmp_path / "s.jsonl", [{"question": "What is 3 + 4 * 2?"}, {"question": "What is 9 mod 4?"}]
+    )
+    assert (survey(source, {}).family, survey(source, {}).checker) == (2, "arithmetic")
+    said = CliRunner().invoke(cli.app, ["seeds", "check", source]).output
+    assert "answers:   none; 2 missing" in said
+    assert "a run:     takes them" in said
+    source = lines(tmp_path / "t.jsonl", [{"question": "What is 3 + 4 * 2?"}, {"question": "Who is it?"}])
+    assert "would refuse 1 of 2" in CliRunner().invoke(cli.app, ["seeds", "check", source]).output
 
 
 def test_what_is_in_a_held_out_set_is_counted(tmp_path: Path) -> None:
