@@ -24,6 +24,7 @@ def question(answer: str) -> Question:
     return Question(id="q", text="", answer=answer, solution="", skill="", level=0, origin="seed")
 
 
+@pytest.mark.slow
 def test_the_golden_table() -> None:
     rows = [(a, s, True) for a, same, _ in GOLDEN for s in same]
     rows += [(a, s, False) for a, _, other in GOLDEN for s in other]
@@ -131,6 +132,7 @@ def test_every_stated_text_equals_itself(said: str) -> None:
         assert compare_quickly(stated, stated) is True
 
 
+@pytest.mark.slow
 @given(texts, texts)
 @settings(max_examples=60)
 def test_math_verify_never_raises_through(answer: str, said: str) -> None:
