@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import zipfile
@@ -204,10 +203,17 @@ def test_a_hundred_thousand_rows_take_little_memory(tmp_path: Path) -> None:
         for number in range(100_000):
             text = f"Number {number}: a farmer has {number % 97} sheep and buys twice as many. How many now?"
             rows.write(json.dumps({"question": text, "answer": f"#### {3 * (number % 97)}"}) + "\n")
-    subprocess.run([sys.executable, "-m", "maieutic", "seeds", "check", str(file)], check=True, timeout=60)
-    assert (
-        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1024 * 1024 * 1.0 or sys.platform != "linux"
+    # In a process whose only child it is: ours have been larger.
+    code = (
+        "import resource, subprocess, sys\n"
+        f"subprocess.run([sys.executable, '-m', 'maieutic', 'seeds', 'check', {str(file)!r}], check=True)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
+    )
+    kilobytes = int(done.stdout.splitlines()[-1])
+    assert 10_000 < kilobytes < 1024 * 1024
 
 
 def test_a_survey_of_many_problems_counts_the_rest(tmp_path: Path) -> None:
