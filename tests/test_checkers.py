@@ -78,6 +78,7 @@ def asked(
     return question, rollout
 
 
+@pytest.mark.slow
 def test_each_question_has_its_own_checker_and_verdicts_keep_their_order() -> None:
     verifier = Verifier()
     try:

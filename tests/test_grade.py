@@ -17,6 +17,8 @@ from maieutic.tasks.grading import grade
 from maieutic.tasks.tables import read_rows, write_rows
 from typer.testing import CliRunner
 
+pytestmark = pytest.mark.slow
+
 ROWS = [
     {"n": "1", "answer": "5", "completion": "#### 5"},
     {"n": "2", "answer": r"\frac{1}{2}", "completion": r"\boxed{0.5}"},

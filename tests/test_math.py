@@ -83,6 +83,7 @@ def test_what_a_completion_states(completion: str, answer: str | None) -> None:
     assert final_answer(completion) == answer
 
 
+@pytest.mark.slow
 def test_offering_every_answer_is_not_naming_one() -> None:
     options = " or ".join(f"\\boxed{{{number}}}" for number in range(10))
     with CheckerPool(MATH) as pool:
@@ -161,6 +162,7 @@ def test_huge_input_ends_at_once() -> None:
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.slow
 def test_what_hangs_or_crashes_is_undecided_and_nothing_else_is_touched() -> None:
     troubles = {0: "crash", 7: "hang", 8: "crash", 9: "sleep", 150: "memory", 399: "hang"}
     reasons = {"hang": "took more than 0.5 s", "sleep": "took more than 0.5 s"}
@@ -180,6 +182,7 @@ def test_what_hangs_or_crashes_is_undecided_and_nothing_else_is_touched() -> Non
     assert not any(process.is_alive() for process in workers)
 
 
+@pytest.mark.slow
 def test_a_checker_that_cannot_start_says_so() -> None:
     with CheckerPool(NeverReady()) as pool, pytest.raises(MissingPart, match="ended before they were ready"):
         pool.check([(question("x"), "y")])

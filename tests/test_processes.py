@@ -60,6 +60,7 @@ def gone(pids: list[int], within: float = 25) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["pipe closed", "SIGTERM", "leader killed"])
 def test_the_whole_family_ends(tmp_path: Path, how: str) -> None:
     guard = start(tmp_path, stubborn=how == "pipe closed")
@@ -97,6 +98,7 @@ def test_the_owner_killed_hard_takes_the_family_along(tmp_path: Path, told: int)
     assert gone(pids)
 
 
+@pytest.mark.slow
 def test_a_guard_killed_hard_has_its_child_told(tmp_path: Path) -> None:
     guard = start(tmp_path)
     pids = family(tmp_path)
@@ -108,6 +110,7 @@ def test_a_guard_killed_hard_has_its_child_told(tmp_path: Path) -> None:
         end_all(tree(pid))
 
 
+@pytest.mark.slow
 def test_what_a_killed_guard_left_is_ended_by_the_next_run(tmp_path: Path) -> None:
     guard = start(tmp_path, stubborn=True)
     pids = family(tmp_path)

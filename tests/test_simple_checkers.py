@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from maieutic.errors import ConfigError
 from maieutic.records import Question
@@ -132,13 +132,16 @@ def test_json(spec: str, answer: str, completion: str, outcome: str, data: Any) 
     assert check(spec, answer, completion, data) == outcome
 
 
+@pytest.mark.slow
 def test_a_pattern_that_takes_for_ever_is_undecided() -> None:
     with CheckerPool(named("regex"), workers=1, seconds=0.5) as pool:
         found = pool.check([(question("(a+)+b"), "#### " + "a" * 60), (question("a+"), "#### aa")])
     assert [finding.outcome for finding in found] == ["undecided", "right"]
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(CHECKERS)), st.text(max_size=60), st.text(max_size=60))
+@settings(max_examples=40)
 def test_no_text_raises_at_once(spec: str, answer: str, completion: str) -> None:
     checker, asked = named(spec), question(answer)
     found = checker.quick(asked, completion)
@@ -170,6 +173,7 @@ def test_a_checker_that_is_not_there(spec: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_function_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(
         "from maieutic.tasks.checkers.finding import Finding\n"

@@ -21,6 +21,8 @@ from maieutic.memory.run import RunFolder
 from simulated import SimulatedServer, pretend_to_train, room_in, same_canary
 from test_loop import SMALL
 
+pytestmark = pytest.mark.slow
+
 THREAD: Any = {"configurable": {"thread_id": "../thread"}, "recursion_limit": 200}
 
 
@@ -50,7 +52,6 @@ def configure(tmp_path: Path, *settings: str) -> None:
     (tmp_path / "small.yaml").write_text(dump(load(None, [*SMALL, *settings])))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("growth", [8, -40], ids=["plays all rounds", "out of patience"])
 async def test_a_run_that_is_over_says_so_and_leaves_nothing_running(
     tmp_path: Path, stops: list[bool], monkeypatch: pytest.MonkeyPatch, growth: int
@@ -84,7 +85,6 @@ async def test_a_run_that_is_over_says_so_and_leaves_nothing_running(
     assert json.loads((folder / "report.json").read_text())["status"] == "done"
 
 
-@pytest.mark.slow
 async def test_a_run_that_is_over_stays_over(tmp_path: Path, stops: list[bool]) -> None:
     configure(tmp_path, "rounds=1")
     # LangGraph's tools bring a checkpointer, and start a thread again with its last state.

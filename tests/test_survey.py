@@ -19,6 +19,8 @@ from maieutic.tasks.overlap import Overlap
 from maieutic.tasks.survey import Survey, survey
 from typer.testing import CliRunner
 
+pytestmark = pytest.mark.slow
+
 
 def written(path: Path, content: bytes | str) -> str:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -189,14 +191,12 @@ def test_whatever_people_bring(tmp_path: Path, name: str, capsys: pytest.Capture
     assert not Path("/tmp/maieutic-was-here").exists()
 
 
-@pytest.mark.slow  # the library takes seconds to import
 def test_a_folder_of_the_datasets_library(tmp_path: Path) -> None:
     lines(tmp_path / "train.jsonl", [{"question": "a", "answer": "1"}, {"question": "b", "answer": "2"}])
     found = survey(f"hf:{tmp_path}", {})
     assert (found.rows, found.answers) == (2, {"integer": 2})
 
 
-@pytest.mark.slow
 def test_a_hundred_thousand_rows_take_little_memory(tmp_path: Path) -> None:
     file = tmp_path / "large.jsonl"
     with file.open("w") as rows:
