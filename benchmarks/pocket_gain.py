@@ -16,11 +16,15 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from random import Random
+from statistics import mean
 
 from maieutic.config import load
 from maieutic.graph.folders import absolute
-from maieutic.records import RunReport
+from maieutic.memory.run import RunFolder
+from maieutic.records import RunReport, Worth
 
 POLICIES = {
     "socratic": ["curriculum.policy=socratic"],
@@ -44,6 +48,7 @@ def main() -> None:
     for policy in POLICIES:
         mean = sum(gains[policy]) / len(gains[policy])
         print(f"{policy:9} mean gain {mean:+.1f} points over {given.seeds} seeds")
+    generator_line([runs / f"socratic-{seed}" for seed in range(given.seeds)])
     lead = [ours - control for ours, control in zip(*gains.values(), strict=True)]
     print(f"curriculum over control: {', '.join(f'{x:+.1f}' for x in lead)} points, by seed")
 
@@ -85,6 +90,35 @@ def line(policy: str, seed: int, report: RunReport) -> float:
         flush=True,
     )
     return gain.points
+
+
+def generator_line(folders: Sequence[Path]) -> None:
+    """Share and utility of the Generator's questions, from the first measured round to the last."""
+    first: list[float] = []
+    last: list[float] = []
+    for path in folders:
+        folder = RunFolder(path)
+        report = RunReport.model_validate_json(folder.report.read_text())
+        shares = [100 * entry.generator.share for entry in report.rounds]
+        worths = [
+            [w.utility for w in folder.read(entry.round, "worths", Worth) if w.author == "generator"]
+            for entry in report.rounds
+        ]
+        measured = [values for values in worths if values]
+        if not measured:
+            continue
+        first, last = first + measured[0], last + measured[-1]
+        means = " ".join(f"{mean(values):.2f}" for values in measured)
+        print(f"{path.name}: Generator's share {shares[0]:.1f} → {shares[-1]:.1f} %, utility {means}")
+    if first:
+        rng = Random(0)
+        drawn = sorted(
+            mean(rng.choices(last, k=len(last))) - mean(rng.choices(first, k=len(first))) for _ in range(2000)
+        )
+        print(
+            f"utility, all runs, last round less first: {mean(last) - mean(first):+.3f} "
+            f"[{drawn[49]:+.3f}, {drawn[1949]:+.3f}] (95 % bootstrap over questions)"
+        )
 
 
 if __name__ == "__main__":

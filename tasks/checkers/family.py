@@ -27,7 +27,7 @@ class Family:
             return Finding("undecided", None, f"the reference {question.answer[:60]!r} is no integer")
 
 
-def final_answer(completion: str) -> str | None:
+def marked_integer(completion: str) -> str | None:
     """The integer after the last answer mark in canonical form, or None.
 
     Thousands separators, a leading plus and leading zeros are dropped. Anything but
@@ -48,7 +48,7 @@ def check_exact(answer: str, completion: str) -> Finding:
         ValueError: the reference itself is no integer.
     """
     expected = str(int(answer))
-    found = final_answer(completion)
+    found = marked_integer(completion)
     if found is None:
         return Finding("invalid", None, f"no integer after {ANSWER_MARK}")
     if found == expected:

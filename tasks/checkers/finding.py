@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...records import Outcome, Question
+from .answers import LONGEST_ANSWER, final_answer
 
 LONGEST = 50_000
 """Characters of a completion that a checker looks at; longer ones have no answer."""
@@ -19,6 +20,20 @@ class Finding:
     outcome: Outcome
     extracted: str | None = None
     reason: str = ""
+
+
+def stated(question: Question, completion: str) -> str | Finding:
+    """The answer that a completion states, or why there is nothing to compare."""
+    if len(completion) > LONGEST:
+        return Finding("invalid", None, f"longer than {LONGEST} characters")
+    said = final_answer(completion)
+    if said is None:
+        return Finding("invalid", None, "no answer: none is boxed, marked with #### or stated")
+    if len(said) > LONGEST_ANSWER:
+        return Finding("invalid", said[:100], f"an answer of more than {LONGEST_ANSWER} characters")
+    if len(question.answer) > LONGEST_ANSWER:
+        return Finding("undecided", said, f"a reference of more than {LONGEST_ANSWER} characters")
+    return said
 
 
 class Checker(Protocol):

@@ -1,8 +1,8 @@
 """The `math` checker: numbers at once and exactly, everything else by math-verify in a worker.
 
 Source: math-verify 0.9. Differs: what is text-for-text the same, and what is one number on
-both sides, never reaches it; several boxes side by side are one answer of several parts, in
-their order; "10%" is not both 10 and 0.1 beside a reference without the sign.
+both sides, never reaches it; several boxes side by side are one answer of several parts; words,
+relations and units beside a number are not read past; a decimal equals only what it is.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from ...records import Question
-from .answers import LONGEST_ANSWER, final_answer, plain
-from .finding import LONGEST, Finding
+from .answers import final_answer, plain
+from .finding import Finding, stated
 from .numbers import read_number, same_quantity
 
 _NAMED = re.compile(r"\s*(?P<name>\\?[A-Za-z](?:_\w|\([a-z]\))?)\s*(?:=|\\approx|≈|:)\s*(?P<value>[^=]+)")
@@ -41,15 +41,9 @@ class MathChecker:
     needs: ClassVar = ("math_verify",)
 
     def quick(self, question: Question, completion: str) -> Finding | None:
-        if len(completion) > LONGEST:
-            return Finding("invalid", None, f"longer than {LONGEST} characters")
-        said = final_answer(completion)
-        if said is None:
-            return Finding("invalid", None, "no answer: none is boxed, marked with #### or stated")
-        if len(said) > LONGEST_ANSWER:
-            return Finding("invalid", said[:100], f"an answer of more than {LONGEST_ANSWER} characters")
-        if len(question.answer) > LONGEST_ANSWER:
-            return Finding("undecided", said, f"a reference of more than {LONGEST_ANSWER} characters")
+        said = stated(question, completion)
+        if isinstance(said, Finding):
+            return said
         same = compare_quickly(question.answer, said, question.text)
         if same is None:
             return None

@@ -17,7 +17,6 @@ MOST_DIGITS = 400
 
 _MOST_EXPONENT = 400
 
-_PLAIN = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+")
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?: \d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+"
 _SCIENTIFIC = re.compile(
     rf"(?P<mantissa>{_NUMBER})\s*(?:[eE]|(?:\\times|\\cdot|[x×*·])\s*10\s*\^)\s*"

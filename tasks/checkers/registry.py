@@ -66,7 +66,7 @@ def named(spec: str) -> Checker:
     if name not in CHECKERS:
         for entry in entry_points(group=GROUP):
             if entry.name == name:
-                return Plugin(entry.load())
+                return Plugin(_imported(entry.value))
         close = difflib.get_close_matches(name, CHECKERS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(CHECKERS)}"
         raise ConfigError(f"no checker {name[:60]!r}; {hint} Or name a function of yours, module:function")

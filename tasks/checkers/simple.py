@@ -11,11 +11,9 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from ...records import Question
-from .answers import LONGEST_ANSWER, final_answer, plain
-from .finding import LONGEST, Finding
+from .answers import final_answer, plain
+from .finding import LONGEST, Finding, stated
 from .numbers import read_number, same_quantity
-
-_NO_ANSWER = Finding("invalid", None, "no answer: none is boxed, marked with #### or stated")
 
 
 class _Stated:
@@ -24,21 +22,13 @@ class _Stated:
     needs: ClassVar = ()
 
     def quick(self, question: Question, completion: str) -> Finding | None:
-        if len(completion) > LONGEST:
-            return Finding("invalid", None, f"longer than {LONGEST} characters")
-        said = final_answer(completion)
-        if said is None:
-            return _NO_ANSWER
-        if len(said) > LONGEST_ANSWER:
-            return Finding("invalid", said[:100], f"an answer of more than {LONGEST_ANSWER} characters")
-        if len(question.answer) > LONGEST_ANSWER:
-            return Finding("undecided", said, f"a reference of more than {LONGEST_ANSWER} characters")
-        return self.compare(question, said)
+        return self.slow(question, completion)
 
     def slow(self, question: Question, completion: str) -> Finding:
-        return self.quick(question, completion) or _NO_ANSWER
+        said = stated(question, completion)
+        return said if isinstance(said, Finding) else self.compare(question, said)
 
-    def compare(self, question: Question, said: str) -> Finding | None:
+    def compare(self, question: Question, said: str) -> Finding:
         raise NotImplementedError
 
 
@@ -53,7 +43,7 @@ class Numeric(_Stated):
     abs: float = 0.0
     rel: float = 1e-6
 
-    def compare(self, question: Question, said: str) -> Finding | None:
+    def compare(self, question: Question, said: str) -> Finding:
         wanted, found = read_number(plain(question.answer)), read_number(plain(said))
         if wanted is None:
             return Finding("undecided", said, f"the reference {question.answer[:60]!r} is no number")
@@ -75,7 +65,7 @@ class Choice(_Stated):
     `Question.data` may hold {"choices": [...]}; without it only letters are compared.
     """
 
-    def compare(self, question: Question, said: str) -> Finding | None:
+    def compare(self, question: Question, said: str) -> Finding:
         choices = _data(question).get("choices", [])
         if not isinstance(choices, list):
             return Finding("undecided", said, "the choices are no list")
@@ -114,7 +104,7 @@ class Exact(_Stated):
     punctuation: bool = False
     """Whether punctuation counts."""
 
-    def compare(self, question: Question, said: str) -> Finding | None:
+    def compare(self, question: Question, said: str) -> Finding:
         return _judged(self._form(said) == self._form(question.answer), said, question.answer)
 
     def _form(self, text: str) -> str:
@@ -145,9 +135,8 @@ class Regex:
     needs: ClassVar = ()
 
     def quick(self, question: Question, completion: str) -> Finding | None:
-        if len(completion) > LONGEST:
-            return Finding("invalid", None, f"longer than {LONGEST} characters")
-        return _NO_ANSWER if final_answer(completion) is None else None
+        said = stated(question, completion)
+        return said if isinstance(said, Finding) else None
 
     def slow(self, question: Question, completion: str) -> Finding:
         said = final_answer(completion) or ""
