@@ -126,12 +126,12 @@ class CheckerPool:
             worker.ready, self._false_starts = True, 0
             return
         place, _ = worker.given[0]
-        if not (isinstance(said, tuple) and len(said) == 3 and said[:2] == (place, worker.process.pid)):
-            # A checker that forked: two speak through one pipe now, and neither can be trusted.
+        if not (isinstance(said, tuple) and len(said) == 2 and said[0] == place):
+            # A checker that wrote into our pipe: nothing that comes through it can be trusted.
             self._bury(worker, findings, waiting)
             return
         worker.given.popleft()
-        findings[place] = said[2]
+        findings[place] = said[1]
 
     def _bury(self, worker: _Worker, findings: dict[int, Finding], waiting: deque[tuple[int, Item]]) -> None:
         """What it was at is undecided; what it had not begun goes to others."""
@@ -181,16 +181,22 @@ class _Worker:
         self.pipe.send(list(self.given))
 
     def end(self) -> None:
-        """A worker at rest ends when its pipe is closed; another is killed."""
+        """A worker at rest ends when its pipe is closed; another is killed; what it forked, too."""
         self.pipe.close()
         self.process.join(timeout=0.2)
         if self.process.exitcode is None:
             self.process.kill()
+        if self.process.pid is not None:
+            # Not there when it forked nothing, or died before it had a group of its own.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.join()
 
 
 def _work(pipe: Connection, checker: Checker, seconds: float, memory: int) -> None:
     """A worker's life: a finding for each item as soon as it is there."""
+    os.setpgid(0, 0)
+    me = os.getpid()
     for alarm in (signal.SIGPROF, signal.SIGALRM):
         signal.signal(alarm, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -207,6 +213,8 @@ def _work(pipe: Connection, checker: Checker, seconds: float, memory: int) -> No
                 signal.setitimer(signal.ITIMER_PROF, seconds)
                 signal.setitimer(signal.ITIMER_REAL, _WAITING * seconds)
                 finding = checker.slow(question, completion)
+                if os.getpid() != me:
+                    os._exit(0)  # What a checker forked: one alone answers through the pipe.
                 signal.setitimer(signal.ITIMER_PROF, 0)
                 signal.setitimer(signal.ITIMER_REAL, 0)
-                pipe.send((place, os.getpid(), finding))
+                pipe.send((place, finding))
