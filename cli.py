@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from .errors import MaieuticError, RunHeld
+from .errors import ConfigError, MaieuticError, RunHeld, printable
 
 if TYPE_CHECKING:
     from .config import RunConfig
@@ -32,6 +32,9 @@ app = typer.Typer(
 
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where run folders are kept.")]
 Name = Annotated[str, typer.Argument(help="Name of the run.")]
+Mapped = Annotated[
+    list[str] | None, typer.Option("--map", help="question=COLUMN, answer=COLUMN …; repeatable.")
+]
 
 
 @app.command()
@@ -41,6 +44,14 @@ def run(
     runs_dir: RunsDir = Path("runs"),
     rounds: Annotated[int | None, typer.Option(help="Rounds to play.")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Your questions: a file, hf:NAME, gym:FAMILY, gym:all.")
+    ] = None,
+    heldout: Annotated[
+        list[str] | None, typer.Option(help="A held-out set of yours, named like seeds; repeatable.")
+    ] = None,
+    told: Mapped = None,
+    checker: Annotated[str | None, typer.Option(help="Decides about the answers of your seeds.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as rollouts.n=8; repeatable.")
     ] = None,
@@ -51,15 +62,18 @@ def run(
     overrides = list(settings or [])
     overrides += [f"rounds={rounds}"] if rounds is not None else []
     overrides += [f"seed={seed}"] if seed is not None else []
-    loaded = load(config, overrides)
+    given = {"seeds": seeds, "heldout": heldout, "columns": _columns(told), "checker": checker}
+    loaded = load(config, overrides, {key: value for key, value in given.items() if value})
 
     from .graph import folders
 
-    seeds = folders.prepare(loaded)
+    material = folders.prepare(loaded)
+    for note in material.notes:
+        typer.echo(printable(note))
     if name is None:
-        folder = folders.create_next(loaded, runs_dir, config.stem if config else "pocket", seeds)
+        folder = folders.create_next(loaded, runs_dir, config.stem if config else "pocket", material)
     else:
-        folder = folders.create(loaded, runs_dir, name, seeds)
+        folder = folders.create(loaded, runs_dir, name, material)
     _play(loaded, folder)
 
 
@@ -157,6 +171,13 @@ def show(
         views.show_run(console, folder)
 
 
+def _columns(told: list[str] | None) -> dict[str, str]:
+    names = dict(entry.split("=", 1) for entry in told or [] if "=" in entry)
+    if len(names) != len(told or []):
+        raise ConfigError("--map: expected NAME=COLUMN, such as question=Frage")
+    return names
+
+
 seeds_app = typer.Typer(help="Your own questions.", no_args_is_help=True)
 app.add_typer(seeds_app, name="seeds")
 
@@ -164,25 +185,19 @@ app.add_typer(seeds_app, name="seeds")
 @seeds_app.command("check")
 def check_seeds(
     source: Annotated[str, typer.Argument(help="A file, or hf:NAME[:CONFIG[:SPLIT]] of datasets.")],
-    told: Annotated[
-        list[str] | None, typer.Option("--map", help="question=COLUMN, answer=COLUMN …; repeatable.")
-    ] = None,
+    told: Mapped = None,
 ) -> None:
     """Say what a seed set holds, how it was understood, and what is wrong with it."""
     from .config import load
-    from .errors import ConfigError
     from .inspector.console import screen
     from .inspector.seeds import show_survey
     from .tasks.seeds import load_seeds
     from .tasks.sets import build_sets
     from .tasks.survey import survey
 
-    names = dict(entry.split("=", 1) for entry in told or [] if "=" in entry)
-    if len(names) != len(told or []):
-        raise ConfigError("--map: expected NAME=COLUMN, such as question=Frage")
     sets = build_sets(load().sets.per_cell, load().sets.seed, {q.text for q in load_seeds("builtin")})
     console = screen()
-    found = survey(source, names, [question.text for question in (*sets.validation, *sets.heldout)])
+    found = survey(source, _columns(told), [question.text for question in (*sets.validation, *sets.heldout)])
     if not show_survey(console, found):
         raise typer.Exit(2)
 
@@ -239,9 +254,8 @@ def main() -> None:
 
 def _end(message: str, code: int) -> NoReturn:
     """Say it and leave; names of files and columns may hold what a terminal would obey."""
-    shown = "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in message)
     with contextlib.suppress(OSError):
-        typer.echo(f"maieutic: {shown}", err=True)
+        typer.echo(f"maieutic: {printable(message)}", err=True)
     raise SystemExit(code) from None
 
 

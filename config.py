@@ -74,7 +74,7 @@ class ServingConfig(Section):
     """What trained checkpoints have; with another, the canary after a swap may not agree."""
     enforce_eager: bool = True
     """No graph capture: it takes longer than a small model gains by it."""
-    max_model_len: int = Field(320, ge=128)
+    max_model_len: int = Field(512, ge=128)
     """Tokens of prompt and completion together."""
     max_num_seqs: int = Field(256, ge=1)
     """Completions computed side by side."""
@@ -117,6 +117,9 @@ class CurriculumConfig(Section):
     """Share of a round's questions that repeats what is mastered."""
     leap: int = Field(2, ge=1)
     """Levels that a new question may lie above a mastered one."""
+    horizon: int = Field(0, ge=0, le=20)
+    """Questions in the longest chain: each needs the answer of the one before. 1 for none; 0 for
+    3 where the seeds are your own and have numbers for answers, and for none elsewhere."""
     near_duplicate: float = Field(0.985, gt=0, le=1)
     """Cosine similarity from which a question counts as known already. It belongs to the
     embedding: with `ngram`, this lets pass all but the same symbols in nearly the same order."""
@@ -157,7 +160,7 @@ class SolverTraining(Section):
     least_pairs: int = Field(256, ge=1)
     """With fewer the Solver is not trained in this round: a few steps from a cold optimiser
     cost more than they teach. The pairs can be replayed later."""
-    max_length: int = Field(320, ge=32)
+    max_length: int = Field(512, ge=32)
     """Tokens of prompt and completion; what is longer is cut."""
 
 
@@ -183,6 +186,8 @@ class SetsConfig(Section):
     """Questions for each skill and level, in the validation and the held-out set each."""
     seed: int = Field(20_250_924, ge=0, lt=2**63)
     """The sets are the same for every run, whatever the run's seed."""
+    most_seeds: int = Field(5000, ge=4, le=1_000_000)
+    """Questions of a seed set that are taken, from its beginning."""
 
 
 class MemoryConfig(Section):
@@ -198,7 +203,15 @@ class RunConfig(Section):
     seed: int = Field(0, ge=0, lt=2**63)
     rounds: int = Field(6, ge=1, le=10_000)
     seeds: str = "builtin"
-    """`builtin`, or a JSONL file of seed questions."""
+    """`builtin`; a file (JSONL, JSON, CSV, TSV, Parquet); `hf:NAME[:CONFIG[:SPLIT]]`; or
+    `gym:FAMILY[?parameter=value]`, `gym:all`."""
+    heldout: list[str] = []
+    """Held-out sets of your own, named like seeds; the first is the main one. Without any, one is
+    drawn from the family, or split off the seeds."""
+    columns: dict[str, str] = {}
+    """Columns of files that have other names than ours: `{question: Frage}`."""
+    checker: str = ""
+    """Decides about the answers of seeds from files; chosen by their kind where it is empty."""
     model: str = "pocket"
     """`pocket`, or a folder with a chat model in safetensors."""
     pocket: PocketModel = PocketModel()
@@ -246,9 +259,13 @@ _BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxdict, _BRIEF.maxli
 """Never the whole of a value: a few lines of YAML can stand for gigabytes."""
 
 
-def load(path: Path | None = None, overrides: Iterable[str] = ()) -> RunConfig:
+def load(
+    path: Path | None = None, overrides: Iterable[str] = (), given: Mapping[str, Any] | None = None
+) -> RunConfig:
     """Read a configuration file and apply `key.sub=value` overrides.
 
+    Args:
+        given: values of top-level keys, as they are; they come last.
     Raises:
         ConfigError: the file is missing or not YAML, a key is unknown, a value is of
             the wrong type or out of range. The message names the place and the remedy.
@@ -259,6 +276,7 @@ def load(path: Path | None = None, overrides: Iterable[str] = ()) -> RunConfig:
         if not sign or not key:
             raise ConfigError(f"--set {override}: expected key=value, such as rollouts.n=8")
         _put(values, key.split("."), _scalar(override, text))
+    values |= given or {}
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:

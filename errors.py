@@ -68,3 +68,8 @@ class EndpointError(MaieuticError):
 
 class TrainingError(MaieuticError):
     """A training job ended without a checkpoint; the message ends with its log."""
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal would obey; lines stay lines."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)

@@ -17,6 +17,10 @@ Origin = Literal["seed", "teacher", "generator"]
 Author = Literal["teacher", "generator"]
 Move = Literal["harder", "neighbour", "uniform", "design"]
 PairKind = Literal["rollouts", "reference", "anchor"]
+LabelSource = Literal["seed", "family", "executed", "teacher", "vote", "none"]
+"""How a reference answer was made: written beside the seed question; drawn together with the
+question by its family; worked out by a program from the text; given by the Teacher, whose other
+solutions agree; the majority of several solvers; not at all yet."""
 
 
 class Record(BaseModel):
@@ -45,7 +49,10 @@ class Question(Record):
     checker: str = "arithmetic"
     """Name of the checker that decides about its answers, such as `numeric?rel=0.01`."""
     data: str = ""
-    """JSON that the checker needs beside the answer: choices, a schema."""
+    """JSON that belongs to the question beside its answer: choices, a schema, the parts of a chain."""
+    label: LabelSource = "seed"
+    confidence: float = Field(1.0, ge=0, le=1)
+    """How far the reference answer is trusted: the chance that it is right, as far as is known."""
     parent_id: str | None = None
     round: int = 0
     """Round that admitted it; 0 for a seed question."""
@@ -106,6 +113,14 @@ class Proposal(Record):
     text: str
     solution: str = ""
     """Worked reference, when the author gives one."""
+    answer: str = ""
+    """The author's own answer; empty where the text alone decides."""
+    skill: str = ""
+    level: int = 0
+    checker: str = ""
+    data: str = ""
+    label: LabelSource = "none"
+    confidence: float = Field(0.0, ge=0, le=1)
     prompt: str = ""
     """What the Generator is trained to answer with `text`."""
     admitted: bool | None = None
@@ -271,6 +286,15 @@ class RoundReport(Record):
         return "yes" if self.promoted else "no"
 
 
+class HeldoutSet(Record):
+    """A held-out set beside the main one, before and after."""
+
+    name: str
+    baseline: Evaluation
+    final: Evaluation
+    gain: Gain
+
+
 class RunReport(Record):
     """report.json: what a run did and what it gained."""
 
@@ -282,6 +306,8 @@ class RunReport(Record):
     baseline: Evaluation | None = None
     final: Evaluation | None = None
     gain: Gain | None = None
+    further: list[HeldoutSet] = []
+    """Held-out sets beside the main one, each by itself."""
     seconds: float = 0.0
     """Of all stages and rounds, the start included."""
     start_seconds: dict[str, float] = {}

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from ..memory.profile import Failure
 from ..records import Move, Question
-from ..tasks import arithmetic, drawing
+from ..tasks.families.family import Family
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A question with a wrong completion that is remembered."""
+
+    question: Question
+    rollout_id: str
+    completion: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,7 @@ class Assignment:
     """The completion that the Teacher is shown."""
     levels: int = 1
     """Levels that a harder question is to climb."""
-    similar: tuple[Failure, ...] = ()
+    similar: tuple[Seen, ...] = ()
     """Remembered failures on questions like the parent."""
 
 
@@ -31,9 +39,8 @@ class Assignment:
 class Design:
     """A new question with its worked reference."""
 
-    text: str
-    solution: str
-    source: Failure | None = None
+    question: Question
+    source: Seen | None = None
     """The remembered failure it was made from, where that was not the assignment's question."""
 
 
@@ -46,7 +53,10 @@ class Teacher(Protocol):
 
 
 class FamilyTeacher:
-    """The arithmetic family as Teacher: it can vary and extend any question it can read."""
+    """The family of the questions as Teacher: what it can vary and extend, it teaches."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
 
     async def design(self, assignments: Sequence[Assignment], rng: Random) -> list[Design | None]:
         return [self._design(assignment, rng) for assignment in assignments]
@@ -54,18 +64,15 @@ class FamilyTeacher:
     def _design(self, assignment: Assignment, rng: Random) -> Design | None:
         parent = assignment.question
         if parent is None:
-            return _written(drawing.draw(*rng.choice(arithmetic.CELLS), rng))
+            return _made(self.family.draw(rng))
         if assignment.move == "harder":
-            expr = arithmetic.parse_question(parent.text)
-            for _ in range(assignment.levels):
-                expr = drawing.harder(expr, rng)
-            return _written(expr)
+            return _made(self.family.harder(parent, assignment.levels, rng))
         # A failure seldom stands alone: vary it, or one like it.
-        alike = [f for f in assignment.similar if (f.skill, f.level) == (parent.skill, parent.level)]
+        cell = (parent.skill, parent.level)
+        alike = [seen for seen in assignment.similar if (seen.question.skill, seen.question.level) == cell]
         source = rng.choice([None, *alike])
-        varied = arithmetic.parse_question(source.question if source else parent.text)
-        return _written(drawing.neighbour(varied, rng), source)
+        return _made(self.family.neighbour(source.question if source else parent, rng), source)
 
 
-def _written(expr: arithmetic.Expr, source: Failure | None = None) -> Design:
-    return Design(arithmetic.question_text(expr), arithmetic.worked(expr), source)
+def _made(question: Question | None, source: Seen | None = None) -> Design | None:
+    return Design(question, source) if question else None

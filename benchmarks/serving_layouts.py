@@ -156,10 +156,10 @@ async def one_pass(name: str, work: Work, rounds: int) -> tuple[float, float, fl
 
 async def measure(rounds: int, repeats: int, asked: int, written: int) -> None:
     config = load()
-    seeds = prepare(config)
+    material = prepare(config)
     seen: dict[str, list[tuple[float, float, float]]] = {name: [] for name in LAYOUTS}
     with tempfile.TemporaryDirectory(prefix="maieutic-layouts-") as folder:
-        held = read_sets(create(config, Path(folder), "sets", seeds)).keys()
+        held = read_sets(create(config, Path(folder), "sets", material)).keys()
         base = await ensure_base(config.pocket, held, lambda done, of: None, print)
         work = Work(config, base, Path(folder), asked, written)
         for number in range(repeats):

@@ -17,16 +17,18 @@ from .state import LoopState
 
 
 async def evaluate(room: Room, state: LoopState) -> LoopState:
-    """Greedy answers of the candidate to both fixed sets."""
+    """Greedy answers of the candidate to the validation set and every held-out set."""
     round, candidate = state["round"], state["candidate"]
+    sets = {"validation": room.sets.validation, "heldout": room.sets.heldout}
+    sets |= {f"heldout{place}": part for place, part in enumerate(room.sets.further.values(), 2)}
     if round and candidate == state["solver"]:
         # Nothing was trained: the same weights give the same greedy answers.
-        for name in ("validation", "heldout"):
+        for name in sets:
             room.folder.write_json(round, name, room.folder.read_json(state["solver_round"], name))
     else:
         await room.serve(candidate, round)
-        await _measure(room, round, "validation", room.sets.validation, candidate)
-        await _measure(room, round, "heldout", room.sets.heldout, candidate)
+        for name, questions in sets.items():
+            await _measure(room, round, name, questions, candidate)
     tell_heldout(room)
     return {}
 

@@ -24,8 +24,10 @@ from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
 from ..records import Question
 from ..serving.server import require_vllm
-from ..tasks.seeds import load_seeds
-from ..tasks.sets import FixedSets, build_sets
+from ..tasks.families.gym import PREFIX
+from ..tasks.material import Material, gather
+from ..tasks.sets import FixedSets
+from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
 from .report import versions
 
@@ -38,19 +40,18 @@ _NAMES_TRIED = 20
 VALIDATION, HELDOUT = "sets/validation", "sets/heldout"
 
 
-def prepare(config: RunConfig) -> list[Question]:
+def prepare(config: RunConfig) -> Material:
     """Everything that can be found wrong before a folder is made or a model is loaded.
 
     Returns:
-        The seed questions.
+        The seed questions and the fixed sets.
     Raises:
-        SeedError: the seed file cannot be used.
+        SeedError: a seed or held-out set cannot be used.
         ConfigError: the fixed sets cannot be drawn; and see `check`.
     """
-    seeds = load_seeds(config.seeds)
+    material = gather(config)
     check(config)
-    _draw_sets(config, seeds)
-    return seeds
+    return material
 
 
 def check(config: RunConfig) -> None:
@@ -97,7 +98,7 @@ def _check_model(folder: Path) -> None:
         )
 
 
-def create(config: RunConfig, runs: Path, name: str, seeds: list[Question]) -> RunFolder:
+def create(config: RunConfig, runs: Path, name: str, material: Material) -> RunFolder:
     """Make the folder of a new run, whole or not at all.
 
     Raises:
@@ -113,7 +114,7 @@ def create(config: RunConfig, runs: Path, name: str, seeds: list[Question]) -> R
         runs.mkdir(parents=True, exist_ok=True)
         _check_room(runs)
         folder.path.mkdir()
-        _begin_whole(folder, config, seeds)
+        _begin_whole(folder, config, material)
     except OSError as error:
         _remove_empty(made)
         raise RunError(f"{folder.path}: cannot be made ({error.strerror}); choose --runs-dir") from error
@@ -123,9 +124,9 @@ def create(config: RunConfig, runs: Path, name: str, seeds: list[Question]) -> R
     return folder
 
 
-def _begin_whole(folder: RunFolder, config: RunConfig, seeds: list[Question]) -> None:
+def _begin_whole(folder: RunFolder, config: RunConfig, material: Material) -> None:
     try:
-        begin(folder, config, seeds)
+        begin(folder, config, material)
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
@@ -138,12 +139,12 @@ def _remove_empty(made: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def create_next(config: RunConfig, runs: Path, stem: str, seeds: list[Question]) -> RunFolder:
+def create_next(config: RunConfig, runs: Path, stem: str, material: Material) -> RunFolder:
     """Make the folder of a new run under the first free name of stem-1, stem-2 …"""
     for _ in range(_NAMES_TRIED):
         name = next(n for n in (f"{stem}-{i}" for i in itertools.count(1)) if not (runs / n).exists())
         try:
-            return create(config, runs, name, seeds)
+            return create(config, runs, name, material)
         except RunError:
             # Another run may have taken the name since we looked.
             if not (runs / name).exists():
@@ -166,12 +167,14 @@ def _check_room(runs: Path) -> None:
         )
 
 
-def begin(folder: RunFolder, config: RunConfig, seeds: list[Question]) -> None:
+def begin(folder: RunFolder, config: RunConfig, material: Material) -> None:
     """Write what identifies a run; run.yaml comes last, so that a run that has one has the rest."""
-    sets = _draw_sets(config, seeds)
-    folder.write(0, "questions", 0, seeds)
-    folder.write(0, VALIDATION, 0, sets.validation)
-    folder.write(0, HELDOUT, 0, sets.heldout)
+    folder.write(0, "questions", 0, material.seeds)
+    folder.write(0, VALIDATION, 0, material.sets.validation)
+    folder.write(0, HELDOUT, 0, material.sets.heldout)
+    for place, questions in enumerate(material.sets.further.values(), 2):
+        folder.write(0, f"{HELDOUT}{place}", 0, questions)
+    folder.write_json(0, "sets", {"further": list(material.sets.further), "notes": material.notes})
     _note_config(folder, config)
 
 
@@ -180,22 +183,26 @@ def _note_config(folder: RunFolder, config: RunConfig) -> None:
     write_whole(folder.config, noted + dump(absolute(config)))
 
 
-def _draw_sets(config: RunConfig, seeds: list[Question]) -> FixedSets:
-    taken = {question.text for question in (*seeds, *load_seeds("builtin"))}
-    return build_sets(config.sets.per_cell, config.sets.seed, taken)
-
-
 def absolute(config: RunConfig) -> RunConfig:
     """The same settings, valid in any working directory."""
-    places = {"seeds": "builtin", "model": "pocket"}
-    given = {key: getattr(config, key) for key, builtin in places.items() if getattr(config, key) != builtin}
-    return config.model_copy(update={key: str(Path(value).absolute()) for key, value in given.items()})
+    model = config.model if config.model == "pocket" else str(Path(config.model).absolute())
+    update = {"seeds": _absolute(config.seeds), "heldout": [_absolute(s) for s in config.heldout]}
+    return config.model_copy(update={"model": model, **update})
+
+
+def _absolute(source: str) -> str:
+    named = source == "builtin" or source.startswith((PREFIX, HUB))
+    return source if named else str(Path(source).absolute())
 
 
 def read_sets(folder: RunFolder) -> FixedSets:
     """Both fixed sets, as they were when the run was made."""
     validation, heldout = (tuple(folder.read(0, series, Question)) for series in (VALIDATION, HELDOUT))
-    return FixedSets(validation, heldout)
+    names = (folder.read_json(0, "sets") or {}).get("further", [])
+    further = {
+        name: tuple(folder.read(0, f"{HELDOUT}{place}", Question)) for place, name in enumerate(names, 2)
+    }
+    return FixedSets(validation, heldout, further)
 
 
 def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:

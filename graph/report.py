@@ -21,6 +21,7 @@ from ..records import (
     Gain,
     GateFigures,
     GeneratorFigures,
+    HeldoutSet,
     PreferencePair,
     Proposal,
     Question,
@@ -70,7 +71,8 @@ def _gathered(
         policy=config.curriculum.policy,
         baseline=_evaluation(folder, 0, "heldout") if finished else None,
         final=_evaluation(folder, kept, "heldout") if finished else None,
-        gain=_gain(folder, kept, config) if finished else None,
+        gain=_gain(folder, kept, config, "heldout") if finished else None,
+        further=_further(folder, kept, config) if finished else [],
         seconds=round(sum(sum(_seconds(folder, n).values()) for n in folder.rounds()), 1),
         start_seconds=_seconds(folder, 0),
         versions=versions(),
@@ -97,17 +99,31 @@ def _seconds(folder: RunFolder, number: int) -> dict[str, float]:
     return folder.read_json(number, "seconds") or {}
 
 
-def _gain(folder: RunFolder, kept: int, config: RunConfig) -> Gain:
+def _further(folder: RunFolder, kept: int, config: RunConfig) -> list[HeldoutSet]:
+    """The held-out sets beside the main one, each by itself."""
+    names = (folder.read_json(0, "sets") or {}).get("further", [])
+    return [
+        HeldoutSet(
+            name=name,
+            baseline=_evaluation(folder, 0, f"heldout{place}"),
+            final=_evaluation(folder, kept, f"heldout{place}"),
+            gain=_gain(folder, kept, config, f"heldout{place}"),
+        )
+        for place, name in enumerate(names, 2)
+    ]
+
+
+def _gain(folder: RunFolder, kept: int, config: RunConfig, heldout: str) -> Gain:
     """Held-out points gained by the kept checkpoint over the base model, with an interval."""
-    before, after = (_marks(folder, number) for number in (0, kept))
+    before, after = (_marks(folder, number, heldout) for number in (0, kept))
     low, high = paired_interval(before, after, 0.95, config.gate.resamples, config.seed)
     difference = (sum(after) - sum(before)) / len(before)
     return Gain(points=100 * difference, low=100 * low, high=100 * high)
 
 
-def _marks(folder: RunFolder, number: int) -> list[bool]:
-    questions = folder.read(0, "sets/heldout", Question)
-    return right_marks(questions, folder.read(number, "verdicts/heldout", Verdict))
+def _marks(folder: RunFolder, number: int, heldout: str) -> list[bool]:
+    questions = folder.read(0, f"sets/{heldout}", Question)
+    return right_marks(questions, folder.read(number, f"verdicts/{heldout}", Verdict))
 
 
 def _once(folder: RunFolder, number: int) -> RoundReport:

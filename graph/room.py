@@ -23,6 +23,7 @@ from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..serving.client import Completions
 from ..serving.server import VllmServer, end_leftover, remember
+from ..tasks.families.family import Family
 from ..tasks.sets import FixedSets
 from .canary import BASE, check_canary
 from .progress import Progress, Quiet
@@ -40,6 +41,7 @@ class Room:
     """Folder of the base model's weights."""
     server: VllmServer
     sets: FixedSets
+    family: Family
     policy: Policy
     profile: WeaknessProfile
     bank: QuestionBank

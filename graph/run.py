@@ -27,9 +27,9 @@ from ..memory.embedding import embedding_function
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..memory.store import Store
-from ..records import RunReport
+from ..records import Question, RunReport
 from ..serving.server import VllmServer, end_leftover
-from ..tasks import arithmetic
+from ..tasks.material import default_sets, family_of
 from ..tasks.sets import FixedSets
 from ..trainers.base import ensure_base
 from .attempt import restore
@@ -43,11 +43,11 @@ from .room import Room
 from .state import LoopState
 
 
-def policy_of(config: RunConfig) -> Policy:
+def policy_of(config: RunConfig, top: int) -> Policy:
     """The configured curriculum policy."""
     if config.curriculum.policy == "uniform":
         return Uniform()
-    return Socratic(config.curriculum.mastered, config.curriculum.leap, arithmetic.MAX_LEVEL)
+    return Socratic(config.curriculum.mastered, config.curriculum.leap, top)
 
 
 async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) -> Room:
@@ -57,6 +57,7 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         RunError: the memory cannot be opened.
     """
     sets = read_sets(folder)
+    family = family_of(config, folder.read(0, "questions", Question))
     store = Store(folder.memory, embedding_function(config.memory.embedding))
     base = await _base(config, folder, sets, progress)
     room = Room(
@@ -65,10 +66,11 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         base=base,
         server=VllmServer(base, folder.logs / "vllm.log", config.serving),
         sets=sets,
-        policy=policy_of(config),
+        family=family,
+        policy=policy_of(config, family.top),
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
-        teacher=FamilyTeacher(),
+        teacher=FamilyTeacher(family),
         solver=Solver(config.rollouts, config.seed),
         generator=Generator(config.generator, config.seed),
         verifier=Verifier(),
@@ -86,13 +88,19 @@ async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress:
     if not base.exists():
         progress.begin(0, "base model", 0)
         started = time.monotonic()
-        built = await ensure_base(config.pocket, sets.keys(), progress.done, progress.note)
+        built = await ensure_base(config.pocket, _excluded(config, sets), progress.done, progress.note)
         folder.write_json(0, "seconds", {"base model": round(time.monotonic() - started, 3)})
         beside = base.with_name(f".{BASE}")
         shutil.rmtree(beside, ignore_errors=True)
         shutil.copytree(built, beside)
         beside.rename(base)
     return base
+
+
+def _excluded(config: RunConfig, sets: FixedSets) -> frozenset[str]:
+    """What the pocket model must not be warmed up on; where a run's sets hold no arithmetic, what
+    is kept from that of a run without seeds, so that all share one model."""
+    return sets.expressions() or default_sets(config).expressions()
 
 
 async def play(

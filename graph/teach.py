@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..agents.teacher import Assignment
+from ..agents.teacher import Assignment, Seen
 from ..curriculum.policy import Lesson
 from ..memory.profile import Failure
 from ..records import Attempt, Proposal, Rollout, Verdict, short_id
@@ -12,6 +12,7 @@ from .attempt import STAGE, selected
 from .rollouts import ask_all
 from .room import Room
 from .state import LoopState
+from .vet import DRAFTED
 
 
 class _Parents:
@@ -48,7 +49,7 @@ async def teach(room: Room, state: LoopState) -> LoopState:
     room.progress.begin(round, "teach", len(lessons))
     parents = _Parents(room, round)
     texts = [_text(parents, lesson) for lesson in lessons]
-    similar = room.profile.failures_like([text for text in texts if text], 3)
+    similar = _seen(room, room.profile.failures_like([text for text in texts if text], 3))
     assignments = _assignments(parents, lessons, similar)
     designs = await room.teacher.design(assignments, room.rng(round, f"design{turn}"))
     proposals = []
@@ -59,8 +60,8 @@ async def teach(room: Room, state: LoopState) -> LoopState:
         rollout = parents.attempt(lesson.question_id) if lesson.question_id else None
         parent_id, rollout_id, prompt = lesson.question_id, rollout.id if rollout else None, ""
         if design.source:
-            parent_id, rollout_id = design.source.question_id, design.source.rollout_id
-            prompt = room.generator.prompt(design.source.question, design.source.completion)
+            parent_id, rollout_id = design.source.question.id, design.source.rollout_id
+            prompt = room.generator.prompt(design.source.question.text, design.source.completion)
         elif given.question:
             prompt = room.generator.prompt(given.question.text, given.attempt)
         proposals.append(
@@ -72,9 +73,8 @@ async def teach(room: Room, state: LoopState) -> LoopState:
                 move=lesson.move,
                 parent_id=parent_id,
                 rollout_id=rollout_id,
-                text=design.text,
-                solution=design.solution,
                 prompt=prompt,
+                **{name: getattr(design.question, name) for name in DRAFTED},
             )
         )
     room.folder.write(round, series, 0, proposals)
@@ -82,12 +82,19 @@ async def teach(room: Room, state: LoopState) -> LoopState:
     return {}
 
 
+def _seen(room: Room, failures: Sequence[list[Failure]]) -> list[list[Seen]]:
+    """Remembered failures with their questions from the bank."""
+    ids = list({failure.question_id for each in failures for failure in each})
+    known = dict(zip(ids, room.bank.get(ids), strict=True))
+    return [[Seen(known[f.question_id], f.rollout_id, f.completion) for f in each] for each in failures]
+
+
 def _text(parents: _Parents, lesson: Lesson) -> str:
     return parents.questions[lesson.question_id].text if lesson.question_id else ""
 
 
 def _assignments(
-    parents: _Parents, lessons: Sequence[Lesson], similar: Sequence[list[Failure]]
+    parents: _Parents, lessons: Sequence[Lesson], similar: Sequence[list[Seen]]
 ) -> list[Assignment]:
     """Lessons with their parents' texts; `similar` has an entry for each that has a parent."""
     remembered = iter(similar)

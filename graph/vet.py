@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..records import Proposal, Question
-from ..tasks import arithmetic
-from ..tasks.seeds import family_question
-from ..tasks.sets import key_of
+from ..records import Proposal, Question, short_id
+from ..tasks.families.family import Unreadable, Unsolvable
+from ..tasks.sets import keys_of
 from .room import Room
 from .state import LoopState
+
+DRAFTED = ("text", "answer", "solution", "skill", "level", "checker", "data", "label", "confidence")
+"""What a proposal has of the question that its author drafted."""
 
 MOST_TURNS = 3
 """How often the Teacher is asked in a round, at most."""
@@ -41,10 +43,10 @@ def vetted_of(room: Room, proposals: Sequence[Proposal]) -> tuple[list[Proposal]
     reasons: dict[str, str] = {}
     for proposal in proposals:
         try:
-            readable[proposal.id] = _read(proposal)
-        except arithmetic.OutOfRange:
+            readable[proposal.id] = _read(room, proposal)
+        except Unsolvable:
             reasons[proposal.id] = "unsolvable"
-        except arithmetic.NotArithmetic:
+        except Unreadable:
             reasons[proposal.id] = "unreadable"
     reasons |= _known(room, proposals, readable)
     candidates = [key for key in readable if key not in reasons]
@@ -75,9 +77,9 @@ def _known(room: Room, proposals: Sequence[Proposal], readable: dict[str, Questi
         question = readable.get(proposal.id)
         if question is None:
             continue
-        if key_of(question.text) in forbidden:
+        if keys_of(question) & forbidden:
             reasons[proposal.id] = "held-out overlap"
-        elif question.level > arithmetic.MAX_LEVEL:
+        elif question.level > room.family.top:
             reasons[proposal.id] = "beyond the levels"
         elif question.id in seen:
             reasons[proposal.id] = "duplicate"
@@ -85,8 +87,14 @@ def _known(room: Room, proposals: Sequence[Proposal], readable: dict[str, Questi
     return reasons
 
 
-def _read(proposal: Proposal) -> Question:
-    """The proposed question with the answer that the checker works out, whoever wrote it."""
-    return family_question(
-        proposal.text, origin=proposal.author, parent_id=proposal.parent_id, round=proposal.round
-    )
+def _read(room: Room, proposal: Proposal) -> Question:
+    """The proposed question: as its author answered it, or with the answer that the family works out.
+
+    Raises:
+        Unreadable: there is neither.
+    """
+    lineage = {"origin": proposal.author, "parent_id": proposal.parent_id, "round": proposal.round}
+    if not proposal.checker:
+        return room.family.read(proposal.text).model_copy(update=lineage)
+    given = {name: getattr(proposal, name) for name in DRAFTED}
+    return Question(id=short_id("q", proposal.text), **lineage, **given)

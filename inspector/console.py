@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from ..records import Evaluation, Outcome, RoundReport, RunReport
+from ..errors import printable
+from ..records import Evaluation, Gain, Outcome, RoundReport, RunReport
 
 LABELS = {
     "base model": "base model (built once, then kept)",
@@ -235,14 +236,20 @@ def _row(entry: RoundReport) -> list[str]:
 
 
 def summary(report: RunReport) -> str:
-    """One line: what the run gained."""
+    """What the run gained: one line for each held-out set."""
     if report.baseline is None or report.final is None or report.gain is None:
         return "nothing measured yet"
-    gain = report.gain
+    lines = [gained("held-out", report.baseline, report.final, report.gain)]
+    lines += [gained(printable(part.name), part.baseline, part.final, part.gain) for part in report.further]
+    return "\n".join(lines)
+
+
+def gained(name: str, baseline: Evaluation, final: Evaluation, gain: Gain) -> str:
+    """One held-out set, before and after."""
     return (
-        f"held-out {100 * report.baseline.accuracy:.1f} % → {100 * report.final.accuracy:.1f} % "
+        f"{name} {100 * baseline.accuracy:.1f} % → {100 * final.accuracy:.1f} % "
         f"({gain.points:+.1f} points, 95 % interval {gain.low:+.1f} to {gain.high:+.1f}, "
-        f"{report.final.n} questions)"
+        f"{final.n} questions)"
     )
 
 

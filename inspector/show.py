@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from ..errors import RunError
+from ..errors import RunError, printable
 from ..graph.folders import held
 from ..memory.run import RunFolder
 from ..records import (
@@ -31,8 +31,7 @@ _MARKS = {"right": "[green]right[/]", "wrong": "[red]wrong[/]", "invalid": "[yel
 
 def clean(text: str) -> str:
     """Text from models and files, made safe for a terminal: no markup, no control characters."""
-    visible = "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
-    return escape(visible)
+    return escape(printable(text))
 
 
 def load_report(folder: RunFolder) -> RunReport:

@@ -1,18 +1,34 @@
-"""Seed question files: JSON Lines in, questions out, every problem with its line."""
+"""Seed questions: a user's rows made into questions, every problem with its place."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from random import Random
 
 from ..errors import SeedError
 from ..records import Question, short_id
 from . import arithmetic, drawing
+from .arithmetic import ANSWER_MARK
+from .checkers.registry import named
+from .columns import SeedRow, mapped, seed_rows
+from .kinds import SUITED, kind_of
+from .sources import rows_of
+from .tables import stop
 
 BUILTIN = Path(__file__).with_name("pocket_seeds.jsonl")
-_LONGEST_LINE = 100_000
-_LARGEST = 100_000_000
+
+TRUSTED = 0.97
+"""Confidence in an answer that somebody wrote beside a question: careful sets have a few
+percent of wrong ones (GSM8K and MATH, by their re-annotations, one to four)."""
+
+_SKILL = "general"
+_WORDS = {"easy": 1, "medium": 2, "hard": 3}
+_HIGHEST = 100
 
 
 def family_question(text: str, **lineage: object) -> Question:
@@ -32,68 +48,120 @@ def family_question(text: str, **lineage: object) -> Question:
         "skill": skill,
         "level": level,
         "origin": "seed",
+        "label": "executed",
         **lineage,
     }
     return Question.model_validate(values)
 
 
-def load_seeds(source: str) -> list[Question]:
-    """Read seed questions.
+def of_family(text: str) -> bool:
+    """Whether a text is a question of the built-in arithmetic family, within its levels."""
+    try:
+        return family_question(text).level <= arithmetic.MAX_LEVEL
+    except arithmetic.NotArithmetic:
+        return False
+
+
+def load_seeds(
+    source: str,
+    told: Mapping[str, str] | None = None,
+    checker: str = "",
+    most: int = 1_000_000,
+    unanswered: bool = False,
+) -> list[Question]:
+    """Read seed questions; of equal ones the first.
 
     Args:
-        source: `builtin`, or a JSONL file with `question` and optionally `answer`.
+        source: `builtin`, a file, or `hf:NAME[:CONFIG[:SPLIT]]`.
+        told: columns named by the user, our name to theirs.
+        checker: decides about all answers; by their kind where it is empty.
+        most: questions that are read.
+        unanswered: whether rows without an answer may be among them.
+    Returns:
+        Questions of the built-in family where all are, with answers worked out; otherwise the
+        rows as they are, those without an answer with the label `none`.
     Raises:
-        SeedError: the file is missing or empty, or a line cannot be used.
+        SeedError: the source is missing or empty, or a row cannot be used.
+        ConfigError: no column is the question's, or there is no such checker.
     """
-    path = BUILTIN if source == "builtin" else Path(source)
-    if path.exists() and not path.is_file():
-        raise SeedError(f"{path}: is no file; give a JSONL file, or leave `seeds: builtin`")
-    if path.exists() and path.stat().st_size > _LARGEST:
-        raise SeedError(f"{path}: more than {_LARGEST:,} bytes; leave some questions out")
-    try:
-        # Not splitlines: a string of JSON may hold what Unicode calls a line end.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError:
-        raise SeedError(f"{path}: no such file; give a JSONL file, or leave `seeds: builtin`") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SeedError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-    questions: dict[str, Question] = {}
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            question = _read_line(line, f"{path} line {number}")
-            questions.setdefault(question.id, question)
-    if not questions:
-        raise SeedError(f'{path}: no questions; add lines such as {{"question": "What is 3 + 4?"}}')
-    return list(questions.values())
+    placed = rows_of(str(BUILTIN) if source == "builtin" else source)
+    head = list(islice(placed, 1))
+    if not head:
+        raise SeedError(f'{source}: no questions; add lines such as {{"question": "What is 3 + 4?"}}')
+    columns = mapped([str(name) for name in head[0][1]], told or {})
+    rows = list(islice(seed_rows(chain(head, placed), columns, stop), most))
+    if not checker and all(of_family(row.question) for row in rows):
+        questions: Iterable[Question] = map(_worked_out, rows)
+    else:
+        if checker:
+            named(checker)
+        questions = [_as_it_is(row, checker, unanswered) for row in rows]
+    return list({question.id: question for question in reversed(list(questions))}.values())[::-1]
 
 
-def _read_line(line: str, place: str) -> Question:
-    if len(line) > _LONGEST_LINE:
-        raise SeedError(f"{place}: longer than {_LONGEST_LINE} characters; shorten or remove it")
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise SeedError(f"{place}: not a JSON object ({error}); put one object on each line") from None
-    if not isinstance(row, dict) or not isinstance(row.get("question"), str):
-        raise SeedError(f'{place}: "question" is missing; add "question": "What is 3 + 4?"')
-    try:
-        question = family_question(row["question"])
-    except arithmetic.NotArithmetic as error:
+def _worked_out(row: SeedRow) -> Question:
+    question = family_question(row.question)
+    if row.answer is not None and row.answer.strip() != question.answer:
         raise SeedError(
-            f"{place}: {row['question'][:60]!r} is not of the built-in arithmetic family ({error}); "
-            "write it as 'What is 3 + 4 * 2?', or remove the line"
-        ) from None
-    if question.level > arithmetic.MAX_LEVEL:
-        raise SeedError(
-            f"{place}: {question.text!r} is {question.skill} level {question.level}, and levels end at "
-            f"{arithmetic.MAX_LEVEL}; use fewer operations, or remove the line"
-        )
-    if "answer" in row and str(row["answer"]).strip() != question.answer:
-        raise SeedError(
-            f"{place}: the answer is given as {str(row['answer'])[:40]!r}, but {question.text[8:-1]} "
+            f"{row.place}: the answer is given as {row.answer[:40]!r}, but {question.text[8:-1]} "
             f"is {question.answer}; correct it or leave it out"
         )
     return question
+
+
+def _as_it_is(row: SeedRow, checker: str, unanswered: bool) -> Question:
+    """A row as a question; its reference solution ends in the marked answer, as completions do."""
+    if row.answer is None and not unanswered:
+        raise SeedError(
+            f"{row.place}: no answer to {row.question[:60]!r}; add one, or name a Teacher that labels it "
+            "(--set teacher.url=… and teacher.model=…)"
+        )
+    suited = checker or SUITED[kind_of(row)]
+    if suited is None and row.answer is not None:
+        raise SeedError(
+            f"{row.place}: no checker can compare an answer of {len(row.answer.split())} words; shorten it, "
+            "or name one: --set checker=judge?model=… or your own module:function"
+        )
+    text, choices = row.question, row.given.get("choices")
+    if isinstance(choices, str):
+        choices = _listed(choices)
+    if isinstance(choices, list) and not all(str(choice) in text for choice in choices):
+        text += "".join(f"\n{chr(65 + i)}) {choice}" for i, choice in enumerate(choices[:26]))
+    answer = row.answer or ""
+    return Question(
+        id=short_id("q", text),
+        text=text,
+        answer=answer,
+        solution=f"{row.solution.rpartition(ANSWER_MARK)[0].strip() or row.solution} {ANSWER_MARK} {answer}"
+        .strip() if answer else row.solution,
+        skill=str(row.given.get("skill") or _SKILL)[:60],
+        level=level_of(row.given.get("level")),
+        origin="seed",
+        checker=suited or "math",
+        data=json.dumps({"choices": choices}, default=str) if choices else "",
+        label="seed" if answer else "none",
+        confidence=TRUSTED if answer else 0.0,
+    )  # fmt: skip
+
+
+def _listed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return [part.strip() for part in re.split(r"[|;\n]", text) if part.strip()]
+
+
+def level_of(value: object) -> int:
+    """A level from what a set says of it: 3, "Level 3", "hard"; 1 where it says nothing."""
+    found = re.search(r"\d{1,3}", str(value))
+    if found:
+        return min(max(1, int(found.group())), _HIGHEST)
+    return _WORDS.get(str(value).strip().casefold(), 1)
+
+
+def checkers_of(questions: Iterable[Question]) -> Counter[str]:
+    """How many questions each checker decides about."""
+    return Counter(question.checker for question in questions)
 
 
 def write_builtin(path: Path = BUILTIN, count: int = 100, seed: int = 0) -> None:

@@ -1,31 +1,60 @@
-"""The two fixed sets: validation, which decides, and held-out, which is only reported."""
+"""The fixed sets: validation, which decides, and held-out, which is only reported."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from random import Random
 
 from ..errors import ConfigError
 from ..records import Question
 from . import arithmetic, drawing
+from .families.chain import parts_of
+from .overlap import normal
 from .seeds import family_question
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FixedSets:
-    """Questions stratified over every skill and level; none in both, in whatever order of terms."""
+    """Questions that are never trained on; none is in two of them, in whatever order of terms."""
 
     validation: tuple[Question, ...]
     heldout: tuple[Question, ...]
+    further: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)
+    """Held-out sets beside the first, by name; each is reported by itself."""
+
+    def all(self) -> list[Question]:
+        return [*self.validation, *self.heldout, *(q for part in self.further.values() for q in part)]
 
     def keys(self) -> frozenset[str]:
-        """What must never be trained on, as `key_of`; for refusing questions, not for deciding."""
-        return frozenset(key_of(question.text) for question in (*self.validation, *self.heldout))
+        """What must never be trained on, as `keys_of`; for refusing questions, not for deciding."""
+        return frozenset(key for question in self.all() for key in keys_of(question))
+
+    def expressions(self) -> frozenset[str]:
+        """Those of the built-in arithmetic alone, which the pocket model is warmed up on."""
+        return frozenset(key for text in _texts(self.all()) if (key := expression(text)) is not None)
+
+
+def _texts(questions: Iterable[Question]) -> Iterable[str]:
+    for question in questions:
+        yield from [part["text"] for part in parts_of(question)] or [question.text]
+
+
+def keys_of(question: Question) -> frozenset[str]:
+    """What a question and its near copies have in common; of a chain, what its parts have."""
+    return frozenset(expression(text) or normal(text) for text in _texts([question]))
+
+
+def expression(text: str) -> str | None:
+    """An arithmetic question's terms in a fixed order; None where a text is no such question."""
+    try:
+        return arithmetic.unordered(arithmetic.parse_question(text))
+    except arithmetic.NotArithmetic:
+        return None
 
 
 def key_of(text: str) -> str:
-    """What a question and its near copies, the same terms in another order, have in common."""
+    """What a question of the built-in family and its near copies, in another order, have in common."""
     return arithmetic.unordered(arithmetic.parse_question(text))
 
 

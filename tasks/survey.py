@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from ..errors import SeedError
-from . import arithmetic
-from .checkers.answers import LONGEST_ANSWER, plain
-from .checkers.numbers import read_number
 from .columns import SeedRow, mapped, seed_rows
+from .kinds import SUITED, kind_of
 from .overlap import Overlap, normal
-from .seeds import family_question
+from .seeds import of_family
 from .sources import rows_of
 
 SHOWN = 5
@@ -62,19 +60,7 @@ class Survey:
         if self.rows and self.family == self.rows:
             return "arithmetic"
         counted = Counter({kind: count for kind, count in self.answers.items() if kind != "none"})
-        return _CHECKER[counted.most_common(1)[0][0]] if counted else None
-
-
-_CHECKER: dict[str, str | None] = {
-    "integer": "math",
-    "number": "math",
-    "LaTeX": "math",
-    "letter": "choice",
-    "choice": "choice",
-    "word": "exact",
-    "text": None,
-    "JSON": "json",
-}
+        return SUITED[counted.most_common(1)[0][0]] if counted else None
 
 
 def survey(
@@ -122,7 +108,7 @@ def _count(found: Survey, rows: Iterable[SeedRow], overlap: Overlap, progress: C
         found.duplicates += digest in seen
         seen.add(digest)
         lengths.append(len(row.question))
-        found.family += _of_family(row.question)
+        found.family += of_family(row.question)
         kind = kind_of(row)
         found.answers[kind] += 1
         found.unanswered += kind == "none"
@@ -139,38 +125,6 @@ def _count(found: Survey, rows: Iterable[SeedRow], overlap: Overlap, progress: C
         lengths.sort()
         most = lengths[min(len(lengths) - 1, int(0.95 * len(lengths)))]
         found.lengths = (int(statistics.median(lengths)), most, lengths[-1])
-
-
-def _of_family(text: str) -> bool:
-    try:
-        return family_question(text).level <= arithmetic.MAX_LEVEL
-    except arithmetic.NotArithmetic:
-        return False
-
-
-def kind_of(row: SeedRow) -> str:
-    """What sort of thing an answer is, which tells what can check it."""
-    if row.answer is None:
-        return "none"
-    if len(row.answer) > LONGEST_ANSWER:
-        return "text"
-    text = plain(row.answer)
-    if row.given.get("choices"):
-        return "choice"
-    number = read_number(text)
-    if number is not None:
-        return "integer" if number.value.denominator == 1 else "number"
-    if text[:1] in "{[" and text[-1:] in "}]" and '"' in text:
-        return "JSON"
-    if len(text) <= 3 and text.strip("().").isalpha() and len(text.strip("().")) == 1:
-        return "letter"
-    if "\\" in text or any(sign in text for sign in "^=+*/<>"):
-        return "LaTeX"
-    return "word" if len(text.split()) <= _FEW else "text"
-
-
-_FEW = 4
-"""Words that an answer may have to be compared as it stands."""
 
 
 def _languages(texts: list[str]) -> Counter[str]:

@@ -25,9 +25,10 @@ from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
-from maieutic.records import Call
+from maieutic.records import Call, Question
 from maieutic.serving.client import Reply, Request
-from maieutic.tasks.seeds import family_question, load_seeds
+from maieutic.tasks.material import family_of, gather
+from maieutic.tasks.seeds import family_question
 from maieutic.trainers.jobs import Progress, TrainingJob, TrainingResult
 
 GROWS = 8
@@ -103,10 +104,12 @@ def same_canary(weights: Path) -> None:
 def room_in(folder: RunFolder, config: RunConfig, turned: str = "") -> Room:
     """A room with real memory, policy and records; models and trainers are simulated."""
     store = Store(folder.memory, NgramEmbedding())
+    family = family_of(config, folder.read(0, "questions", Question))
     room = Room(
         config=config, folder=folder, base=folder.path / "base", sets=read_sets(folder),
-        server=SimulatedServer(), policy=policy_of(config),  # type: ignore[arg-type]
-        profile=WeaknessProfile(store), bank=QuestionBank(store), teacher=FamilyTeacher(),
+        server=SimulatedServer(),  # type: ignore[arg-type]
+        family=family, policy=policy_of(config, family.top),
+        profile=WeaknessProfile(store), bank=QuestionBank(store), teacher=FamilyTeacher(family),
         solver=Solver(config.rollouts, config.seed), generator=Generator(config.generator, config.seed),
         verifier=Verifier(), progress=Quiet(),
     )  # fmt: skip
@@ -118,7 +121,7 @@ def room_in(folder: RunFolder, config: RunConfig, turned: str = "") -> Room:
 async def play(path: Path, config: RunConfig, turned: str = "") -> RunFolder:
     """A whole run of the real graph."""
     folder = RunFolder(path)
-    begin(folder, config, load_seeds("builtin"))
+    begin(folder, config, gather(config))
     room = room_in(folder, config, turned)
     same_canary(room.base)
 

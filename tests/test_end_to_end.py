@@ -40,7 +40,7 @@ from maieutic.records import (
     Worth,
 )
 from maieutic.tasks.checkers.family import check_exact
-from maieutic.tasks.seeds import load_seeds
+from maieutic.tasks.material import gather
 from maieutic.tasks.sets import key_of
 
 pytestmark = pytest.mark.slow
@@ -206,7 +206,7 @@ async def test_a_server_with_other_weights_than_it_should_have_is_found_out(
     folder: RunFolder, tmp_path: Path
 ) -> None:
     config = load(folder.config)
-    mine = create(config, tmp_path, "canary", load_seeds("builtin"))
+    mine = create(config, tmp_path, "canary", gather(config))
     for name, weights in (("solver-0001", "solver-0002"), ("solver-0002", "generator-0002")):
         shutil.copytree(folder.checkpoint(weights), mine.checkpoint(name))
         shutil.copy(folder.checkpoint("solver-0002") / "canary.json", mine.checkpoint(name))

@@ -15,7 +15,7 @@ from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
 from maieutic.records import Proposal
-from maieutic.tasks.seeds import load_seeds
+from maieutic.tasks.material import gather
 from simulated import SimulatedSolver, play, pretend_to_train, room_in
 
 SMALL = [
@@ -76,7 +76,7 @@ async def test_the_teacher_is_asked_again_at_most_twice(
 async def test_a_model_that_nobody_trained_here_is_known_again_by_its_first_answers(tmp_path: Path) -> None:
     config = load(None, SMALL)
     folder = RunFolder(tmp_path)
-    begin(folder, config, load_seeds("builtin"))
+    begin(folder, config, gather(config))
     room = room_in(folder, config)
     await room.serve("base", 0)
     again = room_in(folder, config)
@@ -90,7 +90,7 @@ async def test_a_model_that_nobody_trained_here_is_known_again_by_its_first_answ
 async def test_a_checkpoint_without_a_canary_is_not_served(tmp_path: Path) -> None:
     config = load(None, SMALL)
     folder = RunFolder(tmp_path)
-    begin(folder, config, load_seeds("builtin"))
+    begin(folder, config, gather(config))
     room = room_in(folder, config)
     folder.checkpoint("solver-0001").mkdir(parents=True)
     (folder.checkpoint("solver-0001") / "canary.json").write_text('{"distinguishes": false, "items": []}')
@@ -101,7 +101,7 @@ async def test_a_checkpoint_without_a_canary_is_not_served(tmp_path: Path) -> No
 async def test_state_from_outside_names_no_path(tmp_path: Path) -> None:
     config = load(None, SMALL)
     folder = RunFolder(tmp_path)
-    begin(folder, config, load_seeds("builtin"))
+    begin(folder, config, gather(config))
     room = room_in(folder, config)
     for name in ("/etc", "../solver-0001", "solver-0001/..", "base/.."):
         with pytest.raises(RunError, match="names no checkpoint"):

@@ -28,21 +28,22 @@ def test_the_builtin_file_holds_100_low_questions_and_is_what_the_code_writes(tm
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "not a JSON object"),
-        ("[1]", '"question" is missing'),
-        ('{"answer": "3"}', '"question" is missing'),
-        ('{"question": 5}', '"question" is missing'),
-        ('{"question": "Who wrote Faust?"}', "not of the built-in arithmetic family"),
-        ('{"question": "What is 3 - 9?"}', "leaves the range"),
+        ("{", "not JSON"),
+        ("[1]", "a list, where an object with named fields is expected"),
+        ('{"answer": "3"}', "'question' is empty"),
+        ('{"question": 5}', "no answer to '5'"),
+        ('{"question": "Who wrote Faust?"}', "no answer to 'Who wrote Faust?'; add one, or name a Teacher"),
+        ('{"question": "Why?", "answer": "for one of many reasons"}', "no checker can compare an answer of 5"),
+        ('{"question": "What is 3 - 9?"}', "no answer"),
         ('{"question": "What is 3 + 4?", "answer": "8"}', "is 7; correct it"),
-        ('{"question": "What is __import__(\'os\')?"}', "not of the built-in"),
-        ("[" * 60_000, "not a JSON object"),
-        ('{"question": "' + "9" * 200_000 + '"}', "longer than"),
+        ('{"question": "What is __import__(\'os\')?"}', "no answer"),
+        ("[" * 60_000, "not JSON"),
+        ('{"question": "' + "9" * 200_000 + '"}', "a question of 200,000 characters"),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     file = tmp_path / "seeds.jsonl"
-    file.write_text('{"question": "What is 3 + 4?"}\n\n' + line + "\n")
+    file.write_text('{"question": "What is 3 + 4?", "answer": 7}\n\n' + line + "\n")
     with pytest.raises(SeedError) as caught:
         seeds.load_seeds(str(file))
     assert f"{file} line 3: " in str(caught.value)
@@ -52,16 +53,16 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
 def test_lines_end_where_json_lines_end(tmp_path: Path) -> None:
     file = tmp_path / "seeds.jsonl"
     file.write_text('{"question": "What is 3 + 4?", "note": "a\u2028b\x0b"}\r\n{"question": 5}\r\n')
-    with pytest.raises(SeedError, match="line 1: not a JSON object"):
+    with pytest.raises(SeedError, match="line 1: not JSON"):
         seeds.load_seeds(str(file))
-    file.write_text('{"question": "What is 3 + 4?", "note": "a\u2028b\x85"}\r\n{"question": 5}\r\n')
-    with pytest.raises(SeedError, match='line 2: "question" is missing'):
+    file.write_text('{"question": "What is 3 + 4?", "note": "a\u2028b\x85"}\r\n{"question": ""}\r\n')
+    with pytest.raises(SeedError, match="line 2: 'question' is empty"):
         seeds.load_seeds(str(file))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "no questions"), (b"\n\n", "no questions"), (b"\xff\xfe", "cannot be read as UTF-8")],
+    [(b"", "no questions"), (b"\n\n", "no questions"), (b"\xff\xfe", "is not UTF-8")],
 )
 def test_an_unusable_file(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "s.jsonl").write_bytes(content)

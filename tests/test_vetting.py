@@ -13,6 +13,7 @@ from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.store import Store
 from maieutic.records import Author, Proposal
+from maieutic.tasks.families.arithmetic import Arithmetic
 from maieutic.tasks.seeds import family_question
 from maieutic.tasks.sets import FixedSets
 
@@ -23,7 +24,7 @@ def room(tmp_path: Path) -> Any:
     bank = QuestionBank(Store(tmp_path, NgramEmbedding()))
     bank.add([family_question("What is 3 + 4 * 5?")])
     sets = FixedSets((family_question("What is 6 * 7 + 2 - 5?"),), (family_question("What is 40 mod 7?"),))
-    return SimpleNamespace(bank=bank, sets=sets, config=load())
+    return SimpleNamespace(bank=bank, sets=sets, config=load(), family=Arithmetic())
 
 
 def proposal(text: str, author: Author, number: int = 0) -> Proposal:

@@ -13,8 +13,10 @@ from urllib.parse import parse_qsl
 
 from ...errors import ConfigError
 from ...records import Outcome, Question
+from ..families.gym import PREFIX
 from .family import Family
 from .finding import Checker, Finding
+from .gym import Gym
 from .math import MathChecker
 from .simple import Choice, Exact, Json, Numeric, Regex
 
@@ -61,6 +63,8 @@ def named(spec: str) -> Checker:
         ConfigError: there is none, or it has no such option; the message says what there is.
     """
     name, _, query = spec.partition("?")
+    if name.startswith(PREFIX):
+        return Gym(name.removeprefix(PREFIX))
     if ":" in name:
         return Plugin(_imported(name))
     if name not in CHECKERS:

@@ -1,0 +1,54 @@
+"""The `gym:FAMILY` checkers: reasoning-gym's own scorers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...records import Question
+from ..families.family import data_of
+from ..families.gym import score
+from .answers import MARK
+from .finding import LONGEST, Finding, stated
+
+_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Gym:
+    """Right is a score of 1; a part of it, which some scorers give for the form, is wrong."""
+
+    family: str
+
+    needs: ClassVar = ("reasoning_gym",)
+
+    def quick(self, question: Question, completion: str) -> Finding | None:
+        said = _said(question, completion)
+        if isinstance(said, Finding):
+            return said
+        same = bool(question.answer) and said == question.answer.strip()
+        return Finding("right", said) if same else None
+
+    def slow(self, question: Question, completion: str) -> Finding:
+        said = _said(question, completion)
+        if isinstance(said, Finding):
+            return said
+        asked = data_of(question).get("gym")
+        if not isinstance(asked, dict):
+            return Finding("undecided", said, "the question does not say which of its family it is")
+        try:
+            points = score(self.family, asked, said)
+        except Exception as error:  # whatever a scorer meets in a text that it did not expect
+            return Finding("undecided", said, f"the scorer failed: {type(error).__name__}: {error}"[:200])
+        return Finding("right" if points == 1 else "wrong", said, "" if points == 1 else f"scored {points:g}")
+
+
+def _said(question: Question, completion: str) -> str | Finding:
+    """The library's own tags first; then all after the mark, for its answers may have many lines."""
+    if len(completion) > LONGEST:
+        return Finding("invalid", None, f"longer than {LONGEST} characters")
+    tagged = _TAGGED.findall(completion)
+    marked = completion.rpartition(MARK)
+    said = tagged[-1].strip() if tagged else marked[2].strip() if marked[1] else ""
+    return said or stated(question, completion)

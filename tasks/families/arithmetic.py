@@ -1,0 +1,71 @@
+"""The built-in arithmetic as a family: it reads any text of its own, whoever wrote it."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable
+from random import Random
+
+from ...records import Question
+from .. import arithmetic, drawing
+from ..seeds import family_question
+from .family import Unreadable, Unsolvable
+
+
+class Arithmetic:
+    """Integer arithmetic with worked solutions (`tasks/arithmetic.py`)."""
+
+    top = arithmetic.MAX_LEVEL
+    reads = True
+
+    def read(self, text: str) -> Question:
+        try:
+            return family_question(text)
+        except arithmetic.OutOfRange as error:
+            raise Unsolvable(str(error)) from error
+        except arithmetic.NotArithmetic as error:
+            raise Unreadable(str(error)) from error
+
+    def draw(self, rng: Random) -> Question | None:
+        return self._asked(drawing.draw(*rng.choice(arithmetic.CELLS), rng))
+
+    def harder(self, question: Question, levels: int, rng: Random) -> Question | None:
+        expr = arithmetic.parse_question(question.text)
+        for _ in range(levels):
+            expr = drawing.harder(expr, rng)
+        return self._asked(expr)
+
+    def neighbour(self, question: Question, rng: Random) -> Question | None:
+        return self._asked(drawing.neighbour(arithmetic.parse_question(question.text), rng))
+
+    def audit(self, question: Question) -> bool | None:
+        """Read once more, by Python's own grammar of expressions in place of ours."""
+        found = re.fullmatch(r"What is ([-+*() 0-9]|mod)+\?", question.text)
+        if found is None:
+            return None
+        try:
+            value = _value(ast.parse(question.text[8:-1].replace("mod", "%"), mode="eval").body)
+        except (SyntaxError, ValueError, ZeroDivisionError):
+            return False
+        return str(value) == question.answer
+
+    def _asked(self, expr: arithmetic.Expr) -> Question:
+        return family_question(arithmetic.question_text(expr))
+
+
+_SIGNS: dict[type, Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Mod: operator.mod,
+}
+
+
+def _value(node: ast.expr) -> int:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, ast.BinOp) and type(node.op) in _SIGNS:
+        return _SIGNS[type(node.op)](_value(node.left), _value(node.right))
+    raise ValueError(f"{type(node).__name__} is no arithmetic")

@@ -1,0 +1,256 @@
+"""The families of reasoning-gym: over a hundred generators, each with its own scorer.
+
+The library's difficulty parameters are the levels: level 1 has each at its first value, level 2
+at its second, and so on. A question is known by its family, level, parameters and number, so that
+its scorer, in another process, draws the very same one again.
+
+Source: Reasoning Gym, arXiv 2505.24760. Differs: one level moves all parameters of a family
+together, each to that value alone and not to the range up to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import io
+import json
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
+from random import Random
+from types import FrameType, ModuleType
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ...errors import ConfigError, MissingPart
+from ...records import Question, short_id
+from ..arithmetic import ANSWER_MARK
+from .family import Unreadable, data_of, spread
+
+PREFIX = "gym:"
+TOP = 6
+"""Levels of a family, at most."""
+
+_SIZE = 10_000
+"""Numbers that a question may have; a few families make that many when they are opened."""
+
+_SLOW_S = 5.0
+"""Seconds after which a draw is given up, and with it that level."""
+
+_NO_SINGLE_TEXT = {"composite"}
+"""Made of other families, which it must be told."""
+
+Cell = tuple[str, int]
+Parameters = Mapping[str, Any]
+
+
+class Gym:
+    """
+    Args:
+        cells: families and levels that are drawn from.
+        parameters: fixed ones; the levels move the others.
+    """
+
+    reads = False
+
+    def __init__(self, cells: list[Cell], parameters: Parameters) -> None:
+        self.cells, self.parameters = cells, dict(parameters)
+
+    @property
+    def top(self) -> int:
+        return max((level for _, level in self.cells), default=1)
+
+    def read(self, text: str) -> Question:
+        raise Unreadable("reasoning-gym writes its questions, and reads none")
+
+    def draw(self, rng: Random) -> Question | None:
+        return self.drawn(spread(self.cells, rng), rng)
+
+    def drawn(self, cell: Cell, rng: Random) -> Question | None:
+        """A question of one family and level; None where it gives none."""
+        if cell not in self.cells:
+            return None
+        asked = {"level": cell[1], "parameters": self.parameters, "number": rng.randrange(_SIZE)}
+        try:
+            # Some of them print as they draw.
+            with _within(_SLOW_S), contextlib.redirect_stdout(io.StringIO()):
+                entry = entry_of(cell[0], asked)
+        except Exception:  # whatever a generator meets with these parameters, from an assertion on
+            return None
+        text = str(entry["question"]).strip()
+        answer = "" if entry["answer"] is None else str(entry["answer"])
+        return Question(
+            id=short_id("q", text),
+            text=text,
+            answer=answer,
+            solution=f"{ANSWER_MARK} {answer}" if answer else "",
+            skill=cell[0],
+            level=cell[1],
+            origin="seed",
+            checker=f"{PREFIX}{cell[0]}",
+            data=json.dumps({"gym": asked}),
+            label="family",
+        )
+
+    def harder(self, question: Question, levels: int, rng: Random) -> Question | None:
+        return self.drawn((question.skill, question.level + levels), rng)
+
+    def neighbour(self, question: Question, rng: Random) -> Question | None:
+        return self.drawn((question.skill, question.level), rng)
+
+    def audit(self, question: Question) -> bool | None:
+        """Draw it again and let the family's own scorer judge its answer."""
+        asked = data_of(question).get("gym")
+        if not asked or not question.answer:
+            return None
+        return score(question.skill, asked, question.answer) == 1.0
+
+
+def opened(source: str) -> Gym:
+    """The family of a name such as `gym:chain_sum`, `gym:knights_knaves?n_people=3`, `gym:all`.
+
+    Raises:
+        ConfigError: there is no such family or parameter.
+        MissingPart: reasoning-gym is not installed.
+    """
+    name, _, query = source.removeprefix(PREFIX).partition("?")
+    known = _library().DATASETS
+    if name == "all":
+        if query:
+            raise ConfigError(f"{source}: all families together take no parameters; name one of them")
+        names = sorted(set(known) - _NO_SINGLE_TEXT)
+    elif name in known and name not in _NO_SINGLE_TEXT:
+        names = [name]
+    else:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {PREFIX}{close[0]}?" if close else "reasoning-gym's gallery lists them"
+        raise ConfigError(f"{source}: reasoning-gym has no family {name[:60]!r}; {hint}")
+    parameters = _parameters(source, name, query)
+    cells = [(family, level) for family in names for level in _levels(family, parameters)]
+    if not cells:
+        raise ConfigError(f"{source}: {_why_not(name, parameters)}")
+    return Gym(cells, parameters)
+
+
+def _parameters(source: str, name: str, query: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if not query:
+        return found
+    config = vars(_library().DATASETS[name][1]())
+    for key, text in parse_qsl(query, keep_blank_values=True):
+        if key not in config or key in ("seed", "size"):
+            there = ", ".join(sorted(set(config) - {"seed", "size"}))
+            raise ConfigError(f"{source}: {name} has no parameter {key!r}; there are: {there}")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        plain = type(config[key]) in (int, float, bool, str)
+        if plain and not isinstance(value, (int, float) if type(config[key]) is float else type(config[key])):
+            raise ConfigError(f"{source}: {key}={text!r} is no {type(config[key]).__name__}")
+        found[key] = value
+    return found
+
+
+def _levels(name: str, parameters: Parameters) -> list[int]:
+    """Levels that can be opened: each moves a parameter that is not fixed."""
+    curricula = _library().CURRICULA
+    if name not in curricula:
+        return [1] if _opens(name, 1, parameters) else []
+    attributes = curricula[name]().attributes.values()
+    free = [a for a in attributes if not _fields(a) & set(parameters)]
+    most = min(TOP, max((len(a.levels) for a in free), default=1))
+    return [level for level in range(1, most + 1) if _opens(name, level, parameters)]
+
+
+def _fields(attribute: Any) -> set[str]:
+    names = ("field_name", "lower_field_name", "upper_field_name")
+    return {getattr(attribute, name) for name in names if hasattr(attribute, name)}
+
+
+def _opens(name: str, level: int, parameters: Parameters) -> bool:
+    try:
+        _config(name, level, parameters).validate()
+    except Exception:  # a generator says no in its own way, mostly by assertions
+        return False
+    return True
+
+
+def _why_not(name: str, parameters: Parameters) -> str:
+    try:
+        _config(name, 1, parameters).validate()
+    except Exception as error:
+        return f"{name} refuses these parameters ({str(error)[:200]})"
+    return "no family can be opened"
+
+
+def _config(name: str, level: int, parameters: Parameters) -> Any:
+    library = _library()
+    values: dict[str, Any] = {}
+    if name in library.CURRICULA:
+        curriculum = library.CURRICULA[name]()
+        curriculum.set_global_level(level - 1)
+        base = importlib.import_module("reasoning_gym.coaching.base_curriculum")
+        context = base.DefaultCurriculumContext(mode=base.RangeAttributeMode.UPPER_BOUND)
+        values = vars(curriculum.generate_configuration(context=context))
+    return library.DATASETS[name][1](**{**values, "seed": 0, "size": _SIZE, **parameters})
+
+
+@lru_cache(maxsize=256)
+def _dataset(name: str, level: int, parameters: str) -> Any:
+    library = _library()
+    config = _config(name, level, json.loads(parameters))
+    return library.create_dataset(name, **vars(config))
+
+
+def entry_of(name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The library's own entry of a question."""
+    parameters = json.dumps(asked["parameters"], sort_keys=True)
+    entry: dict[str, Any] = _dataset(name, asked["level"], parameters)[asked["number"]]
+    return entry
+
+
+def score(name: str, asked: Mapping[str, Any], answer: str) -> float:
+    """What the family's scorer gives an answer: 1 where it is right, less where it is not."""
+    entry = entry_of(name, asked)
+    parameters = json.dumps(asked["parameters"], sort_keys=True)
+    return float(_dataset(name, asked["level"], parameters).score_answer(answer, entry))
+
+
+@cache
+def _library() -> ModuleType:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old packages beneath it warn of their own syntax
+            return importlib.import_module("reasoning_gym.factory")
+    except ImportError as error:
+        raise MissingPart(
+            f"gym: needs the package reasoning-gym, and a C compiler to install it ({error}); run "
+            "`pip install 'maieutic[gym]'`"
+        ) from error
+
+
+class _TooSlow(Exception):
+    pass
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Some generators search, and a few never end; only a main thread can be interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise _TooSlow
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

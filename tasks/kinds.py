@@ -1,0 +1,46 @@
+"""What sort of thing an answer is, and which checker suits it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .checkers.answers import LONGEST_ANSWER, plain
+from .checkers.numbers import read_number
+from .columns import SeedRow
+
+SUITED: Mapping[str, str | None] = {
+    "integer": "math",
+    "number": "math",
+    "LaTeX": "math",
+    "letter": "choice",
+    "choice": "choice",
+    "word": "exact",
+    "text": None,
+    "JSON": "json",
+    "none": None,
+}
+"""The checker for each kind of answer; None where a program cannot tell."""
+
+_FEW = 4
+"""Words that an answer may have to be compared as it stands."""
+
+
+def kind_of(row: SeedRow) -> str:
+    """What sort of thing an answer is, which tells what can check it."""
+    if row.answer is None:
+        return "none"
+    if len(row.answer) > LONGEST_ANSWER:
+        return "text"
+    text = plain(row.answer)
+    if row.given.get("choices"):
+        return "choice"
+    number = read_number(text)
+    if number is not None:
+        return "integer" if number.value.denominator == 1 else "number"
+    if text[:1] in "{[" and text[-1:] in "}]" and '"' in text:
+        return "JSON"
+    if len(text) <= 3 and text.strip("().").isalpha() and len(text.strip("().")) == 1:
+        return "letter"
+    if "\\" in text or any(sign in text for sign in "^=+*/<>"):
+        return "LaTeX"
+    return "word" if len(text.split()) <= _FEW else "text"
