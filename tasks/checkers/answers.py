@@ -41,11 +41,16 @@ def final_answer(completion: str) -> str | None:
     The last mark, box or phrase counts. Boxes side by side are one answer of several parts,
     so that offering every possibility is not the same as naming the right one.
     """
-    text = _THINKING.sub("", completion)
+    text = without_thinking(completion)
     found = [place for place in (_marked(text), boxed(text)) if place is not None]
     if found:
         return max(found)[1].strip() or None
     return _phrased(text) or _whole(text)
+
+
+def without_thinking(completion: str) -> str:
+    """A completion without what stands within `<think>`: that is said to nobody."""
+    return _THINKING.sub("", completion)
 
 
 def _whole(text: str) -> str | None:
