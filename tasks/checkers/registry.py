@@ -97,6 +97,8 @@ def _offered(name: str) -> Plugin:
     Built-in names are looked up before: a package cannot change what `math` means, and a run
     that names it means the same wherever it is played.
     """
+    if name == JUDGE:
+        raise ConfigError("checker 'judge': a model is asked, so that no worker can run it; see `opened`")
     offered = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
     found = list(dict.fromkeys(entry.value for entry in offered if entry.name == name))
     if len(found) > 1:
@@ -106,8 +108,6 @@ def _offered(name: str) -> Plugin:
     if found:
         whose = f"checker {name!r}, which an installed package offers as {found[0]}"
         return Plugin(_imported(found[0], whose, "mend or uninstall that package"))
-    if name == JUDGE:
-        raise ConfigError("checker 'judge': a model is asked, so that no worker can run it; see `opened`")
     there = dict.fromkeys([*CHECKERS, JUDGE, *(entry.name for entry in offered)])
     close = difflib.get_close_matches(name, there, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(there)}."

@@ -14,6 +14,7 @@ from ...records import Question
 from .answers import final_answer, plain
 from .finding import LONGEST, Finding, beside, stated
 from .numbers import read_number, same_quantity
+from .schema import misfit
 
 
 class _Stated:
@@ -173,9 +174,9 @@ class Json:
         said = json.dumps(found, ensure_ascii=False)[:1000]
         data = beside(question)
         if "schema" in data:
-            misfit = _misfit(data["schema"], found)
-            if misfit is not None:
-                return Finding(misfit.outcome, said, misfit.reason)
+            against = misfit(data["schema"], found)
+            if against is not None:
+                return Finding(against.outcome, said, against.reason)
             if not question.answer:
                 return Finding("right", said)
         try:
@@ -191,19 +192,6 @@ class Json:
 
 def _field(value: Any, name: str) -> Any:
     return value.get(name, _NOTHING) if isinstance(value, dict) else _NOTHING
-
-
-def _misfit(schema: Any, found: Any) -> Finding | None:
-    """What a JSON Schema has against a value; None where it fits."""
-    import jsonschema
-
-    try:
-        jsonschema.validate(found, schema)
-    except jsonschema.ValidationError as error:
-        return Finding("wrong", None, f"does not fit the schema: {error.message[:200]}")
-    except Exception as error:  # a schema that refers to nowhere, or is none
-        return Finding("undecided", None, f"the schema cannot be used: {type(error).__name__}")
-    return None
 
 
 _NOTHING: Any = object()
