@@ -206,7 +206,7 @@ def grade(
         counts = grade_file(file, checks, checker, out)
     console.print(graded(counts), markup=False, highlight=False)
     if checks.summary():
-        console.print(checks.summary(), markup=False, highlight=False)
+        console.print(checks.summary(), markup=False, highlight=False, soft_wrap=True)
     if out is not None:
         console.print(f"written to {out}", markup=False, highlight=False)
 

@@ -153,6 +153,8 @@ def test_an_endpoint_that_is_down_decides_nothing_and_is_soon_left_alone() -> No
     assert found[-1].reason == "0 of 6 votes readable: the endpoint failed 16 times in a row; not asked again"
     assert time.monotonic() - started < 20
     assert judge.agreement.share_with_majority is None
+    assert "no readable votes" in judge.summary()
+    assert judge.summary().endswith("times in a row; not asked again")
 
 
 @pytest.mark.parametrize(("status", "calls"), [(401, 2), (404, 2), (500, 8), (429, 8)])

@@ -63,6 +63,8 @@ class Judge:
         self._secret = options.secret()
         self._endpoint = Endpoint(options.url, self._secret, options.local, options.deadline)
         self._threads = ThreadPoolExecutor(options.concurrency, thread_name_prefix="judge")
+        self._undecided = ""
+        """Why the last completion of which nothing was decided."""
         self._structured = True
         """Until the endpoint refuses a request for its `response_format`."""
 
@@ -99,10 +101,9 @@ class Judge:
         if not found.asked and not self.equal:
             return ""
         return (
-            f"judge: {found.asked} asked, {self.equal} equal without a call; "
-            f"{_percent(found.share_with_majority)} of votes with the majority, "
-            f"orders agree on {_percent(found.share_of_orders)} of {found.both_orders}; "
+            f"judge: {found.asked} asked, {self.equal} equal without a call; {found}; "
             f"{spent.calls} calls, {spent.prompt_tokens} + {spent.completion_tokens} tokens"
+            + (f"; last undecided: {self._undecided}" if self._undecided else "")
         )
 
     @property
@@ -146,7 +147,10 @@ class Judge:
         by_order = [mine[order :: len(ORDERS)] for order in range(len(ORDERS))]
         self.agreement.add(by_order)
         outcome, reason = decide(by_order)
-        return Finding(outcome, case.stated, self._without_key(reason))
+        reason = self._without_key(reason)
+        if outcome == "undecided":
+            self._undecided = reason
+        return Finding(outcome, case.stated, reason)
 
     def _vote(self, case: _Case, order: int, vote: int) -> Vote:
         """Ask once, and once more where the reply cannot be read."""
@@ -198,10 +202,6 @@ def _same(said: str, expected: str) -> bool:
     """The same text but for how it is spaced and encoded; capitals count."""
     one, other = (" ".join(unicodedata.normalize("NFKC", plain(text)).split()) for text in (said, expected))
     return bool(one) and one == other
-
-
-def _percent(share: float | None) -> str:
-    return "none" if share is None else f"{100 * share:.1f} %"
 
 
 @functools.cache

@@ -126,3 +126,11 @@ class Agreement:
     def share_of_orders(self) -> float | None:
         """Share of completions whose verdict does not turn with the order; None before any."""
         return self.orders_agree / self.both_orders if self.both_orders else None
+
+    def __str__(self) -> str:
+        if self.share_with_majority is None:
+            return "no readable votes"
+        votes = f"{100 * self.share_with_majority:.1f} % of votes with the majority"
+        if self.share_of_orders is None:
+            return votes
+        return f"{votes}, orders agree on {100 * self.share_of_orders:.1f} % of {self.both_orders}"
