@@ -205,18 +205,23 @@ def check_seeds(
 @app.command()
 def grade(
     file: Annotated[Path, typer.Argument(help="JSONL, JSON, CSV, TSV, Parquet: answer, completion.")],
-    checker: Annotated[str, typer.Option(help="math, numeric, choice, exact, regex, json, module:function")],
+    checker: Annotated[
+        str, typer.Option(help="math, numeric, choice, exact, regex, json, judge, module:function")
+    ],
     out: Annotated[Path | None, typer.Option(help="The rows with verdict, extracted and reason.")] = None,
     seconds: Annotated[float, typer.Option(min=0.01, max=3600, help="Time limit of one check.")] = 5.0,
 ) -> None:
     """Check completions against answers: the checkers as a tool of their own."""
     from .inspector.console import graded, screen
-    from .tasks.checkers.registry import named
+    from .tasks.checkers.registry import opened
     from .tasks.grading import grade as grade_file
 
     console = screen()
-    counts = grade_file(file, named(checker), checker, out, seconds=seconds)
+    with opened(checker, seconds) as checks:
+        counts = grade_file(file, checks, checker, out)
     console.print(graded(counts), markup=False, highlight=False)
+    if checks.summary():
+        console.print(checks.summary(), markup=False, highlight=False, soft_wrap=True)
     if out is not None:
         console.print(f"written to {out}", markup=False, highlight=False)
 

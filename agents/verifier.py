@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..records import Question, Rollout, Verdict
-from ..tasks.checkers.finding import Finding
-from ..tasks.checkers.pool import CheckerPool
-from ..tasks.checkers.registry import named
+from ..tasks.checkers.finding import Checks, Finding
+from ..tasks.checkers.registry import opened
 
 _CUT_OFF = Finding("invalid", None, "cut off before its end")
 """What looks like its answer may be the beginning of a longer one."""
@@ -17,7 +16,7 @@ class Verifier:
     """Has each question's own checker decide; cut-off rollouts count as without an answer."""
 
     def __init__(self) -> None:
-        self._pools: dict[str, CheckerPool] = {}
+        self._checks: dict[str, Checks] = {}
 
     def judge(self, items: Sequence[tuple[Question, Rollout]]) -> list[Verdict]:
         """A verdict for each rollout, in their order.
@@ -33,18 +32,18 @@ class Verifier:
                 if question.checker == checker and not rollout.truncated
             ]
             completions = [(items[place][0], items[place][1].completion) for place in places]
-            found |= zip(places, self._pool(checker).check(completions), strict=True)
+            found |= zip(places, self._opened(checker).check(completions), strict=True)
         return [_verdict(rollout, found.get(place, _CUT_OFF)) for place, (_, rollout) in enumerate(items)]
 
-    def _pool(self, checker: str) -> CheckerPool:
-        if checker not in self._pools:
-            self._pools[checker] = CheckerPool(named(checker))
-        return self._pools[checker]
+    def _opened(self, checker: str) -> Checks:
+        if checker not in self._checks:
+            self._checks[checker] = opened(checker)
+        return self._checks[checker]
 
     def close(self) -> None:
-        """End the checkers' processes."""
-        for pool in self._pools.values():
-            pool.close()
+        """End the checkers' processes and calls."""
+        for checks in self._checks.values():
+            checks.close()
 
 
 def _verdict(rollout: Rollout, finding: Finding) -> Verdict:

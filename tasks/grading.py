@@ -15,34 +15,32 @@ from typing import Any
 
 from ..errors import RunError, SeedError
 from ..records import Question
-from .checkers.finding import Checker, Finding
-from .checkers.pool import CheckerPool
+from .checkers.finding import Checks, Finding
 from .tables import Placed, Row, read_rows, write_rows
 
 AT_ONCE = 4096
 """Rows that are read, checked and written together."""
 
 ADDED = ("verdict", "extracted", "reason")
-_FOR_CHECKERS = ("choices", "schema")
+_FOR_CHECKERS = ("choices", "schema", "rubric")
 """Columns that a checker is given beside the answer."""
 
 
 def grade(
     source: Path,
-    checker: Checker,
+    checks: Checks,
     name: str,
     out: Path | None = None,
     progress: Callable[[int], None] = lambda rows: None,
-    seconds: float = 5.0,
 ) -> Counter[str]:
     """Check every row of a file.
 
     Args:
         source: JSONL, JSON, CSV, TSV or Parquet with `answer` and `completion`, and with
-            `question`, `choices` or `schema` where the checker wants them.
+            `question`, `choices`, `schema` or `rubric` where the checker wants them.
+        checks: decides; stays open, and has a summary of its own afterwards.
         name: the checker's, noted in the questions.
         out: takes the rows with `verdict`, `extracted` and `reason`, in the format of its suffix.
-        seconds: time limit of one check.
     Returns:
         How many rows were right, wrong, invalid and undecided.
     Raises:
@@ -55,9 +53,8 @@ def grade(
     rows = read_rows(source)
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(contextlib.closing(write_rows(out))) if out else None
-        pool = stack.enter_context(CheckerPool(checker, seconds=seconds))
         for part in iter(lambda: list(islice(rows, AT_ONCE)), []):
-            findings = pool.check([_item(placed, name) for placed in part])
+            findings = checks.check([_item(placed, name) for placed in part])
             counts.update(finding.outcome for finding in findings)
             if writer is not None:
                 writer.write([_graded(row, found) for (_, row), found in zip(part, findings, strict=True)])
@@ -79,6 +76,8 @@ def _item(placed: Placed, checker: str) -> tuple[Question, str]:
     if taken:
         raise SeedError(f"{place}: has a column {taken[0]!r} already, which grading adds; rename it")
     given = {column: _value(row[column]) for column in _FOR_CHECKERS if row.get(column)}
+    if "rubric" in given:
+        given["rubric"] = _text(row["rubric"])  # text, even where it would be JSON
     question = Question.model_construct(
         id="", text=str(row.get("question") or ""), answer=_text(row["answer"]), solution="", skill="",
         level=0, origin="seed", checker=checker, data=json.dumps(given) if given else "", parent_id=None,

@@ -107,6 +107,27 @@ GOLDEN: list[tuple[str, list[str], list[str]]] = [
     ("-7", ["negative 7", "minus 7"], ["7"]),
     (r"\text{even}", ["even", "Even"], ["odd", "neither even nor odd"]),
     (r"\text{(B)}", ["B", "(B)", r"\text{B}", r"\textbf{(B)}"], ["A", "(C)", "AB"]),
+    # ---- terms
+    ("DNE", ["DNE", "dne", "D.N.E.", "does not exist", "Does not exist.", r"\text{DNE}", r"\text{does not exist}", "doesn't exist", "The limit does not exist"],
+     ["undefined", r"\infty", "infinity", "0", "no solution", "exists", "END", "D", "5", "does not exist or 5"]),
+    ("does not exist", ["DNE", r"\text{DNE}", "the limit does not exist"], ["does exist", "exists", "undefined", r"-\infty"]),
+    (r"\text{undefined}", ["undefined", "Undefined", "not defined"], ["DNE", r"\infty", "0", "defined", r"\frac{1}{0}"]),
+    (r"\infty", [r"\infty", "infinity", "Infinity", "∞", r"+\infty", "positive infinity", r"\text{infinity}"], [r"-\infty", "negative infinity", "DNE", "undefined", "0", "1000000", r"(-\infty, \infty)"]),
+    ("infinity", [r"\infty", "∞", "+∞"], ["-infinity", "finite", r"-\infty"]),
+    (r"-\infty", [r"-\infty", r"- \infty", "negative infinity", "minus infinity", "-∞"], [r"\infty", "infinity", "0"]),
+    (r"\emptyset", [r"\emptyset", r"\varnothing", "∅", r"\{\}", "the empty set", "no solution", "No solutions"], ["0", r"\{0\}", r"\{\emptyset\}", "DNE", "no real solutions", r"\infty"]),
+    ("no solutions", ["no solution", "There are no solutions.", r"\emptyset", r"\text{no solution}"], ["0", "one solution", "no real solutions", "undefined", "none of these", "infinitely many solutions"]),
+    ("no real solution", ["no real solutions", "there are no real solutions"], ["no solution", r"\emptyset", "real solution"]),
+    # ---- times of day and ratios
+    ("10:30 am", ["10:30 am", "10:30 AM", "10:30 a.m.", "10:30am", r"10:30\text{ a.m.}", r"10\!:\!30 AM", "10:30:00 AM"],
+     ["10:30", "10:30 pm", "22:30", "10:31 am", "10.5", "10", "10 am", "1/3", "10:30 or so"]),
+    ("2:30 p.m.", ["2:30 PM", "14:30", "2:30pm"], ["2:30 am", "2:30", "2.5", "14.5", "15:30"]),
+    ("14:30", ["14:30", "2:30 pm"], ["2:30", "2:30 am", "14.5", "1:43"]),
+    ("10:30", ["10:30", "10:30 am", "10:30 PM"], ["10.5", "10:31", "11:30 am", "10", "1030", "30:10", "22:30"]),
+    ("7 a.m.", ["7 am", "7:00 AM"], ["7", "7 pm", "19:00", "7:30 am"]),
+    ("12:00 pm", ["noon", "12 pm", "12 PM"], ["midnight", "12 am", "12"]),
+    ("3:4", ["3:4", "3/4", "6:8", r"\frac{3}{4}", "3 : 4"], ["4:3", "3", "4", "3.4", "34", "7", "3:04 am"]),
+    ("3/4", ["3:4"], ["4:3"]),
     # ---- what must never count
     ("42", ["42"], [r"\boxed{}", "the answer is correct", "right", "same as the reference", "41 42 43", "any number", "4 2", "42 if x else 41", "__import__('os').system('id')", "9^{9^{9^{9}}}", r"\frac{1}{0}","42 or 43", "42, 43"]),
 ]  # fmt: skip

@@ -27,8 +27,14 @@ def completion(*texts: str, finish: str = "stop") -> tuple[int, dict[str, Any]]:
 
 
 @contextmanager
-def scripted(script: Callable[[int, dict[str, Any]], Answer]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve `script(number of the request, its body)`; yields the address and what was asked."""
+def scripted(
+    script: Callable[[int, dict[str, Any]], Answer], headers: list[dict[str, str]] | None = None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Serve `script(number of the request, its body)`; yields the address and what was asked.
+
+    Args:
+        headers: takes those of each request, their names in small letters.
+    """
     asked: list[dict[str, Any]] = []
     lock = threading.Lock()
 
@@ -39,6 +45,8 @@ def scripted(script: Callable[[int, dict[str, Any]], Answer]) -> Iterator[tuple[
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             with lock:
                 asked.append(body)
+                if headers is not None:
+                    headers.append({name.lower(): value for name, value in self.headers.items()})
                 number = len(asked)
             answer = script(number, body)
             if isinstance(answer, float):
@@ -59,7 +67,7 @@ def scripted(script: Callable[[int, dict[str, Any]], Answer]) -> Iterator[tuple[
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from maieutic import cli
 from maieutic.errors import RunError, SeedError
-from maieutic.tasks.checkers.registry import named
-from maieutic.tasks.grading import grade
+from maieutic.tasks.checkers.registry import opened
+from maieutic.tasks.grading import grade as grade_file
 from maieutic.tasks.tables import read_rows, write_rows
 from typer.testing import CliRunner
 
@@ -27,6 +28,11 @@ ROWS = [
     {"n": "5", "answer": "5", "completion": "#### 6"},
 ]
 VERDICTS = ["right", "right", "right", "invalid", "wrong"]
+
+
+def grade(source: Path, checker: str, out: Path | None = None) -> Counter[str]:
+    with opened(checker) as checks:
+        return grade_file(source, checks, checker, out)
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -48,7 +54,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 def test_the_same_rows_in_the_same_order_with_verdicts(tmp_path: Path, kind: str) -> None:
     source = write(tmp_path / f"in.{kind}", ROWS)
     out = tmp_path / f"out.{'jsonl' if kind == 'json' else kind}"
-    counts = grade(source, named("math"), "math", out)
+    counts = grade(source, "math", out)
     assert counts == {"right": 3, "invalid": 1, "wrong": 1}
     back = [row for _, row in read_rows(out)]
     assert [{key: row[key] for key in ROWS[0]} for row in back] == ROWS
@@ -68,9 +74,9 @@ def test_the_command(tmp_path: Path) -> None:
 def test_what_a_checker_needs_beside_the_answer(tmp_path: Path) -> None:
     choices = json.dumps(["Paris", "Rome"])
     rows = [{"answer": "B", "completion": "#### Rome", "choices": choices}] * 2
-    assert grade(write(tmp_path / "in.csv", rows), named("choice"), "choice") == {"right": 2}
+    assert grade(write(tmp_path / "in.csv", rows), "choice") == {"right": 2}
     rows = [{"answer": "B", "completion": "#### Rome", "choices": ["Paris", "Rome"]}] * 2
-    assert grade(write(tmp_path / "in.parquet", rows), named("choice"), "choice") == {"right": 2}
+    assert grade(write(tmp_path / "in.parquet", rows), "choice") == {"right": 2}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +110,7 @@ def test_trouble_is_named_with_its_place_and_nothing_is_left(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SeedError) as caught:
-        grade(tmp_path / name, named("math"), "math", tmp_path / "out.jsonl")
+        grade(tmp_path / name, "math", tmp_path / "out.jsonl")
     assert str(tmp_path / name) in str(caught.value)
     assert message in str(caught.value)
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
@@ -118,14 +124,14 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         ("in.jsonl", "is the source itself"),
     ):
         with pytest.raises(RunError, match=message):
-            grade(source, named("math"), "math", tmp_path / out)
+            grade(source, "math", tmp_path / out)
     with pytest.raises(SeedError, match="no such file"):
-        grade(tmp_path / "none.jsonl", named("math"), "math")
+        grade(tmp_path / "none.jsonl", "math")
 
 
 def test_an_index_column_without_a_name_is_a_column(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text(",answer,completion\n0,5,#### 5\n1,6,#### 5\n")
-    counts = grade(tmp_path / "in.csv", named("math"), "math", tmp_path / "out.csv")
+    counts = grade(tmp_path / "in.csv", "math", tmp_path / "out.csv")
     assert counts == {"right": 1, "wrong": 1}
     assert (tmp_path / "out.csv").read_text().splitlines()[1] == "0,5,#### 5,right,5,"
 
@@ -135,7 +141,7 @@ def test_half_a_character_and_lists_survive(tmp_path: Path, kind: str) -> None:
     rows = [{"answer": "5", "completion": "\ud83d\nno", "choices": ["a", "b"]}] * 2
     rows += [{"answer": "5", "completion": "#### 5", "choices": None}]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    grade(tmp_path / "in.jsonl", named("math"), "math", tmp_path / f"out.{kind}")
+    grade(tmp_path / "in.jsonl", "math", tmp_path / f"out.{kind}")
     back = [row for _, row in read_rows(tmp_path / f"out.{kind}")]
     assert [row["verdict"] for row in back] == ["invalid", "invalid", "right"]
     assert back[0]["choices"] in (["a", "b"], '["a", "b"]')
@@ -145,7 +151,7 @@ def test_half_a_character_and_lists_survive(tmp_path: Path, kind: str) -> None:
 def test_a_column_that_comes_late_is_not_lost_unsaid(tmp_path: Path, kind: str) -> None:
     rows = [ROWS[0], {**ROWS[1], "late": "x"}]
     with pytest.raises(RunError, match="'late' is not in the first row"):
-        grade(write(tmp_path / "in.jsonl", rows), named("math"), "math", tmp_path / f"out.{kind}")
+        grade(write(tmp_path / "in.jsonl", rows), "math", tmp_path / f"out.{kind}")
     assert [entry.name for entry in tmp_path.iterdir()] == ["in.jsonl"]
 
 
@@ -156,10 +162,10 @@ def test_a_full_disk_is_one_line_and_nothing_is_left(tmp_path: Path, monkeypatch
     monkeypatch.setattr("os.fsync", full)
     for kind in ("jsonl", "csv", "parquet"):
         with pytest.raises(RunError, match="cannot be written"):
-            grade(write(tmp_path / "in.jsonl", ROWS), named("math"), "math", tmp_path / f"out.{kind}")
+            grade(write(tmp_path / "in.jsonl", ROWS), "math", tmp_path / f"out.{kind}")
     (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(RunError, match="is a folder"):
-        grade(tmp_path / "in.jsonl", named("math"), "math", tmp_path / "folder.jsonl")
+        grade(tmp_path / "in.jsonl", "math", tmp_path / "folder.jsonl")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder.jsonl", "in.jsonl"]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from maieutic.errors import ConfigError
 from maieutic.records import Question
 from maieutic.tasks.checkers.finding import Finding
 from maieutic.tasks.checkers.pool import CheckerPool
-from maieutic.tasks.checkers.registry import CHECKERS, named
+from maieutic.tasks.checkers.registry import CHECKERS, named, opened
 
 CAPITALS = {"choices": ["Paris", "Rome", "New York"]}
 PERSON = {
@@ -132,6 +134,40 @@ def test_json(spec: str, answer: str, completion: str, outcome: str, data: Any) 
     assert check(spec, answer, completion, data) == outcome
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "URL"},
+        {"$dynamicRef": "URL"},
+        {"$id": "URL", "$ref": "other"},
+        {"properties": {"a": {"$ref": "URL#/x"}}},
+        {"$schema": "http://json-schema.org/draft-04/schema#", "id": "URL", "$ref": "URL/2"},
+        {"$ref": "file:///etc/passwd"},
+    ],
+)
+def test_a_schema_elsewhere_is_never_fetched(schema: dict[str, Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/schema"
+        asked = question("", {"schema": json.loads(json.dumps(schema).replace("URL", url))})
+        found = named("json").slow(asked, '{"a": 1}')
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert found.outcome == "undecided"
+    assert "nothing is fetched; put it under $defs" in found.reason
+
+
+def test_a_schema_may_refer_to_itself_and_to_json_schema() -> None:
+    inside = {"$defs": {"age": {"type": "integer"}}, "properties": {"age": {"$ref": "#/$defs/age"}}}
+    assert check("json", "", '{"age": 5}', {"schema": inside}) == "right"
+    assert check("json", "", '{"age": "5"}', {"schema": inside}) == "wrong"
+    meta = {"$ref": "https://json-schema.org/draft/2020-12/schema"}
+    assert check("json", "", '{"type": "object"}', {"schema": meta}) == "right"
+    assert check("json", "", '{"type": 5}', {"schema": meta}) == "wrong"
+    nowhere = named("json").slow(question("", {"schema": {"$ref": "#/nowhere"}}), "{}")
+    assert nowhere.reason == "the schema refers to '/nowhere': it is not there"
+
+
 @pytest.mark.slow
 def test_a_pattern_that_takes_for_ever_is_undecided() -> None:
     with CheckerPool(named("regex"), workers=1, seconds=0.5) as pool:
@@ -204,3 +240,77 @@ def test_a_function_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyP
         named("mine:inner")
     assert found[2].reason == "the checker failed: ValueError: oh"
     sys.modules.pop("mine")
+
+
+def install(folder: Path, name: str, offers: dict[str, str]) -> None:
+    """What an installer leaves of a package that offers checkers."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = "".join(f"{offer} = {value}\n" for offer, value in offers.items())
+    (info / "entry_points.txt").write_text(f"[maieutic.checkers]\n{lines}")
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    (tmp_path / "offered_checkers.py").write_text(
+        "from maieutic.tasks.checkers.finding import Finding\n"
+        "def vowels(question, completion):\n"
+        "    same = question.answer == str(sum(sign in 'aeiou' for sign in completion))\n"
+        "    return Finding('right' if same else 'wrong', completion)\n"
+        "number = 5\n"
+    )
+    (tmp_path / "broken_checkers.py").write_text("import a_library_that_is_not_there\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for module in ("offered_checkers", "broken_checkers"):
+        sys.modules.pop(module, None)
+
+
+def test_an_installed_package_offers_a_checker_by_name(packages: Path) -> None:
+    install(packages, "offered", {"vowels": "offered_checkers:vowels", "number": "offered_checkers:number"})
+    checker = named("vowels")
+    assert checker.slow(question("2"), "banane").outcome == "wrong"
+    assert checker.slow(question("3"), "banane").outcome == "right"
+    with pytest.raises(ConfigError, match="did you mean vowels"):
+        named("vowel")
+    with pytest.raises(ConfigError, match=r"offers as offered_checkers:number: number is no function"):
+        named("number")
+
+
+@pytest.mark.slow
+def test_an_offered_checker_works_in_a_worker(packages: Path) -> None:
+    install(packages, "offered", {"vowels": "offered_checkers:vowels"})
+    with opened("vowels") as checks:
+        found = checks.check([(question("3"), "banane"), (question("3"), "xyz")])
+    assert [finding.outcome for finding in found] == ["right", "wrong"]
+
+
+def test_a_broken_package_is_named_with_its_remedy(packages: Path) -> None:
+    install(packages, "broken", {"odd": "broken_checkers:check", "gone": "no_such_module:check"})
+    with pytest.raises(ConfigError) as caught:
+        named("odd")
+    assert str(caught.value) == (
+        "checker 'odd', which an installed package offers as broken_checkers:check: cannot be imported "
+        "(No module named 'a_library_that_is_not_there'); mend or uninstall that package"
+    )
+    with pytest.raises(ConfigError, match="No module named 'no_such_module'"):
+        named("gone")
+    assert named("exact").needs == ()  # what nobody names disturbs nobody
+
+
+def test_built_in_names_are_not_for_packages(packages: Path) -> None:
+    install(packages, "bold", {"math": "offered_checkers:vowels", "judge": "offered_checkers:vowels"})
+    assert isinstance(named("math"), CHECKERS["math"])  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="no model"):
+        opened("judge")
+    with pytest.raises(ConfigError, match="no worker can run it"):
+        named("judge")
+
+
+def test_two_packages_with_one_name_are_refused(packages: Path) -> None:
+    install(packages, "one", {"vowels": "offered_checkers:vowels"})
+    install(packages, "two", {"vowels": "broken_checkers:check"})
+    message = r"more than one package \(broken_checkers:check, offered_checkers:vowels\); name one"
+    with pytest.raises(ConfigError, match=message):
+        named("vowels")

@@ -25,11 +25,26 @@ LONGEST_ANSWER = 1_000
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)|\\boxed\s+(?P<bare>[^\s{}$]+)")
 _PHRASE = re.compile(r"answer[*_]*\s*(?:is|:|=|to\s[^\n]{1,60}?\sis)\s*:?", re.IGNORECASE)
+_THE_ANSWER = re.compile(
+    r"\s(?:is|was)\s(?:(?:therefore|thus|then)\s)?(?:the|my|our)\s(?:(?:final|correct|right)\s)?answer"
+    r"(?=[*_]*(?:[.!]|\s*$))",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What ends a sentence that begins with the answer: 5 is the answer."""
+
+_LEAD = re.compile(r"\A(?:(?:so|thus|therefore|hence|finally|i (?:think|believe))\b,?\s*)+", re.IGNORECASE)
+_POINTING = frozenset(
+    {"this", "that", "it", "which", "what", "who", "here", "there", "such", "neither", "none"}
+)
+"""Words in whose place the answer stands elsewhere, or nowhere."""
+
 _JOIN = re.compile(r"[\s$,;.()\\]*(?:and|or|\\text\{\s*(?:and|or)\s*\})?[\s$,;()\\]*", re.IGNORECASE)
 _REASON = re.compile(
-    r"(?<!\s),?\s{1,9}(?:since|because|as|so|which)\s|\s{1,9}\([a-z][a-z -]*\)\.?\s*$", re.IGNORECASE
+    r"(?<!\s),?\s{1,9}(?:(?:since|because|as|so|which)\s|(?:i|we)\s(?:think|believe|guess|suppose|hope)\b)"
+    r"|\s{1,9}\([a-z][a-z -]*\)\.?\s*$",
+    re.IGNORECASE,
 )
-"""What may follow an answer in its sentence: a reason, or the number in words."""
+"""What may follow an answer in its sentence: a reason, a doubt, or the number in words."""
 
 _SENTENCE_END = re.compile(r"(?<=[^\d\s])[.!?](?=\s|$)|(?<=\d)\.(?=\s|$)")
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -41,11 +56,16 @@ def final_answer(completion: str) -> str | None:
     The last mark, box or phrase counts. Boxes side by side are one answer of several parts,
     so that offering every possibility is not the same as naming the right one.
     """
-    text = _THINKING.sub("", completion)
+    text = without_thinking(completion)
     found = [place for place in (_marked(text), boxed(text)) if place is not None]
     if found:
         return max(found)[1].strip() or None
     return _phrased(text) or _whole(text)
+
+
+def without_thinking(completion: str) -> str:
+    """A completion without what stands within `<think>`: that is said to nobody."""
+    return _THINKING.sub("", completion)
 
 
 def _whole(text: str) -> str | None:
@@ -113,11 +133,30 @@ def _closing(text: str, at: int) -> int | None:
 
 
 def _phrased(text: str) -> str | None:
-    """What follows the last "answer is" up to the end of its sentence, on its line or the next."""
-    matches = list(_PHRASE.finditer(text))[-_LOOKED_AT:]
-    said = [_sentence(text[match.end() : match.end() + 2 * LONGEST_ANSWER]) for match in matches]
+    """What the last sentence that names the answer says it is.
+
+    It follows "answer is" on its line or the next, or stands before "is the answer".
+    """
+    found = [
+        (match.start(), _sentence(text[match.end() : match.end() + 2 * LONGEST_ANSWER]))
+        for match in list(_PHRASE.finditer(text))[-_LOOKED_AT:]
+    ]
+    for match in list(_THE_ANSWER.finditer(text))[-_LOOKED_AT:]:
+        if (before := _before(text[max(0, match.start() - _SHORT) : match.start()])) is not None:
+            found.append((match.start(), before))
+    said = [part for _, part in sorted(found)]
     telling = [part for part in said if any(map(str.isdigit, part)) or "\\" in part]
     return next(reversed(telling or said), None)
+
+
+def _before(text: str) -> str | None:
+    """The beginning of the sentence that a text ends within, where it can be an answer."""
+    line = text.rsplit("\n", 1)[-1]
+    ends = list(_SENTENCE_END.finditer(line))
+    part = _LEAD.sub("", line[ends[-1].end() :].strip() if ends else line.strip()).strip().strip("*_`")
+    words = part.casefold().split()
+    pointing = not words or words[0] in _POINTING or words[-1] in _POINTING
+    return None if pointing or len(words) > _FEW else part
 
 
 def _sentence(text: str) -> str:

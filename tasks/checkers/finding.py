@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from ...records import Outcome, Question
 from .answers import LONGEST_ANSWER, final_answer
@@ -36,6 +38,17 @@ def stated(question: Question, completion: str) -> str | Finding:
     return said
 
 
+def beside(question: Question) -> dict[str, Any]:
+    """What a checker is given beside the reference: choices, a schema, a rubric."""
+    if not question.data:
+        return {}
+    try:
+        data = json.loads(question.data)
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
 class Checker(Protocol):
     """A program that decides whether a completion answers a question.
 
@@ -52,3 +65,22 @@ class Checker(Protocol):
 
     def slow(self, question: Question, completion: str) -> Finding:
         """Decide with whatever it takes; runs in a worker, and may be killed there."""
+
+
+class Checks(Protocol):
+    """A checker at work: the pool that a program runs in, or a judge that is asked."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def check(self, items: Sequence[tuple[Question, str]]) -> list[Finding]:
+        """A finding for each item, in their order."""
+
+    def summary(self) -> str:
+        """What is to be known of all checks so far beside their findings; empty for nothing."""
+
+    def close(self) -> None:
+        """End what works for it; safe to call twice."""

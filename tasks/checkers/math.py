@@ -15,6 +15,7 @@ from ...records import Question
 from .answers import final_answer, plain
 from .finding import Finding, stated
 from .numbers import read_number, same_quantity
+from .terms import same_term
 
 _NAMED = re.compile(r"\s*(?P<name>\\?[A-Za-z](?:_\w|\([a-z]\))?)\s*(?:=|\\approx|≈|:)\s*(?P<value>[^=]+)")
 _IDLE_SPACE = re.compile(r"(?<![\d,])\s+|\s+(?!\d)")
@@ -78,6 +79,8 @@ def compare_quickly(expected: str, said: str, about: str = "") -> bool | None:
     (name, expected), (other, said) = _bare(expected), _bare(said)
     if _IDLE_SPACE.sub("", expected) == _IDLE_SPACE.sub("", said):
         return name == other or not name or not other
+    if (same := same_term(expected, said)) is not None:
+        return same
     wanted, found = read_number(expected), read_number(said)
     if wanted is not None and found is not None:
         if name and other and name != other:

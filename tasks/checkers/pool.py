@@ -75,6 +75,10 @@ class CheckerPool:
     ) -> None:
         self.close()
 
+    def summary(self) -> str:
+        """Nothing: each finding says what there is to say."""
+        return ""
+
     def close(self) -> None:
         """End every worker; safe to call twice."""
         for worker in self._workers:

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 from ...records import Question
 from .answers import final_answer, plain
-from .finding import LONGEST, Finding, stated
+from .finding import LONGEST, Finding, beside, stated
 from .numbers import read_number, same_quantity
+from .schema import misfit
 
 
 class _Stated:
@@ -66,7 +67,7 @@ class Choice(_Stated):
     """
 
     def compare(self, question: Question, said: str) -> Finding:
-        choices = _data(question).get("choices", [])
+        choices = beside(question).get("choices", [])
         if not isinstance(choices, list):
             return Finding("undecided", said, "the choices are no list")
         options = [_words(str(option)) for option in choices]
@@ -164,18 +165,18 @@ class Json:
     def quick(self, question: Question, completion: str) -> Finding | None:
         if len(completion) > LONGEST:
             return Finding("invalid", None, f"longer than {LONGEST} characters")
-        return None if "schema" in _data(question) else self.slow(question, completion)
+        return None if "schema" in beside(question) else self.slow(question, completion)
 
     def slow(self, question: Question, completion: str) -> Finding:
         found = last_json(completion)
         if found is _NOTHING:
             return Finding("invalid", None, "no JSON value")
         said = json.dumps(found, ensure_ascii=False)[:1000]
-        data = _data(question)
+        data = beside(question)
         if "schema" in data:
-            misfit = _misfit(data["schema"], found)
-            if misfit is not None:
-                return Finding(misfit.outcome, said, misfit.reason)
+            against = misfit(data["schema"], found)
+            if against is not None:
+                return Finding(against.outcome, said, against.reason)
             if not question.answer:
                 return Finding("right", said)
         try:
@@ -191,19 +192,6 @@ class Json:
 
 def _field(value: Any, name: str) -> Any:
     return value.get(name, _NOTHING) if isinstance(value, dict) else _NOTHING
-
-
-def _misfit(schema: Any, found: Any) -> Finding | None:
-    """What a JSON Schema has against a value; None where it fits."""
-    import jsonschema
-
-    try:
-        jsonschema.validate(found, schema)
-    except jsonschema.ValidationError as error:
-        return Finding("wrong", None, f"does not fit the schema: {error.message[:200]}")
-    except Exception as error:  # a schema that refers to nowhere, or is none
-        return Finding("undecided", None, f"the schema cannot be used: {type(error).__name__}")
-    return None
 
 
 _NOTHING: Any = object()
@@ -246,14 +234,3 @@ def last_json(text: str) -> Any:
 _MOST_FENCES = 20
 _MOST_TRIES = 1_000
 """Opening brackets that are tried as the beginning of a value."""
-
-
-def _data(question: Question) -> dict[str, Any]:
-    """What a checker needs beside the reference, such as choices or a schema."""
-    if not question.data:
-        return {}
-    try:
-        data = json.loads(question.data)
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
