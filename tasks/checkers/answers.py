@@ -35,13 +35,18 @@ _SENTENCE_END = re.compile(r"(?<=[^\d\s])[.!?](?=\s|$)|(?<=\d)\.(?=\s|$)")
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
+def without_thinking(completion: str) -> str:
+    """What stands outside of <think>."""
+    return _THINKING.sub("", completion)
+
+
 def final_answer(completion: str) -> str | None:
     """What a completion states as its answer, as it stands there; None where it states none.
 
     The last mark, box or phrase counts. Boxes side by side are one answer of several parts,
     so that offering every possibility is not the same as naming the right one.
     """
-    text = _THINKING.sub("", completion)
+    text = without_thinking(completion)
     found = [place for place in (_marked(text), boxed(text)) if place is not None]
     if found:
         return max(found)[1].strip() or None

@@ -16,6 +16,7 @@ from ...records import Outcome, Question
 from .family import Family
 from .finding import Checker, Finding
 from .math import MathChecker
+from .python import PythonChecker
 from .simple import Choice, Exact, Json, Numeric, Regex
 
 CHECKERS: dict[str, Callable[..., Checker]] = {
@@ -26,6 +27,7 @@ CHECKERS: dict[str, Callable[..., Checker]] = {
     "exact": Exact,
     "regex": Regex,
     "json": Json,
+    "python": PythonChecker,
 }
 GROUP = "maieutic.checkers"
 
@@ -59,6 +61,7 @@ def named(spec: str) -> Checker:
 
     Raises:
         ConfigError: there is none, or it has no such option; the message says what there is.
+        MissingPart: `python` without a working sandbox.
     """
     name, _, query = spec.partition("?")
     if ":" in name:
