@@ -89,7 +89,7 @@ class Asserting:
                 return "ended before its asserts"
             values = [(place, decoded(value)) for place, value in said["reports"]]
             for place, value in values:
-                if not value == self.expected[place]:
+                if value != self.expected[place]:
                     return f"expected {short(self.expected[place])}, found {short(value)}"
         except (ValueError, TypeError, KeyError, IndexError, RecursionError, ArithmeticError):
             return "ended before its asserts"
@@ -100,7 +100,7 @@ class Asserting:
 Test = Printing | Calling | Asserting
 
 
-def tests_of(data: str) -> list[Test]:
+def read_tests(data: str) -> list[Test]:
     """
     Raises:
         ValueError: there are none, or they cannot be read; the message says which.
@@ -142,7 +142,7 @@ def _test(place: int, test: dict[str, Any], function: object) -> Test:
 
 def _asserting(asserts: object) -> list[Asserting]:
     """Each of a list by itself; a text as a whole."""
-    texts = asserts if isinstance(asserts, list) else [asserts]
+    texts: list[Any] = asserts if isinstance(asserts, list) else [asserts]
     found = []
     for text in texts:
         try:

@@ -11,7 +11,7 @@ from ...records import Question
 from ..sandbox.find import find_sandbox
 from ..sandbox.running import Limits, Ran, run
 from .finding import LONGEST, Finding
-from .programs import Test, program_in, short, tests_of
+from .programs import Test, program_in, read_tests, short
 
 _SHOWN = 1_000
 """Characters of a program that a finding holds."""
@@ -69,7 +69,7 @@ class PythonChecker:
         if code is None:
             return Finding("invalid", None, "no code: nothing is fenced, and the whole is no program")
         try:
-            tests = tests_of(question.data)
+            tests = read_tests(question.data)
         except ValueError as error:
             return Finding("undecided", code[:_SHOWN], str(error))
         end = time.monotonic() + self.whole

@@ -23,6 +23,7 @@ from .seccomp import system_call_filter
 _END_S = 10.0
 """Seconds for a killed tree to be gone."""
 
+_TMP, _SHARED = "/tmp", "/dev/shm"  # noqa: S108 - the sandbox's own
 _HOME = "/python"
 """Where the interpreter is in the sandbox, so that its place on the host is not told."""
 
@@ -81,11 +82,11 @@ class Bubblewrap:
             *rights,
             *_libraries(),
             *("--proc", "/proc", "--dev", "/dev"),
-            *("--size", str(limits.disk // 2), "--perms", "1777", "--tmpfs", "/dev/shm"),
-            *("--size", str(limits.disk), "--perms", "1777", "--tmpfs", "/tmp"),
+            *("--size", str(limits.disk // 2), "--perms", "1777", "--tmpfs", _SHARED),
+            *("--size", str(limits.disk), "--perms", "1777", "--tmpfs", _TMP),
             # The root and /dev are folders in memory, too; nothing is to be written there.
-            *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"),
-            *("--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/tmp", "--setenv", "LANG", "C.UTF-8"),
+            *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", _TMP),
+            *("--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", _TMP, "--setenv", "LANG", "C.UTF-8"),
             *("--setenv", "LD_LIBRARY_PATH", f"{_HOME}/lib"),
             *(f"{_HOME}/bin/python3", "-I", "-S", "-X", "utf8", "-c", INSIDE),
         ]

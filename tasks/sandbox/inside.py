@@ -129,9 +129,10 @@ def encoded(value: Any) -> Any:
         return ["bytes", value.hex()]
     if isinstance(value, dict):
         return ["dict", [[encoded(key), encoded(kept)] for key, kept in dict.items(value)]]
-    for kind in (list, tuple, set, frozenset):
+    kinds: tuple[Any, ...] = (list, tuple, set, frozenset)
+    for kind in kinds:
         if isinstance(value, kind):
-            return [kind.__name__, [encoded(one) for one in kind.__iter__(value)]]  # type: ignore[attr-defined]
+            return [kind.__name__, [encoded(one) for one in kind.__iter__(value)]]
     return ["other", type(value).__name__]
 
 

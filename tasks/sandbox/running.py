@@ -126,20 +126,19 @@ class _Watch:
         self.look = time.monotonic() + _LOOK_S
 
     def result(self) -> Ran:
+        """What became of it; the block that started it ends what is left."""
         exceeded = self._exceeded()
-        if self.ready:
-            del self.printed["stdout"][: len(READY)]
+        code = None
+        if exceeded is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self.process.wait(timeout=max(1.0, self.deadline - time.monotonic()))
         stdout, stderr = bytes(self.printed["stdout"]), bytes(self.printed["stderr"])
         if not self.ready:
             said = stderr.decode("utf-8", "replace").strip().splitlines()
-            why = said[-1] if said else f"not ready, status {self.process.returncode}"
-            return Ran("failed", why=why[:300])
-        if exceeded is not None:
-            return Ran(exceeded, stdout=stdout, stderr=stderr)
-        try:
-            code = self.process.wait(timeout=_START_S)
-        except subprocess.TimeoutExpired:
-            return Ran("failed", why="does not end")
+            return Ran("failed", why=(said[-1] if said else f"not ready, status {code}")[:300])
+        stdout = stdout[len(READY) :]
+        if exceeded is not None or code is None:
+            return Ran(exceeded or "time", stdout=stdout, stderr=stderr)
         if code < 0:
             return Ran("failed", why=f"ended by signal {-code} from outside")
         late = code == 128 + signal.SIGXCPU
