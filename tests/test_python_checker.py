@@ -166,7 +166,8 @@ def test_what_is_no_data_equals_nothing() -> None:
     ("found", "expected", "same"),
     [
         (1, 1, True), (1.0, 1, True), (True, 1, False), (1, True, False), (None, None, True),
-        (0, None, False), ((1, 2), [1, 2], True), ({1, 2}, [1, 2], False), ([1], [1, 1], False), ("1", 1, False), (1, "1", False),
+        (0, None, False), ((1, 2), [1, 2], True), ({1, 2}, [1, 2], False), ([1], [1, 1], False),
+        ("1", 1, False), (1, "1", False),
         (0.3000000001, 0.3, True), (0.31, 0.3, False), (10**400, 1.0, False),
         (float("nan"), 1.0, False),
         ({1: 2}, {"1": 2}, True), ({1: 2, "1": 2}, {"1": 2}, False), ({"a": [1]}, {"a": [1]}, True),
