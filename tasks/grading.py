@@ -22,8 +22,11 @@ AT_ONCE = 4096
 """Rows that are read, checked and written together."""
 
 ADDED = ("verdict", "extracted", "reason")
-_FOR_CHECKERS = ("choices", "schema", "rubric")
+_FOR_CHECKERS = ("choices", "schema", "rubric", "tests", "function", "asserts", "gym")
 """Columns that a checker is given beside the answer."""
+
+_IN_PLACE = ("schema", "tests", "asserts")
+"""Those that may stand in place of an answer."""
 
 
 def grade(
@@ -37,7 +40,8 @@ def grade(
 
     Args:
         source: JSONL, JSON, CSV, TSV or Parquet with `answer` and `completion`, and with
-            `question`, `choices`, `schema` or `rubric` where the checker wants them.
+            `question`, `choices`, `schema`, `rubric`, `tests`, `function`, `asserts` or `gym` where
+            the checker wants them.
         checks: decides; stays open, and has a summary of its own afterwards.
         name: the checker's, noted in the questions.
         out: takes the rows with `verdict`, `extracted` and `reason`, in the format of its suffix.
@@ -69,7 +73,7 @@ def grade(
 def _item(placed: Placed, checker: str) -> tuple[Question, str]:
     place, row = placed
     for column in ("answer", "completion"):
-        if row.get(column) is None:
+        if row.get(column) is None and not (column == "answer" and any(map(row.get, _IN_PLACE))):
             there = ", ".join(map(str, row)) or "none"
             raise SeedError(f"{place}: no {column!r}; columns here: {there}")
     taken = [column for column in ADDED if column in row]
@@ -78,8 +82,9 @@ def _item(placed: Placed, checker: str) -> tuple[Question, str]:
     given = {column: _value(row[column]) for column in _FOR_CHECKERS if row.get(column)}
     if "rubric" in given:
         given["rubric"] = _text(row["rubric"])  # text, even where it would be JSON
+    answer = "" if row.get("answer") is None else _text(row["answer"])
     question = Question.model_construct(
-        id="", text=str(row.get("question") or ""), answer=_text(row["answer"]), solution="", skill="",
+        id="", text=str(row.get("question") or ""), answer=answer, solution="", skill="",
         level=0, origin="seed", checker=checker, data=json.dumps(given) if given else "", parent_id=None,
         round=0,
     )  # fmt: skip

@@ -33,7 +33,10 @@ def test_the_builtin_file_holds_100_low_questions_and_is_what_the_code_writes(tm
         ('{"answer": "3"}', "'question' is empty"),
         ('{"question": 5}', "no answer to '5'"),
         ('{"question": "Who wrote Faust?"}', "no answer to 'Who wrote Faust?'; add one, or name a Teacher"),
-        ('{"question": "Why?", "answer": "for one of many reasons"}', "no checker can compare an answer of 5"),
+        (
+            '{"question": "Why?", "answer": "for one of many reasons"}',
+            "no checker can compare an answer of 5",
+        ),
         ('{"question": "What is 3 - 9?"}', "no answer"),
         ('{"question": "What is 3 + 4?", "answer": "8"}', "is 7; correct it"),
         ('{"question": "What is __import__(\'os\')?"}', "no answer"),

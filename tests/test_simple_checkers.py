@@ -176,7 +176,7 @@ def test_a_pattern_that_takes_for_ever_is_undecided() -> None:
 
 
 @pytest.mark.slow
-@given(st.sampled_from(sorted(CHECKERS)), st.text(max_size=60), st.text(max_size=60))
+@given(st.sampled_from(sorted(CHECKERS.keys() - {"python"})), st.text(max_size=60), st.text(max_size=60))
 @settings(max_examples=40)
 def test_no_text_raises_at_once(spec: str, answer: str, completion: str) -> None:
     checker, asked = named(spec), question(answer)

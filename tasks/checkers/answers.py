@@ -50,6 +50,11 @@ _SENTENCE_END = re.compile(r"(?<=[^\d\s])[.!?](?=\s|$)|(?<=\d)\.(?=\s|$)")
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
+def without_thinking(completion: str) -> str:
+    """What stands outside of <think>."""
+    return _THINKING.sub("", completion)
+
+
 def final_answer(completion: str) -> str | None:
     """What a completion states as its answer, as it stands there; None where it states none.
 
@@ -61,11 +66,6 @@ def final_answer(completion: str) -> str | None:
     if found:
         return max(found)[1].strip() or None
     return _phrased(text) or _whole(text)
-
-
-def without_thinking(completion: str) -> str:
-    """A completion without what stands within `<think>`: that is said to nobody."""
-    return _THINKING.sub("", completion)
 
 
 def _whole(text: str) -> str | None:

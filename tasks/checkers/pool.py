@@ -62,6 +62,7 @@ class CheckerPool:
         memory: int = 2 << 30,
     ) -> None:
         self.checker, self.seconds, self.memory = checker, seconds, memory
+        self.patience = _patience(checker, seconds)
         self.size = workers or len(os.sched_getaffinity(0))
         self.deaths = 0
         self._false_starts = 0
@@ -100,7 +101,7 @@ class CheckerPool:
             self._hand_out(waiting)
             busy = {worker.pipe: worker for worker in self._workers if worker.given or not worker.ready}
             starting = any(not worker.ready for worker in busy.values())
-            limit = max(_START_S if starting else 0.0, _WAITING * self.seconds + _GRACE)
+            limit = max(_START_S if starting else 0.0, self.patience + _GRACE)
             ready = wait(list(busy), timeout=limit)
             for pipe in ready or list(busy):
                 if ready:
@@ -197,6 +198,11 @@ class _Worker:
         self.process.join()
 
 
+def _patience(checker: Checker, seconds: float) -> float:
+    """Seconds by the clock for one check: a checker that waits for others may say how long."""
+    return float(getattr(checker, "patience", _WAITING * seconds))
+
+
 def _work(pipe: Connection, checker: Checker, seconds: float, memory: int) -> None:
     """A worker's life: a finding for each item as soon as it is there."""
     os.setpgid(0, 0)
@@ -215,7 +221,7 @@ def _work(pipe: Connection, checker: Checker, seconds: float, memory: int) -> No
         while True:
             for place, (question, completion) in pipe.recv():
                 signal.setitimer(signal.ITIMER_PROF, seconds)
-                signal.setitimer(signal.ITIMER_REAL, _WAITING * seconds)
+                signal.setitimer(signal.ITIMER_REAL, _patience(checker, seconds))
                 finding = checker.slow(question, completion)
                 if os.getpid() != me:
                     os._exit(0)  # What a checker forked: one alone answers through the pipe.

@@ -19,6 +19,7 @@ from .finding import Checker, Checks, Finding
 from .gym import Gym
 from .math import MathChecker
 from .pool import CheckerPool
+from .python import PythonChecker
 from .simple import Choice, Exact, Json, Numeric, Regex
 
 CHECKERS: dict[str, Callable[..., Checker]] = {
@@ -29,6 +30,7 @@ CHECKERS: dict[str, Callable[..., Checker]] = {
     "exact": Exact,
     "regex": Regex,
     "json": Json,
+    "python": PythonChecker,
 }
 JUDGE = "judge"
 """Not among them: it is asked over a network, not run in a worker."""
@@ -83,6 +85,7 @@ def named(spec: str) -> Checker:
 
     Raises:
         ConfigError: there is none, or it has no such option; the message says what there is.
+        MissingPart: `python` without a working sandbox.
     """
     name, _, query = spec.partition("?")
     if name.startswith(PREFIX):

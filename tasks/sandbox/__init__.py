@@ -1,0 +1,1 @@
+"""Running a program that nobody has read, so that it can do nothing but compute."""
