@@ -164,6 +164,35 @@ class SolverTraining(Section):
     """Tokens of prompt and completion; what is longer is cut."""
 
 
+class TeacherConfig(Section):
+    """A model that writes questions and labels them, behind any OpenAI-compatible endpoint."""
+
+    url: str = ""
+    """Its address with `/v1`. Without one the questions' own family teaches, which needs none."""
+    model: str = ""
+    """Its name at the endpoint."""
+    key: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key; never the key itself."""
+    temperature: float = Field(0.7, gt=0, le=2)
+    max_tokens: int = Field(2048, ge=16)
+    concurrency: int = Field(16, ge=1, le=1024)
+    deadline_s: float = Field(180, gt=0)
+    """Seconds for one request, its retries and waits included."""
+
+
+class LabelsConfig(Section):
+    """How far a reference answer must be trusted, and how that is found out."""
+
+    solves: int = Field(4, ge=1, le=32)
+    """How often the Teacher solves a question whose answer no program works out."""
+    threshold: float = Field(0.8, ge=0, le=1)
+    """Confidence below which a question is refused."""
+    ask_solver: bool = True
+    """Whether the Solver's own answers count, too, with less weight."""
+    audit: int = Field(16, ge=0, le=100_000)
+    """Labels of a round, drawn by chance, that are checked once more by another way."""
+
+
 class GateConfig(Section):
     """When a new checkpoint takes the place of the old one."""
 
@@ -218,7 +247,9 @@ class RunConfig(Section):
     serving: ServingConfig = ServingConfig()
     rollouts: Sampling = Sampling()
     curriculum: CurriculumConfig = CurriculumConfig()
+    teacher: TeacherConfig = TeacherConfig()
     generator: GeneratorConfig = GeneratorConfig()
+    labels: LabelsConfig = LabelsConfig()
     training: SolverTraining = SolverTraining()
     gate: GateConfig = GateConfig()
     sets: SetsConfig = SetsConfig()

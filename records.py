@@ -176,6 +176,59 @@ class Worth(Record):
     text: str
 
 
+class LabelCheck(Record):
+    """What spoke for the answer of a question that no program worked out."""
+
+    question_id: str
+    claimed: str
+    """The author's own answer; empty where it gave none."""
+    teacher: list[str]
+    """Answers of the Teacher's further solutions; empty ones could not be read."""
+    solver: list[str]
+    answer: str
+    source: LabelSource
+    confidence: float
+    admitted: bool
+
+
+class Audit(Record):
+    """One label of a round checked by another way, whatever came of it."""
+
+    question_id: str
+    source: LabelSource
+    confidence: float
+    agreed: bool | None
+    """None where there was no other way, or it gave no answer."""
+
+
+class Diversity(Record):
+    """How different the questions are that a round admitted."""
+
+    distinct: float
+    """Different pairs of words, as a share of all."""
+    spread: float
+    """One less the mean cosine similarity of two questions."""
+    skills: int
+    questions: int
+    """How many were looked at."""
+
+
+class LabelFigures(Record):
+    """How far the labels of a round can be trusted."""
+
+    sources: dict[str, int]
+    """Admitted questions by how their answer was made."""
+    confidence: float
+    """Mean over them."""
+    audited: int
+    """Checked by another way, which gave an answer."""
+    agreed: int
+    accuracy: float | None
+    """Share of the audited that agreed: an estimate of how many labels are right."""
+    ci95: tuple[float, float] | None
+    """Wilson interval."""
+
+
 class Evaluation(Record):
     """Greedy accuracy on a fixed set of questions."""
 
@@ -272,6 +325,8 @@ class RoundReport(Record):
     """Of the attempts; keys are `skill/level`."""
     rollouts: RolloutCounts
     generator: GeneratorFigures
+    labels: LabelFigures | None = None
+    diversity: Diversity | None = None
     train: TrainingFigures
     swap_seconds: float
     """The longest of the round."""

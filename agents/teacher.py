@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
 from ..records import Move, Question
+from ..serving.client import Request
 from ..tasks.families.family import Family
 
 
@@ -44,11 +45,30 @@ class Design:
     """The remembered failure it was made from, where that was not the assignment's question."""
 
 
-class Teacher(Protocol):
-    """Writes questions; a model or, in the pocket profile, the question family itself."""
+Ask = Callable[[Sequence[Request]], Awaitable[dict[str, str]]]
+"""Sends requests, each for one completion, and gives the completions by what they are about; a
+request that was refused is not among them."""
 
-    async def design(self, assignments: Sequence[Assignment], rng: Random) -> list[Design | None]:
+
+class Teacher(Protocol):
+    """Writes questions and solves them; a model, or the question family itself."""
+
+    async def design(
+        self, assignments: Sequence[Assignment], round: int, stage: str, rng: Random, ask: Ask
+    ) -> list[Design | None]:
         """One design for each assignment, None where the Teacher has none to offer."""
+        ...
+
+    async def solve(
+        self, questions: Sequence[Question], times: int, round: int, stage: str, ask: Ask
+    ) -> list[list[str]]:
+        """Final answers of so many solutions of each; empty where one gives none."""
+        ...
+
+    async def audit(
+        self, questions: Sequence[Question], round: int, stage: str, ask: Ask
+    ) -> list[bool | None]:
+        """Whether each reference answer holds when it is checked another way; None where none is."""
         ...
 
 
@@ -58,8 +78,20 @@ class FamilyTeacher:
     def __init__(self, family: Family) -> None:
         self.family = family
 
-    async def design(self, assignments: Sequence[Assignment], rng: Random) -> list[Design | None]:
+    async def design(
+        self, assignments: Sequence[Assignment], round: int, stage: str, rng: Random, ask: Ask
+    ) -> list[Design | None]:
         return [self._design(assignment, rng) for assignment in assignments]
+
+    async def solve(
+        self, questions: Sequence[Question], times: int, round: int, stage: str, ask: Ask
+    ) -> list[list[str]]:
+        return [[] for _ in questions]
+
+    async def audit(
+        self, questions: Sequence[Question], round: int, stage: str, ask: Ask
+    ) -> list[bool | None]:
+        return [self.family.audit(question) for question in questions]
 
     def _design(self, assignment: Assignment, rng: Random) -> Design | None:
         parent = assignment.question

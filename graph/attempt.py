@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..curriculum.difficulty import zone_of
 from ..curriculum.policy import Known
 from ..records import Attempt, Question, Rollout, Verdict
+from .labels import label_seeds
 from .rollouts import roll_out, verify_all
 from .room import Room
 from .state import LoopState
@@ -23,6 +24,7 @@ async def select(room: Room, state: LoopState) -> LoopState:
     """Begin a round: the policy chooses its questions from the bank."""
     round = state["round"]
     if room.folder.read_json(round, "selected") is None:
+        await label_seeds(room, state)
         room.progress.begin(round, "select", 1)
         known = [Known(question, last) for question, last in room.bank.known()]
         ids = room.policy.choose(known, room.config.curriculum.questions, room.rng(round, "select"))
@@ -88,6 +90,7 @@ def restore(room: Room) -> None:
     mark = room.folder.memory / "filled"
     if mark.exists():
         return
+    room.bank.add(room.folder.read(0, "labelled", Question))
     for round in room.folder.rounds():
         turns = room.folder.count(round, "vetted") if round else 1
         for turn in range(turns):

@@ -18,7 +18,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..config import RunConfig, dump, load
+from ..config import RunConfig, TeacherConfig, dump, load
+from ..endpoints import check_url, check_variable, secret
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
@@ -63,6 +64,7 @@ def check(config: RunConfig) -> None:
         MissingPart: a package is not installed.
     """
     embedding_function(config.memory.embedding)
+    _check_teacher(config.teacher)
     if config.model == "pocket":
         _check_cache(cache_folder())
     else:
@@ -71,6 +73,16 @@ def check(config: RunConfig) -> None:
     for package in ("torch", "transformers", "trl"):
         if importlib.util.find_spec(package) is None:
             raise MissingPart(f"{package} is not installed in this Python; run `make setup`")
+
+
+def _check_teacher(teacher: TeacherConfig) -> None:
+    if not teacher.url:
+        return
+    check_url(teacher.url, "teacher.url: ")
+    check_variable(teacher.key, "teacher.key")
+    secret(teacher.url, teacher.key, "teacher.key")
+    if not teacher.model:
+        raise ConfigError("teacher.model is missing: the model's name at teacher.url")
 
 
 def _check_cache(cache: Path) -> None:
@@ -169,7 +181,8 @@ def _check_room(runs: Path) -> None:
 
 def begin(folder: RunFolder, config: RunConfig, material: Material) -> None:
     """Write what identifies a run; run.yaml comes last, so that a run that has one has the rest."""
-    folder.write(0, "questions", 0, material.seeds)
+    folder.write(0, "questions", 0, [seed for seed in material.seeds if seed.label != "none"])
+    folder.write(0, "unlabelled", 0, [seed for seed in material.seeds if seed.label == "none"])
     folder.write(0, VALIDATION, 0, material.sets.validation)
     folder.write(0, HELDOUT, 0, material.sets.heldout)
     for place, questions in enumerate(material.sets.further.values(), 2):

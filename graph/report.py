@@ -11,17 +11,20 @@ from typing import Literal
 from pydantic import ValidationError
 
 from ..config import RunConfig
-from ..curriculum.gate import paired_interval, right_marks
+from ..curriculum.gate import paired_interval, right_marks, wilson
 from ..errors import RunError
 from ..memory.run import RunFolder, write_whole
 from ..records import (
     Attempt,
+    Audit,
     Call,
+    Diversity,
     Evaluation,
     Gain,
     GateFigures,
     GeneratorFigures,
     HeldoutSet,
+    LabelFigures,
     PreferencePair,
     Proposal,
     Question,
@@ -152,6 +155,8 @@ def _round(folder: RunFolder, number: int) -> RoundReport:
         pass_rates=_pass_rates(attempts),
         rollouts=_rollouts(folder, number, seconds),
         generator=_generator(folder, number),
+        labels=_labels(folder, number),
+        diversity=next(iter(folder.read(number, "diversity", Diversity)), None),
         train=_train(folder, number),
         swap_seconds=max((s["seconds"] for s in folder.read_json(number, "swaps") or []), default=0.0),
         seconds=seconds,
@@ -204,6 +209,21 @@ def _generator(folder: RunFolder, number: int) -> GeneratorFigures:
         share=len(mine) / len(admitted) if admitted else 0.0,
         utility=_mean([w.utility for w in worths if w.author == "generator"]),
         teacher_utility=_mean([w.utility for w in worths if w.author == "teacher"]),
+    )
+
+
+def _labels(folder: RunFolder, number: int) -> LabelFigures | None:
+    admitted = folder.read(number, "questions", Question)
+    if not admitted:
+        return None
+    told = [audit.agreed for audit in folder.read(number, "audits", Audit) if audit.agreed is not None]
+    return LabelFigures(
+        sources=dict(Counter(question.label for question in admitted)),
+        confidence=sum(question.confidence for question in admitted) / len(admitted),
+        audited=len(told),
+        agreed=sum(told),
+        accuracy=sum(told) / len(told) if told else None,
+        ci95=wilson(sum(told), len(told)) if told else None,
     )
 
 

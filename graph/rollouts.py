@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from ..agents.teacher import Ask
 from ..config import Sampling
 from ..errors import EndpointError, MaieuticError
 from ..memory.run import RunFolder
 from ..records import Call, Question, Record, Rollout, Verdict
-from ..serving.client import Reply, Request
+from ..serving.client import Completions, Reply, Request
 from .room import Room
 
 PART = 128
@@ -24,15 +25,21 @@ async def ask_all(
     round: int,
     series: str,
     requests: Sequence[Request],
-    read: Callable[[Request, Reply], list[R]],
+    read: Callable[[Request, Reply], list[R]] | None,
+    client: Completions | None = None,
 ) -> None:
     """Send requests, bounded by the client, and write what they give as parts of `series`.
+
+    Args:
+        read: makes records of a reply; without it the calls are all that is kept.
+        client: of another endpoint than our server's.
 
     Calls are written before what came of them, so that a record's call is always there.
     Any failure writes what has come so far, then stops the rest.
     """
     wanted = {request.subject_id: request for request in requests}
-    pending = [asyncio.ensure_future(room.client.ask(request)) for request in requests]
+    endpoint = client or room.client
+    pending = [asyncio.ensure_future(endpoint.ask(request)) for request in requests]
     got: list[R] = []
     calls: list[Call] = []
     refused: list[Call] = []
@@ -42,10 +49,10 @@ async def ask_all(
             request = wanted[reply.call.subject_id]
             calls.append(reply.call)
             refused += [reply.call] if reply.call.error else []
-            got += read(request, reply)
+            got += read(request, reply) if read else []
             room.progress.advance(1, reply.call.completion_tokens)
             if len(calls) == PART:
-                _write(room.folder, round, series, calls, got)
+                _write(room.folder, round, series, calls, got if read else None)
                 calls, got = [], []
     except MaieuticError as error:
         if isinstance(error.call, Call):
@@ -56,7 +63,7 @@ async def ask_all(
             left.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
         if calls:
-            _write(room.folder, round, series, calls, got)
+            _write(room.folder, round, series, calls, got if read else None)
     _tell_refused(room, refused, len(requests))
 
 
@@ -71,10 +78,33 @@ def _tell_refused(room: Room, refused: list[Call], asked: int) -> None:
         room.progress.note(f"{len(refused)} of {asked} requests were refused: {refused[0].error[:200]}")
 
 
-def _write(folder: RunFolder, round: int, series: str, calls: list[Call], got: Sequence[Record]) -> None:
-    index = folder.count(round, series)
-    folder.write(round, f"calls/{series.replace('/', '-')}", index, calls)
-    folder.write(round, series, index, got)
+def _write(
+    folder: RunFolder, round: int, series: str, calls: list[Call], got: Sequence[Record] | None
+) -> None:
+    kept = f"calls/{series.replace('/', '-')}"
+    index = folder.count(round, kept)
+    folder.write(round, kept, index, calls)
+    if got is not None:
+        folder.write(round, series, index, got)
+
+
+def asker(room: Room, round: int, stage: str) -> Ask:
+    """How a Teacher that is a model sends its requests: recorded, and none sent twice.
+
+    Its calls are their own record; a resumed stage reads them and asks for the rest.
+    """
+
+    async def ask(requests: Sequence[Request]) -> dict[str, str]:
+        series = f"teacher-{stage}"
+        calls = room.folder.read(round, f"calls/{series}", Call)
+        there = {call.subject_id for call in calls}
+        todo = [request for request in requests if request.subject_id not in there]
+        if todo:
+            await ask_all(room, round, series, todo, None, room.answers)
+            calls = room.folder.read(round, f"calls/{series}", Call)
+        return {call.subject_id: call.completions[0] for call in calls if call.completions}
+
+    return ask
 
 
 async def roll_out(

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from random import Random
 
@@ -25,8 +26,12 @@ from ..serving.client import Completions
 from ..serving.server import VllmServer, end_leftover, remember
 from ..tasks.families.family import Family
 from ..tasks.sets import FixedSets
+from .apart import KeptApart
 from .canary import BASE, check_canary
 from .progress import Progress, Quiet
+
+BEYOND = 5
+"""Levels above the family's that a Teacher may climb to, where it is a model."""
 
 _CHECKPOINT = re.compile(r"(solver|generator)-\d{4,}")
 
@@ -49,6 +54,8 @@ class Room:
     solver: Solver
     generator: Generator
     verifier: Verifier
+    answers: Completions | None = None
+    """The endpoint of a Teacher that is a model; None where the family teaches."""
     progress: Progress = field(default_factory=Quiet)
     after_round: Callable[[bool], None] = lambda over: None
     """Called when a round is decided, with whether it was the last: reports are made here, and
@@ -57,6 +64,20 @@ class Room:
     """The checkpoint whose weights the server has, once its canary has passed."""
     _serve_seconds: float = 0.0
     _client: Completions | None = None
+
+    @cached_property
+    def apart(self) -> KeptApart:
+        return KeptApart(self.sets, self.bank, self.config.curriculum.near_duplicate)
+
+    @property
+    def policy_top(self) -> int:
+        """Highest level that is taught; a Teacher that is a model goes beyond the family's."""
+        return self.family.top + (BEYOND if self.answers else 0)
+
+    @property
+    def labels(self) -> bool:
+        """Whether the answer to a text that the Generator wrote can be found out."""
+        return self.family.reads or self.answers is not None
 
     def weights(self, checkpoint: str) -> Path:
         """The folder of a checkpoint.
@@ -137,8 +158,9 @@ class Room:
             self.folder.write_json(round, "seconds", account)
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
+        for client in (self._client, self.answers):
+            if client is not None:
+                await client.close()
         self.verifier.close()
         await self.server.stop()
         # Where its guard was killed, what it guarded may still be there.

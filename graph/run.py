@@ -14,6 +14,7 @@ import chromadb.errors
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from ..agents.generator import Generator
+from ..agents.model_teacher import ModelTeacher
 from ..agents.solver import Solver
 from ..agents.teacher import FamilyTeacher
 from ..agents.verifier import Verifier
@@ -21,6 +22,7 @@ from ..config import RunConfig
 from ..curriculum.policy import Policy
 from ..curriculum.socratic import Socratic
 from ..curriculum.uniform import Uniform
+from ..endpoints import is_local, secret
 from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.embedding import embedding_function
@@ -28,6 +30,7 @@ from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..memory.store import Store
 from ..records import Question, RunReport
+from ..serving.client import Completions
 from ..serving.server import VllmServer, end_leftover
 from ..tasks.material import default_sets, family_of
 from ..tasks.sets import FixedSets
@@ -39,7 +42,7 @@ from .evaluate import tell_heldout
 from .folders import locked, read_sets
 from .progress import Progress, Quiet
 from .report import write_report
-from .room import Room
+from .room import BEYOND, Room
 from .state import LoopState
 
 
@@ -60,6 +63,7 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
     family = family_of(config, folder.read(0, "questions", Question))
     store = Store(folder.memory, embedding_function(config.memory.embedding))
     base = await _base(config, folder, sets, progress)
+    answers = endpoint_of(config) if config.teacher.url else None
     room = Room(
         config=config,
         folder=folder,
@@ -67,17 +71,30 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         server=VllmServer(base, folder.logs / "vllm.log", config.serving),
         sets=sets,
         family=family,
-        policy=policy_of(config, family.top),
+        policy=policy_of(config, family.top + (BEYOND if config.teacher.url else 0)),
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
-        teacher=FamilyTeacher(family),
+        teacher=ModelTeacher(config.teacher, config.seed) if answers else FamilyTeacher(family),
         solver=Solver(config.rollouts, config.seed),
         generator=Generator(config.generator, config.seed),
         verifier=Verifier(),
+        answers=answers,
         progress=progress,
     )
     restore(room)
     return room
+
+
+def endpoint_of(config: RunConfig) -> Completions:
+    """The client of a Teacher that is a model."""
+    given = config.teacher
+    serving = config.serving.model_copy(
+        update={"concurrency": given.concurrency, "request_deadline_s": given.deadline_s}
+    )
+    key = secret(given.url, given.key, "teacher.key")
+    url = given.url.rstrip("/").removesuffix("/v1")
+    # Some servers take no empty key.
+    return Completions(url, key.get_secret_value() or "none", given.model, serving, away=not is_local(url))
 
 
 async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress: Progress) -> Path:

@@ -9,7 +9,7 @@ from ..curriculum.policy import Lesson
 from ..memory.profile import Failure
 from ..records import Attempt, Proposal, Rollout, Verdict, short_id
 from .attempt import STAGE, selected
-from .rollouts import ask_all
+from .rollouts import ask_all, asker
 from .room import Room
 from .state import LoopState
 from .vet import DRAFTED
@@ -51,7 +51,8 @@ async def teach(room: Room, state: LoopState) -> LoopState:
     texts = [_text(parents, lesson) for lesson in lessons]
     similar = _seen(room, room.profile.failures_like([text for text in texts if text], 3))
     assignments = _assignments(parents, lessons, similar)
-    designs = await room.teacher.design(assignments, room.rng(round, f"design{turn}"))
+    rng, stage = room.rng(round, f"design{turn}"), f"teach{turn}"
+    designs = await room.teacher.design(assignments, round, stage, rng, asker(room, round, stage))
     proposals = []
     for index, (lesson, given, design) in enumerate(zip(lessons, assignments, designs, strict=True)):
         if design is None:

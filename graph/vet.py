@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Mapping, Sequence
 
-from ..records import Proposal, Question, short_id
+from ..curriculum import diversity
+from ..records import Diversity, Proposal, Question, short_id
 from ..tasks.families.family import Unreadable, Unsolvable
+from ..tasks.material import longest_question
 from ..tasks.sets import keys_of
+from ..tasks.unsafe import unsafe
+from .labels import audit, label
 from .room import Room
 from .state import LoopState
 
@@ -15,6 +20,12 @@ DRAFTED = ("text", "answer", "solution", "skill", "level", "checker", "data", "l
 
 MOST_TURNS = 3
 """How often the Teacher is asked in a round, at most."""
+
+_COPIED = 0.9
+"""Share of words in common, in their order, from which a question with its parent's answer is a
+copy of it."""
+
+_BY_PROGRAM = ("family", "executed")
 
 
 async def vet(room: Room, state: LoopState) -> LoopState:
@@ -26,7 +37,10 @@ async def vet(room: Room, state: LoopState) -> LoopState:
             proposals += room.folder.read(round, "proposals/generator", Proposal)
         proposals.sort(key=lambda proposal: proposal.id)
         room.progress.begin(round, "vet", len(proposals))
-        vetted, questions = vetted_of(room, proposals)
+        readable, reasons = screened(room, proposals)
+        untold = [q for key, q in readable.items() if key not in reasons and q.label == "none"]
+        labelled = await label(room, round, turn, untold, state["solver"])
+        vetted, questions = decided(room, proposals, readable, reasons, labelled)
         room.folder.write(round, "questions", turn, questions)
         room.folder.write(round, "vetted", turn, vetted)
         room.progress.advance(len(proposals))
@@ -34,11 +48,15 @@ async def vet(room: Room, state: LoopState) -> LoopState:
     room.bank.add(admitted)
     curriculum = room.config.curriculum
     too_few = len(admitted) < curriculum.enough * curriculum.new
-    return {"admitted": len(admitted), "turn": turn + 1, "again": too_few and turn < MOST_TURNS - 1}
+    again = too_few and turn < MOST_TURNS - 1
+    if not again:
+        await audit(room, round)
+        _note_diversity(room, round, admitted)
+    return {"admitted": len(admitted), "turn": turn + 1, "again": again}
 
 
-def vetted_of(room: Room, proposals: Sequence[Proposal]) -> tuple[list[Proposal], list[Question]]:
-    """The proposals with what became of each, and the questions that are new to the bank."""
+def screened(room: Room, proposals: Sequence[Proposal]) -> tuple[dict[str, Question], dict[str, str]]:
+    """The questions that can be read, and the reasons against proposals, both by proposal."""
     readable: dict[str, Question] = {}
     reasons: dict[str, str] = {}
     for proposal in proposals:
@@ -48,41 +66,91 @@ def vetted_of(room: Room, proposals: Sequence[Proposal]) -> tuple[list[Proposal]
             reasons[proposal.id] = "unsolvable"
         except Unreadable:
             reasons[proposal.id] = "unreadable"
-    reasons |= _known(room, proposals, readable)
+    reasons |= _faults(room, readable)
+    reasons |= _known(room, {key: q for key, q in readable.items() if key not in reasons})
     candidates = [key for key in readable if key not in reasons]
     nearest = room.bank.nearest([readable[key].text for key in candidates])
     for key, (_, likeness) in zip(candidates, nearest, strict=True):
         if likeness >= room.config.curriculum.near_duplicate:
             reasons[key] = "near duplicate"
-    admitted = {key: question for key, question in readable.items() if key not in reasons}
-    vetted = [
-        proposal.model_copy(
-            update={
-                "admitted": proposal.id in admitted,
-                "reason": reasons.get(proposal.id, ""),
-                "question_id": admitted[proposal.id].id if proposal.id in admitted else None,
-            }
+    return readable, reasons
+
+
+def decided(
+    room: Room,
+    proposals: Sequence[Proposal],
+    readable: Mapping[str, Question],
+    reasons: Mapping[str, str],
+    labelled: Mapping[str, Question],
+) -> tuple[list[Proposal], list[Question]]:
+    """The proposals with what became of each, and the questions that are new to the bank.
+
+    Args:
+        labelled: by the question's id, those that came without a trusted answer and have one now.
+    """
+    vetted: list[Proposal] = []
+    admitted: list[Question] = []
+    for proposal in proposals:
+        question, reason = readable.get(proposal.id), reasons.get(proposal.id, "")
+        if question and not reason:
+            question = labelled.get(question.id, question)
+            trusted = question.label != "none" and question.confidence >= room.config.labels.threshold
+            reason = "" if trusted else "label"
+        new = None if reason else question
+        admitted += [new] if new else []
+        vetted.append(
+            proposal.model_copy(
+                update={
+                    "admitted": not reason,
+                    "reason": reason,
+                    "question_id": new.id if new else None,
+                    "label": new.label if new else "none",
+                    "confidence": new.confidence if new else 0.0,
+                }
+            )
         )
-        for proposal in proposals
-    ]
-    return vetted, list(admitted.values())
+    return vetted, admitted
 
 
-def _known(room: Room, proposals: Sequence[Proposal], readable: dict[str, Question]) -> dict[str, str]:
-    """Reasons against readable proposals that need no look at their neighbours."""
-    forbidden = room.sets.keys()
+def _faults(room: Room, readable: Mapping[str, Question]) -> dict[str, str]:
+    """Reasons against questions that lie in themselves, in their parents or in the fixed sets."""
+    parents = [q.parent_id for q in readable.values() if q.parent_id]
+    known = dict(zip(parents, room.bank.get(parents), strict=True))
+    longest, reasons = longest_question(room.config), {}
+    for key, question in readable.items():
+        if len(question.text) > longest:
+            reasons[key] = "too long"
+        elif unsafe(question.text):
+            reasons[key] = "unsafe"
+        elif room.apart.holds(question):
+            reasons[key] = "held-out overlap"
+        elif question.level > room.policy_top:
+            reasons[key] = "beyond the levels"
+        elif is_copy(question, known.get(question.parent_id or "")):
+            reasons[key] = "copy of its parent"
+    return reasons
+
+
+def is_copy(question: Question, parent: Question | None) -> bool:
+    """Whether a question asks what its parent asks: the same terms, or nearly the same words with
+    the same answer. What a family drew is compared by its terms alone."""
+    if parent is None or question.id == parent.id:
+        return False
+    if keys_of(question) == keys_of(parent):
+        return True
+    if question.label in _BY_PROGRAM or question.answer != parent.answer:
+        return False
+    words = (question.text.casefold().split(), parent.text.casefold().split())
+    return difflib.SequenceMatcher(None, *words, autojunk=False).ratio() >= _COPIED
+
+
+def _known(room: Room, readable: Mapping[str, Question]) -> dict[str, str]:
+    """Questions that are in the bank already, or come twice: the first is not refused."""
     seen = room.bank.known_ids([question.id for question in readable.values()])
     reasons: dict[str, str] = {}
-    for proposal in proposals:
-        question = readable.get(proposal.id)
-        if question is None:
-            continue
-        if keys_of(question) & forbidden:
-            reasons[proposal.id] = "held-out overlap"
-        elif question.level > room.family.top:
-            reasons[proposal.id] = "beyond the levels"
-        elif question.id in seen:
-            reasons[proposal.id] = "duplicate"
+    for key, question in readable.items():
+        if question.id in seen:
+            reasons[key] = "duplicate"
         seen.add(question.id)
     return reasons
 
@@ -91,10 +159,43 @@ def _read(room: Room, proposal: Proposal) -> Question:
     """The proposed question: as its author answered it, or with the answer that the family works out.
 
     Raises:
-        Unreadable: there is neither.
+        Unreadable: there is neither, and no Teacher that could be asked.
     """
     lineage = {"origin": proposal.author, "parent_id": proposal.parent_id, "round": proposal.round}
-    if not proposal.checker:
+    if proposal.checker:
+        given = {name: getattr(proposal, name) for name in DRAFTED}
+        return Question(id=short_id("q", proposal.text), **lineage, **given)
+    if room.family.reads or not room.answers or not proposal.text:
         return room.family.read(proposal.text).model_copy(update=lineage)
-    given = {name: getattr(proposal, name) for name in DRAFTED}
-    return Question(id=short_id("q", proposal.text), **lineage, **given)
+    (parent,) = room.bank.get([proposal.parent_id]) if proposal.parent_id else (None,)
+    return Question(
+        id=short_id("q", proposal.text),
+        text=proposal.text,
+        answer="",
+        solution="",
+        skill=parent.skill if parent else "general",
+        level=parent.level if parent else 1,
+        checker="math",
+        label="none",
+        confidence=0.0,
+        **lineage,
+    )
+
+
+def _note_diversity(room: Room, round: int, admitted: Sequence[Question]) -> None:
+    """How different the round's questions are; said aloud where they collapse."""
+    if not admitted or room.folder.has(round, "diversity"):
+        return
+    count = min(diversity.MOST, len(admitted))
+    drawn = [question.text for question in room.rng(round, "diversity").sample(list(admitted), count)]
+    now = Diversity(
+        distinct=diversity.distinct(drawn, 2),
+        spread=diversity.spread(room.bank.embedded(drawn)),
+        skills=len({question.skill for question in admitted}),
+        questions=count,
+    )
+    room.folder.write(round, "diversity", 0, [now])
+    first = room.folder.read(1, "diversity", Diversity)
+    fell = diversity.collapsed(first[0], now) if first else ""
+    if fell:
+        room.progress.note(f"round {round}: its questions are much alike: {fell}")

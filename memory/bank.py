@@ -57,6 +57,8 @@ class QuestionBank:
         Raises:
             KeyError: an id is not in the bank.
         """
+        if not ids:
+            return []
         found = self._questions.get(ids=list(dict.fromkeys(ids)), include=["metadatas"])
         rows = zip(found["ids"], found["metadatas"] or [], strict=True)
         by_id = {key: _question(metadata) for key, metadata in rows}
@@ -68,6 +70,12 @@ class QuestionBank:
         rows = [(_question(metadata), _attempt(metadata)) for metadata in found["metadatas"] or []]
         return sorted(rows, key=lambda row: row[0].id)
 
+    def embedded(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """(texts, size), each of length 1."""
+        vectors = np.asarray(self._embed(list(texts)), dtype=np.float32)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return vectors
+
     def nearest(self, texts: Sequence[str]) -> list[tuple[str, float]]:
         """For each text, the id of the most similar question and the cosine similarity.
 
@@ -76,8 +84,7 @@ class QuestionBank:
         """
         if not texts:
             return []
-        vectors = np.asarray(self._embed(list(texts)), dtype=np.float32)  # (texts, size)
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        vectors = self.embedded(texts)  # (texts, size)
         best = self._nearest_stored(vectors)
         alike = np.tril(vectors @ vectors.T, -1)  # (texts, texts), earlier ones only
         for row in range(1, len(texts)):

@@ -83,6 +83,7 @@ class Completions:
     Args:
         check: called when the endpoint gave no answer; raises a better error when it
             knows why, such as the server's last words.
+        away: whether it is another machine, to which a proxy may be needed.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Completions:
         model: str,
         config: ServingConfig,
         check: Callable[[], None] = lambda: None,
+        away: bool = False,
     ) -> None:
         self.model, self.config, self.check = model, config, check
         self._slots = asyncio.Semaphore(config.concurrency)
@@ -102,7 +104,7 @@ class Completions:
             # A request that hangs is tried at least once more within its deadline.
             timeout=config.request_deadline_s / 2,
             # Takes less of our processor time for a request than the default transport.
-            http_client=openai.DefaultAioHttpClient(trust_env=False),
+            http_client=openai.DefaultAioHttpClient(trust_env=away),
         )
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from .checkers.answers import LONGEST_ANSWER, plain
 from .checkers.numbers import read_number
 from .columns import SeedRow
+from .overlap import normal
 
 SUITED: Mapping[str, str | None] = {
     "integer": "math",
@@ -23,6 +24,15 @@ SUITED: Mapping[str, str | None] = {
 
 _FEW = 4
 """Words that an answer may have to be compared as it stands."""
+
+
+def canonical(answer: str) -> str:
+    """One form for answers that are the same: numbers by their value, text without case and spaces."""
+    text = plain(answer)
+    number = read_number(text)
+    if number is None:
+        return normal(text)
+    return f"{number.value}{'%' if number.percent else ''}{' ' + number.unit if number.unit else ''}"
 
 
 def kind_of(row: SeedRow) -> str:

@@ -19,8 +19,10 @@ from .families.chain import Chains, linkable
 from .families.family import Family
 from .families.gym import PREFIX, Gym, opened
 from .families.rows import Rows
+from .overlap import Overlap
 from .seeds import load_seeds
 from .sets import FixedSets, build_sets, keys_of
+from .unsafe import unsafe
 
 _HORIZON = 3
 """Questions in the longest chain of a user's own seeds, where nothing else is said."""
@@ -36,6 +38,9 @@ _FEWEST = 4
 
 _TRIES = 40
 """Draws for one question of a set, of a family that has few."""
+
+_DRAWN = ("family", "executed")
+"""Labels of what a family wrote: no stranger's text, and compared by its terms alone."""
 
 _FROM_GYM = 100
 """Seed questions that are drawn from reasoning-gym, all families together."""
@@ -85,7 +90,8 @@ def gather(config: RunConfig) -> Material:
     if config.seeds.startswith(PREFIX):
         seeds, validation, drawn = _from_gym(config, opened(config.seeds), notes)
     else:
-        seeds = load_seeds(config.seeds, config.columns, config.checker, config.sets.most_seeds)
+        teacher = bool(config.teacher.url)
+        seeds = load_seeds(config.seeds, config.columns, config.checker, config.sets.most_seeds, teacher)
         if len(seeds) == config.sets.most_seeds:
             notes.append(f"{config.seeds}: the first {len(seeds):,} questions are taken (sets.most_seeds)")
         if all(map(_worked_out, seeds)):
@@ -116,7 +122,7 @@ def _heldout(config: RunConfig, source: str, notes: list[str]) -> list[Question]
         rng = Random(f"{config.sets.seed}/{source}")
         questions = _per_cell(family, config, config.sets.per_cell, rng, set(), notes)
     else:
-        questions = load_seeds(source, config.columns, config.checker, config.sets.most_seeds)
+        questions = load_seeds(source, config.columns, config.checker, config.sets.most_seeds, True)
         answered = [question for question in questions if question.label != "none"]
         if len(answered) < len(questions):
             notes.append(f"{source}: {len(questions) - len(answered)} without an answer are left out")
@@ -257,9 +263,18 @@ def _chains(family: Chains, config: RunConfig, rng: Random) -> list[Question]:
 def _apart(seeds: Sequence[Question], sets: FixedSets, notes: list[str]) -> list[Question]:
     """The seeds without those that a fixed set has, too."""
     forbidden = sets.keys()
-    kept = [seed for seed in seeds if not keys_of(seed) & forbidden]
+    overlap = Overlap([question.text for question in sets.all() if question.label not in _DRAWN])
+    kept = [
+        seed
+        for seed in seeds
+        if not keys_of(seed) & forbidden and (seed.label in _DRAWN or overlap.find(seed.text) is None)
+    ]
     if len(kept) < len(seeds):
         notes.append(f"{len(seeds) - len(kept)} seed questions are in a fixed set, too, and are left out")
+    safe = [seed for seed in kept if seed.label in _DRAWN or unsafe(seed.text) is None]
+    if len(safe) < len(kept):
+        notes.append(f"{len(kept) - len(safe)} seed questions give orders to the agents, and are left out")
+    kept = safe
     if not kept:
         raise SeedError("no seed question is left beside the fixed sets; give more, or another held-out set")
     return kept

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from maieutic.config import load
-from maieutic.graph.vet import vetted_of
+from maieutic.graph.apart import KeptApart
+from maieutic.graph.vet import decided, screened
 from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.store import Store
-from maieutic.records import Author, Proposal
+from maieutic.records import Author, Proposal, Question
 from maieutic.tasks.families.arithmetic import Arithmetic
 from maieutic.tasks.seeds import family_question
 from maieutic.tasks.sets import FixedSets
@@ -24,7 +25,15 @@ def room(tmp_path: Path) -> Any:
     bank = QuestionBank(Store(tmp_path, NgramEmbedding()))
     bank.add([family_question("What is 3 + 4 * 5?")])
     sets = FixedSets((family_question("What is 6 * 7 + 2 - 5?"),), (family_question("What is 40 mod 7?"),))
-    return SimpleNamespace(bank=bank, sets=sets, config=load(), family=Arithmetic())
+    family = Arithmetic()
+    return SimpleNamespace(
+        bank=bank, sets=sets, config=load(), family=family, policy_top=family.top, answers=None,
+        apart=KeptApart(sets, bank, 0.985),
+    )  # fmt: skip
+
+
+def vetted_of(room: Any, proposals: list[Proposal]) -> tuple[list[Proposal], list[Question]]:
+    return decided(room, proposals, *screened(room, proposals), {})
 
 
 def proposal(text: str, author: Author, number: int = 0) -> Proposal:

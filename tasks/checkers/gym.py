@@ -21,7 +21,7 @@ class Gym:
 
     family: str
 
-    needs: ClassVar = ("reasoning_gym",)
+    needs: ClassVar = ("maieutic.tasks.families.quiet_gym",)
 
     def quick(self, question: Question, completion: str) -> Finding | None:
         said = _said(question, completion)

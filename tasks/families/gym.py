@@ -17,7 +17,6 @@ import io
 import json
 import signal
 import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from random import Random
@@ -223,14 +222,13 @@ def score(name: str, asked: Mapping[str, Any], answer: str) -> float:
 @cache
 def _library() -> ModuleType:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old packages beneath it warn of their own syntax
-            return importlib.import_module("reasoning_gym.factory")
+        from .quiet_gym import factory
     except ImportError as error:
         raise MissingPart(
             f"gym: needs the package reasoning-gym, and a C compiler to install it ({error}); run "
             "`pip install 'maieutic[gym]'`"
         ) from error
+    return factory
 
 
 class _TooSlow(Exception):

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+from ....endpoints import DEFAULT_KEY, check_url, check_variable, is_local, secret
 from ....errors import ConfigError
 
-DEFAULT_KEY = "OPENAI_API_KEY"
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _MOST_VOTES, _MOST_AT_ONCE, _LONGEST_RUBRIC = 15, 64, 20_000
 
 
@@ -47,11 +42,10 @@ class JudgeOptions:
     def __post_init__(self) -> None:
         if not self.model:
             raise ConfigError("judge: no model; such as judge?model=NAME&url=http://127.0.0.1:8000/v1")
-        _check_url(self.url)
+        check_url(self.url, "judge: url=")
         if not 1 <= self.n <= _MOST_VOTES or self.n % 2 == 0:
             raise ConfigError(f"judge: n={self.n}; expected an odd number from 1 to {_MOST_VOTES}")
-        if not _VARIABLE.fullmatch(self.key):
-            raise ConfigError("judge: key= takes the name of an environment variable, never a key itself")
+        check_variable(self.key, "judge: key=")
         if not 0 < self.temperature <= 2:
             raise ConfigError(
                 f"judge: temperature={self.temperature:g}; expected more than 0 and at most 2: "
@@ -66,30 +60,16 @@ class JudgeOptions:
 
     @property
     def local(self) -> bool:
-        """Whether the endpoint is on this machine: no proxy is between, nobody listens."""
-        host = urlsplit(self.url).hostname or ""
-        try:
-            return host == "localhost" or ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
+        """Whether the endpoint is on this machine."""
+        return is_local(self.url)
 
     def secret(self) -> SecretStr:
         """The key, empty where there is none.
 
-        The default variable is read only for an endpoint on this machine or over https: a key
-        that happens to be set must not go over a network in the clear.
-
         Raises:
-            ConfigError: a variable was named and is not set, or holds what cannot be a key.
+            ConfigError: the variable is not set, or holds what cannot be a key.
         """
-        if self.key == DEFAULT_KEY and not self.local and not self.url.startswith("https:"):
-            return SecretStr("")
-        value = os.environ.get(self.key, "").strip()
-        if not value and self.key != DEFAULT_KEY:
-            raise ConfigError("judge: the environment variable that key= names is not set; export it")
-        if not (value.isascii() and value.isprintable()):
-            raise ConfigError("judge: the environment variable of the key holds what cannot be one")
-        return SecretStr(value)
+        return secret(self.url, self.key, "judge: key=")
 
     def general_rubric(self) -> str:
         """What the file says; empty where none is named.
@@ -108,15 +88,3 @@ class JudgeOptions:
                 f"judge: rubric={self.rubric}: {len(text)} characters; expected 1 to {_LONGEST_RUBRIC}"
             )
         return text
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fine, parts = False, SplitResult("", "", "", "", "")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError("judge: url= with a user, a query or a fragment; a key goes into a variable, key=")
-    if not fine:
-        raise ConfigError(f"judge: url={url[:80]!r}; expected such as http://127.0.0.1:8000/v1")

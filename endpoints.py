@@ -1,0 +1,68 @@
+"""Addresses and keys of model endpoints: what is refused before anything is sent to one."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr
+
+from .errors import ConfigError
+
+DEFAULT_KEY = "OPENAI_API_KEY"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+
+
+def check_url(url: str, place: str) -> None:
+    """
+    Raises:
+        ConfigError: it is no address of an endpoint, or holds what may be a secret.
+    """
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fine, parts = False, SplitResult("", "", "", "", "")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError(f"{place} with a user, a query or a fragment; a key goes into a variable")
+    if not fine:
+        raise ConfigError(f"{place}{url[:80]!r}; expected such as http://127.0.0.1:8000/v1")
+
+
+def check_variable(name: str, place: str) -> None:
+    """
+    Raises:
+        ConfigError: it names no environment variable. The message does not repeat it.
+    """
+    if not _VARIABLE.fullmatch(name):
+        raise ConfigError(f"{place} takes the name of an environment variable, never a key itself")
+
+
+def is_local(url: str) -> bool:
+    """Whether an endpoint is on this machine: no proxy is between, nobody listens."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def secret(url: str, variable: str, place: str) -> SecretStr:
+    """The key for an endpoint, empty where there is none.
+
+    The default variable is read only for an endpoint on this machine or over https: a key
+    that happens to be set must not go over a network in the clear.
+
+    Raises:
+        ConfigError: a variable was named and is not set, or holds what cannot be a key.
+    """
+    if variable == DEFAULT_KEY and not is_local(url) and not url.startswith("https:"):
+        return SecretStr("")
+    value = os.environ.get(variable, "").strip()
+    if not value and variable != DEFAULT_KEY:
+        raise ConfigError(f"{place}: the environment variable that it names is not set; export it")
+    if not (value.isascii() and value.isprintable()):
+        raise ConfigError(f"{place}: the environment variable of the key holds what cannot be one")
+    return SecretStr(value)
