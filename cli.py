@@ -172,6 +172,7 @@ def check_seeds(
     from .config import load
     from .errors import ConfigError
     from .inspector.console import screen
+    from .inspector.reading import reading
     from .inspector.seeds import show_survey
     from .tasks.seeds import load_seeds
     from .tasks.sets import build_sets
@@ -182,7 +183,9 @@ def check_seeds(
         raise ConfigError("--map: expected NAME=COLUMN, such as question=Frage")
     sets = build_sets(load().sets.per_cell, load().sets.seed, {q.text for q in load_seeds("builtin")})
     console = screen()
-    found = survey(source, names, [question.text for question in (*sets.validation, *sets.heldout)])
+    with reading(console) as progress:
+        texts = [question.text for question in (*sets.validation, *sets.heldout)]
+        found = survey(source, names, texts, progress)
     if not show_survey(console, found):
         raise typer.Exit(2)
 
@@ -196,11 +199,13 @@ def grade(
 ) -> None:
     """Check completions against answers: the checkers as a tool of their own."""
     from .inspector.console import graded, screen
+    from .inspector.reading import reading
     from .tasks.checkers.registry import named
     from .tasks.grading import grade as grade_file
 
     console = screen()
-    counts = grade_file(file, named(checker), checker, out, seconds=seconds)
+    with reading(console, f"; {out} was not written" if out is not None else "") as progress:
+        counts = grade_file(file, named(checker), checker, out, progress, seconds)
     console.print(graded(counts), markup=False, highlight=False)
     if out is not None:
         console.print(f"written to {out}", markup=False, highlight=False)

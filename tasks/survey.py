@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import statistics
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain, islice
 
 from ..errors import SeedError
@@ -14,6 +14,7 @@ from . import arithmetic
 from .checkers.answers import LONGEST_ANSWER, plain
 from .checkers.numbers import read_number
 from .columns import SeedRow, mapped, seed_rows
+from .distinct import Repeats
 from .overlap import Overlap, normal
 from .seeds import family_question
 from .sources import rows_of
@@ -44,6 +45,8 @@ class Survey:
     more_problems: int = 0
     duplicates: int = 0
     """Rows whose question was there before, but for case and spaces."""
+    exact: bool = True
+    """Whether duplicates were counted one by one; else they are estimated from a share of the rows."""
     unanswered: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     """By kind."""
@@ -88,6 +91,7 @@ def survey(
     Args:
         told: columns named by the user, our name to theirs.
         heldout: questions that must not be trained on.
+        progress: told of rows as they are read, a thousand at a time.
     Raises:
         SeedError: the source cannot be read at all, or holds no row.
         ConfigError: its columns cannot be told apart.
@@ -95,6 +99,7 @@ def survey(
     found = Survey(source)
 
     def trouble(error: SeedError) -> None:
+        progress(1)
         if len(found.problems) < _PROBLEMS:
             found.problems.append(str(error))
         else:
@@ -110,18 +115,16 @@ def survey(
 
 
 def _count(found: Survey, rows: Iterable[SeedRow], overlap: Overlap, progress: Callable[[int], None]) -> None:
-    seen: set[bytes] = set()
-    lengths: list[int] = []
+    seen = Repeats()
+    lengths: Counter[int] = Counter()
     looked_at: list[str] = []
     every = 1
     for row in rows:
         found.rows += 1
         if len(found.first) < SHOWN:
             found.first.append(row)
-        digest = hashlib.blake2b(normal(row.question).encode("utf-8", "replace"), digest_size=12).digest()
-        found.duplicates += digest in seen
-        seen.add(digest)
-        lengths.append(len(row.question))
+        seen.add(normal(row.question))
+        lengths[len(row.question)] += 1
         found.family += _of_family(row.question)
         kind = kind_of(row)
         found.answers[kind] += 1
@@ -134,14 +137,25 @@ def _count(found: Survey, rows: Iterable[SeedRow], overlap: Overlap, progress: C
                 looked_at, every = looked_at[::2], 2 * every
         if found.rows % 1000 == 0:
             progress(1000)
+    found.duplicates, found.exact = seen.count(), seen.exact
     found.languages = _languages(looked_at)
     if lengths:
-        lengths.sort()
-        most = lengths[min(len(lengths) - 1, int(0.95 * len(lengths)))]
-        found.lengths = (int(statistics.median(lengths)), most, lengths[-1])
+        found.lengths = (_at(lengths, 0.5), _at(lengths, 0.95), max(lengths))
+
+
+def _at(lengths: Counter[int], share: float) -> int:
+    """The length that so large a share of the questions does not exceed."""
+    left = share * lengths.total()
+    for length in sorted(lengths):
+        left -= lengths[length]
+        if left < 0:
+            return length
+    return 0
 
 
 def _of_family(text: str) -> bool:
+    if not text[:8].casefold().startswith("what is"):
+        return False
     try:
         return family_question(text).level <= arithmetic.MAX_LEVEL
     except arithmetic.NotArithmetic:
@@ -154,9 +168,14 @@ def kind_of(row: SeedRow) -> str:
         return "none"
     if len(row.answer) > LONGEST_ANSWER:
         return "text"
-    text = plain(row.answer)
-    if row.given.get("choices"):
-        return "choice"
+    return "choice" if row.given.get("choices") else _kind(row.answer)
+
+
+@lru_cache(maxsize=1024)
+def _kind(answer: str) -> str:
+    if _PLAIN_INTEGER.fullmatch(answer):
+        return "integer"  # most answers of most sets; the rest takes ten times as long
+    text = plain(answer)
     number = read_number(text)
     if number is not None:
         return "integer" if number.value.denominator == 1 else "number"
@@ -168,6 +187,8 @@ def kind_of(row: SeedRow) -> str:
         return "LaTeX"
     return "word" if len(text.split()) <= _FEW else "text"
 
+
+_PLAIN_INTEGER = re.compile(r"-?[0-9]{1,15}")
 
 _FEW = 4
 """Words that an answer may have to be compared as it stands."""
