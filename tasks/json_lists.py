@@ -35,13 +35,14 @@ def json_rows(path: Path, trouble: Trouble) -> Iterator[Placed]:
         elif first:
             raise _no_list(path)
         if first and text.next():
-            raise SeedError(f"{path}: goes on after its end; if it holds one object a line, name it .jsonl")
+            raise SeedError(f"{path}: goes on after its end; {_LINES}")
+
+
+_LINES = "where it holds one object a line, name it .jsonl"
 
 
 def _no_list(path: Path) -> SeedError:
-    return SeedError(
-        f"{path}: holds no list of objects; write [{{...}}, {{...}}], or one object a line as .jsonl"
-    )
+    return SeedError(f"{path}: holds no list of objects; write [{{...}}, {{...}}]; {_LINES}")
 
 
 def _entries(text: _Text, trouble: Trouble) -> Iterator[Placed]:
@@ -157,10 +158,11 @@ def _too_long_a_number(error: Exception) -> bool:
     return "integer string conversion" in str(error)
 
 
-def json_trouble(error: Exception) -> str:
+def json_trouble(error: Exception, remedy: str = "is it cut off, or edited by hand?") -> str:
     """What is wrong with a text that is no JSON, and what to do."""
     if isinstance(error, RecursionError):
         return "not JSON (nested too deep); leave it out, or write it flat"
     if _too_long_a_number(error):
         return "not JSON (a number of more than 4,300 digits); write it as text"
-    return f"not JSON ({getattr(error, 'msg', error)})"
+    said = str(getattr(error, "msg", error)).removesuffix(" at")
+    return f"not JSON ({said}); {remedy}"

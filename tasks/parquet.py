@@ -35,28 +35,41 @@ def parquet_rows(path: Path, trouble: Trouble) -> Iterator[Placed]:
     """The rows of a Parquet file, each with its place; one that is too long is passed over."""
     number = 0
     try:
-        with _at_most(_ROOM):
-            opened = pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_AT_ONCE)
-        with opened as file:
+        with _opened(path) as file:
             check_columns(file.schema_arrow.names, str(path))
             batches = file.iter_batches(batch_size=_batch_size(file.metadata), use_threads=False)
             while rows := _next(batches):
-                for row, small in rows:
+                for row in rows:
                     number += 1
                     place = f"{path} row {number}"
-                    if small or weight(row) <= LONGEST_ROW:
-                        yield place, row
+                    if isinstance(row, str):
+                        trouble(SeedError(f"{place}: {row}; leave it out"))
                     else:
-                        trouble(SeedError(f"{place}: longer than {LONGEST_ROW:,} characters; leave it out"))
-    except MemoryError:
-        raise SeedError(
-            f"{path} row {number + 1}: takes more than {_ROOM >> 30} GiB once unpacked; it is damaged, "
-            "or its rows are no questions"
-        ) from None
-    except (pa.ArrowException, OverflowError, ValueError) as error:
-        raise SeedError(
-            f"{path} row {number + 1}: not a Parquet file that can be read ({brief(error)})"
-        ) from error
+                        yield place, row
+    except (MemoryError, pa.ArrowException, OSError, OverflowError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise _broken(f"{path} row {number + 1}", error) from None
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    # Arrow's own allocator keeps a gibibyte in hand, which no limit would see; malloc does not.
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        with _at_most(_ROOM):
+            return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_AT_ONCE)
+    finally:
+        pa.set_memory_pool(before)
+
+
+def _broken(place: str, error: Exception) -> SeedError:
+    if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+        return SeedError(
+            f"{place}: takes more than {_ROOM >> 30} GiB once unpacked; the file is damaged, or its rows "
+            "are no questions"
+        )
+    return SeedError(f"{place}: not a Parquet file that can be read ({brief(error)}); write it again")
 
 
 def _batch_size(about: pq.FileMetaData) -> int:
@@ -65,15 +78,26 @@ def _batch_size(about: pq.FileMetaData) -> int:
     return max(1, min(_BATCH, int(_BATCH_BYTES / max(1.0, largest))))
 
 
-def _next(batches: Iterator[pa.RecordBatch]) -> list[tuple[Row, bool]]:
-    """The rows of the next batch that has any, and of each whether it is surely small."""
+def _next(batches: Iterator[pa.RecordBatch]) -> list[Row | str]:
+    """The rows of the next batch that has any; in place of one that cannot be used, why."""
     with _at_most(_ROOM):
         for batch in batches:
             if len(batch):
-                flat = not any(map(_deep, batch.schema.types))
-                small = flat and batch.nbytes <= LONGEST_ROW
-                return [(row, small) for row in batch.to_pylist()]
+                return _rows(batch)
     return []
+
+
+def _rows(batch: pa.RecordBatch) -> list[Row | str]:
+    try:
+        rows: list[Row] = batch.to_pylist()
+    except (OverflowError, ValueError) as error:  # a date that Python has not, text that is not UTF-8
+        if len(batch) == 1:
+            return [f"holds what cannot be read ({brief(error)})"]
+        return [row for place in range(len(batch)) for row in _rows(batch.slice(place, 1))]
+    if batch.nbytes <= LONGEST_ROW and not any(map(_deep, batch.schema.types)):
+        return list(rows)
+    too_long = f"longer than {LONGEST_ROW:,} characters"
+    return [row if weight(row) <= LONGEST_ROW else too_long for row in rows]
 
 
 def _deep(kind: pa.DataType) -> bool:

@@ -52,6 +52,8 @@ def listed(names: Sequence[object]) -> str:
 
 
 def shortened(name: str) -> str:
+    """A name that came with a file, on one line and not too long."""
+    name = " ".join(name[: 2 * _LONGEST_NAME].split())
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 

@@ -42,6 +42,8 @@ def _hub_rows(source: str) -> Iterator[Placed]:
 def _opened(source: str) -> Any:
     name, _, rest = source.removeprefix(HUB).partition(":")
     config, _, split = rest.partition(":")
+    if not name:
+        raise SeedError(f"{source}: names no data set; write hf:NAME[:CONFIG[:SPLIT]]")
     try:
         import datasets
     except ImportError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 from ..errors import SeedError
 from .json_lists import UNDECODED, json_rows, json_trouble
 from .parquet import parquet_rows
-from .rows import LONGEST_ROW, Placed, Row, Trouble, check_columns, stop
+from .rows import LONGEST_ROW, Placed, Row, Trouble, brief, check_columns, stop
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -58,7 +58,7 @@ def read_rows(path: Path, trouble: Trouble = stop) -> Iterator[Placed]:
     except FileNotFoundError:
         raise SeedError(f"{path}: no such file") from None
     except OSError as error:
-        raise SeedError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise SeedError(f"{path}: cannot be read ({error.strerror or brief(error)})") from error
 
 
 def _check_beginning(path: Path, name: str) -> None:
@@ -110,8 +110,9 @@ def _line_row(line: bytes, place: str, first: bool) -> Row | None:
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        ends = "end lines with \\n, not \\r" if "\r" in text else "put one object on each line"
-        raise SeedError(f"{place}: {json_trouble(error)}; {ends}") from None
+        at = f"character {error.pos + 1}: " if isinstance(error, json.JSONDecodeError) else ""
+        remedy = "end lines with \\n, not \\r" if "\r" in text else "put one object on each line"
+        raise SeedError(f"{place} {at}{json_trouble(error, remedy)}") from None
     if not isinstance(value, dict):
         raise SeedError(f"{place}: a {type(value).__name__}, where an object with named fields is expected")
     return value
@@ -169,11 +170,15 @@ def _fields(table: Reader, lines: _Lines, header: list[str], trouble: Trouble) -
         if header and fields and len(fields) > len(header):
             found = found or "has more fields than the header; quote those that hold the delimiter"
     except csv.Error as error:
-        fields, found = [], f"not CSV ({error}); close each quote, and double those inside"
+        fields, found = [], f"not CSV ({_said(error)}); close each quote, and double those inside"
     if found is None:
         return fields
     (trouble if header else stop)(SeedError(f"{lines.path} line {table.line_num}: {found}"))
     return []
+
+
+def _said(error: csv.Error) -> str:
+    return str(error).replace("\t", "tab")
 
 
 def _delimiter(text: str) -> str:
