@@ -32,9 +32,9 @@ def show_survey(console: Console, found: Survey) -> bool:
     ]
     say.append(("a run", _taken(found)))
     for title, text in say:
-        console.print(Text(f"{title + ':':11}{text}"))
+        console.print(Text(f"{title + ':':11}{text}"), soft_wrap=True)
     for problem in found.problems:
-        console.print(Text(f"problem:   {_visible(problem)}"))
+        console.print(Text(f"problem:   {_visible(problem)}"), soft_wrap=True)
     if found.more_problems:
         console.print(Text(f"           and {found.more_problems:,} more problems"))
     return found.rows > 0
