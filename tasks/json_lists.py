@@ -158,11 +158,11 @@ def _too_long_a_number(error: Exception) -> bool:
     return "integer string conversion" in str(error)
 
 
-def json_trouble(error: Exception, remedy: str = "is it cut off, or edited by hand?") -> str:
+def json_trouble(error: Exception, remedy: str = "is it cut off, or edited by hand?", at: str = "") -> str:
     """What is wrong with a text that is no JSON, and what to do."""
     if isinstance(error, RecursionError):
         return "not JSON (nested too deep); leave it out, or write it flat"
     if _too_long_a_number(error):
         return "not JSON (a number of more than 4,300 digits); write it as text"
     said = str(getattr(error, "msg", error)).removesuffix(" at")
-    return f"not JSON ({said}); {remedy}"
+    return f"not JSON ({said}{at}); {remedy}"

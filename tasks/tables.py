@@ -110,9 +110,9 @@ def _line_row(line: bytes, place: str, first: bool) -> Row | None:
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        at = f" character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+        at = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
         remedy = "end lines with \\n, not \\r" if "\r" in text else "put one object on each line"
-        raise SeedError(f"{place}{at}: {json_trouble(error, remedy)}") from None
+        raise SeedError(f"{place}: {json_trouble(error, remedy, at)}") from None
     if not isinstance(value, dict):
         raise SeedError(f"{place}: a {type(value).__name__}, where an object with named fields is expected")
     return value

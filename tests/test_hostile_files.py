@@ -77,16 +77,16 @@ CASES: dict[str, tuple[Content, str]] = {
     "nan.jsonl": ('{"question":"a","answer":NaN}\n{"question":"b","answer":Infinity}', "1 word; 1 missing"),
     "deep.jsonl": (ROW + '{"question":' + "[" * 99_999, "line 2: not JSON (nested too deep)"),
     "keys.jsonl": ("{" + MANY_KEYS + "}\n", "k19 and 199,980 more. Name it"),
-    "zero.jsonl": (ROW + '{"question":"a\0b"}\n', "line 2 character 15: not JSON (Invalid"),
+    "zero.jsonl": (ROW + '{"question":"a\0b"}\n', "line 2: not JSON (Invalid control character at character 15"),
     "zeros.jsonl": (b"\0" * 100_000, "is not UTF-8 but UTF-16, or no text at all"),
     "mac.jsonl": (ROW.replace("\n", "\r") * 3, r"end lines with \n, not \r"),
     "utf16.jsonl": (ROW.encode("utf-16"), "is not UTF-8 but UTF-16"),
     "long.jsonl": (ROW + "a" * 25_000_000 + "\n" + ROW, "line 2: longer than 10,000,000 bytes"),
-    "half.jsonl": (ROW + ROW[:9], "line 2 character 2: not JSON (Unterminated string"),
+    "half.jsonl": (ROW + ROW[:9], "line 2: not JSON (Unterminated string starting at character 2"),
     "types.jsonl": ('{"question":5,"answer":true}\n{"question":["a"],"answer":{"x":null}}', "questions: 2"),
     "parquet.jsonl": (b"PAR1" + b"x" * 99, "is not JSON Lines but Parquet; name it .parquet"),
     # JSON
-    "number.json": ('[{"question":"q","answer":' + "9" * 1_000_000 + "}]", "entry 1: not JSON (a number of more"),
+    "number.json": ('[{"question":"q","answer":' + "9" * 1_000_000 + "}]", "entry 1: not JSON (a number"),
     "deep.json": ("[" * 1_000_000, "entry 1: not JSON (nested too deep)"),
     "objects.json": ('{"a":' * 1_000_000, "'a': not JSON (nested too deep)"),
     "keys.json": ('[{"question":"q",' + MANY_KEYS + "}]", "questions: 1"),
@@ -254,11 +254,6 @@ def measured(*arguments: str) -> tuple[str, int]:
     return said, int(kilobytes)
 
 
-def one_page(path: Path) -> None:
-    table = pa.table({"question": pa.array(["z" * 600_000_000], pa.large_string())})
-    pq.write_table(table, path, compression="zstd", use_dictionary=False, write_statistics=False)
-
-
 def one_value_many_times(path: Path) -> None:
     zeros = pa.array(np.zeros(1000, dtype=np.int32))
     text = pa.DictionaryArray.from_arrays(zeros, pa.array(["y" * 100_000_000]))
@@ -280,7 +275,7 @@ def a_list_that_repeats(path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds what a process holds")
-@pytest.mark.parametrize("bomb", [one_page, one_value_many_times, many_nulls, a_list_that_repeats])
+@pytest.mark.parametrize("bomb", [one_value_many_times, many_nulls, a_list_that_repeats])
 def test_a_small_file_cannot_take_all_memory(tmp_path: Path, bomb: Callable[[Path], None]) -> None:
     # Made in a process of its own: ours has to stay small.
     code = f"import sys, pathlib, test_hostile_files as t; t.{bomb.__name__}(pathlib.Path(sys.argv[1]))"
