@@ -25,6 +25,7 @@ class Repeats:
 
     Source: adaptive sampling, Wegman; Flajolet 1990, Computing 43. Differs: repeats are counted
     among those kept, where the source counts different ones: so none are found where there are none.
+    The estimate is rough where a few texts make up most of the repeats.
     """
 
     def __init__(self, most: int = EXACT, together: int = _TOGETHER) -> None:
