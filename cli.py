@@ -190,6 +190,7 @@ def check_seeds(
     """Say what a seed set holds, how it was understood, and what is wrong with it."""
     from .config import load
     from .inspector.console import screen
+    from .inspector.reading import reading
     from .inspector.seeds import show_survey
     from .tasks.seeds import load_seeds
     from .tasks.sets import build_sets
@@ -197,7 +198,9 @@ def check_seeds(
 
     sets = build_sets(load().sets.per_cell, load().sets.seed, {q.text for q in load_seeds("builtin")})
     console = screen()
-    found = survey(source, _columns(told), [question.text for question in (*sets.validation, *sets.heldout)])
+    with reading(console) as progress:
+        texts = [question.text for question in (*sets.validation, *sets.heldout)]
+        found = survey(source, _columns(told), texts, progress)
     if not show_survey(console, found):
         raise typer.Exit(2)
 
@@ -213,12 +216,14 @@ def grade(
 ) -> None:
     """Check completions against answers: the checkers as a tool of their own."""
     from .inspector.console import graded, screen
+    from .inspector.reading import reading
     from .tasks.checkers.registry import opened
     from .tasks.grading import grade as grade_file
 
     console = screen()
-    with opened(checker, seconds) as checks:
-        counts = grade_file(file, checks, checker, out)
+    unwritten = f"; {out} was not written" if out is not None else ""
+    with opened(checker, seconds) as checks, reading(console, unwritten) as progress:
+        counts = grade_file(file, checks, checker, out, progress)
     console.print(graded(counts), markup=False, highlight=False)
     if checks.summary():
         console.print(checks.summary(), markup=False, highlight=False, soft_wrap=True)

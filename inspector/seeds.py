@@ -6,21 +6,21 @@ from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..tasks.survey import Survey
-from .show import clean
 
 _WIDEST = 60
 
 
 def show_survey(console: Console, found: Survey) -> bool:
     """Print a survey; returns whether there is a question that can be used."""
-    mapping = ", ".join(f"{name} ← {clean(column)}" for name, column in found.columns.items())
-    console.print(f"columns: {mapping}", highlight=False)
+    mapping = ", ".join(f"{name} ← {_short(column)}" for name, column in found.columns.items())
+    console.print(Text(f"columns: {mapping}"))
     if found.first:
         console.print(_first(found))
     say = [
-        ("questions", f"{found.rows:,}, {found.duplicates:,} of them twice or more"),
+        ("questions", f"{found.rows:,}, {_repeated(found)}"),
         ("answers", f"{_counted(found.answers) or 'none'}; {found.unanswered:,} missing"),
         ("checker", f"{found.checker} would suit most" if found.checker else "none here can tell"),
         (
@@ -32,12 +32,18 @@ def show_survey(console: Console, found: Survey) -> bool:
     ]
     say.append(("a run", _taken(found)))
     for title, text in say:
-        console.print(f"{title + ':':11}{text}", markup=False, highlight=False)
+        console.print(Text(f"{title + ':':11}{text}"), soft_wrap=True)
     for problem in found.problems:
-        console.print(f"problem:   {clean(problem)}", highlight=False)
+        console.print(Text(f"problem:   {_visible(problem)}"), soft_wrap=True)
     if found.more_problems:
-        console.print(f"           and {found.more_problems:,} more problems", highlight=False)
+        console.print(Text(f"           and {found.more_problems:,} more problems"))
     return found.rows > 0
+
+
+def _repeated(found: Survey) -> str:
+    if found.exact:
+        return f"{found.duplicates:,} of them twice or more"
+    return f"about {found.duplicates:,} of them twice or more (estimated: too many to keep them all)"
 
 
 def _taken(found: Survey) -> str:
@@ -55,12 +61,18 @@ def _first(found: Survey) -> Table:
         table.add_column(heading, overflow="fold")
     for row in found.first:
         given = [_short(str(row.given.get(name, ""))) for name in beside]
-        table.add_row(_short(row.question), _short(row.answer or "–"), _short(row.solution), *given)
+        cells = (_short(row.question), _short(row.answer or "–"), _short(row.solution), *given)
+        table.add_row(*map(Text, cells))
     return table
 
 
 def _short(text: str) -> str:
-    return clean(text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…")
+    return _visible(text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…")
+
+
+def _visible(text: str) -> str:
+    """Text of a file on one line, without what a terminal would obey: control and bidi characters."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text.replace("\n", " "))
 
 
 def _counted(counts: Mapping[str, int]) -> str:

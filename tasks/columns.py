@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigError, SeedError
 from .checkers.answers import MARK, boxed
-from .tables import Placed, Row, Trouble
+from .rows import Placed, Row, Trouble, listed, shortened, text_of
 
 NAMES: dict[str, tuple[str, ...]] = {
     "question": ("question", "problem", "prompt", "instruction", "query", "input", "text"),
@@ -51,7 +50,7 @@ def mapped(columns: Sequence[str], told: Mapping[str, str]) -> dict[str, str]:
         if name not in NAMES:
             raise ConfigError(f"--map {name}={column}: {name!r} is none of {', '.join(NAMES)}")
         if column not in columns:
-            raise ConfigError(f"--map {name}={column}: no such column; there are: {', '.join(columns)}")
+            raise ConfigError(f"--map {name}={column}: no such column; there are: {listed(columns)}")
     found = dict(told)
     plain = {column.strip().casefold(): column for column in reversed(columns)}
     for name, known in NAMES.items():
@@ -59,7 +58,7 @@ def mapped(columns: Sequence[str], told: Mapping[str, str]) -> dict[str, str]:
         if name not in found and free:
             found[name] = free[0]
     if "question" not in found:
-        there = ", ".join(columns) or "none"
+        there = listed(columns)
         raise ConfigError(f"no column for the question; there are: {there}. Name it: --map question=COLUMN")
     return found
 
@@ -67,18 +66,29 @@ def mapped(columns: Sequence[str], told: Mapping[str, str]) -> dict[str, str]:
 def seed_rows(rows: Iterable[Placed], columns: Mapping[str, str], trouble: Trouble) -> Iterable[SeedRow]:
     """Rows with their question and answer taken out; what has no usable question is reported."""
     for place, row in rows:
-        text = _text(row.get(columns["question"]))
-        if not text:
-            trouble(SeedError(f"{place}: {columns['question']!r} is empty; fill it in, or remove the row"))
-        elif len(text) > LONGEST_QUESTION:
-            trouble(
-                SeedError(f"{place}: a question of {len(text):,} characters; at most {LONGEST_QUESTION:,}")
-            )
+        try:
+            understood = _understood(place, row, columns)
+        except SeedError as error:
+            trouble(error)
+        except RecursionError:
+            trouble(SeedError(f"{place}: nested too deep; leave it out, or write it flat"))
         else:
-            answer, solution = _answer(row, columns)
-            beside = ("choices", "skill", "level")
-            given = {name: row[columns[name]] for name in beside if _there(row, columns, name)}
-            yield SeedRow(place, text, answer, solution, given)
+            yield understood
+
+
+def _understood(place: str, row: Row, columns: Mapping[str, str]) -> SeedRow:
+    text = _text(row, columns, "question")
+    if not text:
+        column = shortened(columns["question"])
+        raise SeedError(f"{place}: {column!r} is empty; fill it in, or remove the row")
+    if len(text) > LONGEST_QUESTION:
+        raise SeedError(f"{place}: a question of {len(text):,} characters; at most {LONGEST_QUESTION:,}")
+    answer, solution = _answer(row, columns)
+    given = {name: row[columns[name]] for name in _BESIDE if _there(row, columns, name)}
+    return SeedRow(place, text, answer, solution, given)
+
+
+_BESIDE = ("choices", "skill", "level")
 
 
 def _there(row: Row, columns: Mapping[str, str], name: str) -> bool:
@@ -87,19 +97,14 @@ def _there(row: Row, columns: Mapping[str, str], name: str) -> bool:
 
 def _answer(row: Row, columns: Mapping[str, str]) -> tuple[str | None, str]:
     """(the final answer, the worked solution): GSM8K and MATH keep the one at the end of the other."""
-    answer = _text(row.get(columns["answer"])) if "answer" in columns else ""
-    solution = _text(row.get(columns["solution"])) if "solution" in columns else ""
+    answer, solution = _text(row, columns, "answer"), _text(row, columns, "solution")
     if MARK in answer:
         return answer.rpartition(MARK)[2].strip() or None, solution or answer
-    inside = boxed(answer)
+    inside = boxed(answer) if "\\" in answer else None
     if inside is not None:
         return inside[1].strip() or None, solution or answer
     return answer or None, solution
 
 
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    if value is None:
-        return ""
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _text(row: Row, columns: Mapping[str, str], name: str) -> str:
+    return text_of(row.get(columns[name])).strip() if name in columns else ""

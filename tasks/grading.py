@@ -8,18 +8,22 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import RunError, SeedError
 from ..records import Question
 from .checkers.finding import Checks, Finding
-from .tables import Placed, Row, read_rows, write_rows
+from .rows import Placed, Row, listed, text_of, weight
+from .tables import read_rows
+from .writing import write_rows
 
 AT_ONCE = 4096
-"""Rows that are read, checked and written together."""
+"""Rows that are read, checked and written together, at most."""
+
+_AT_ONCE_CHARACTERS = 32_000_000
+"""Of all values of these rows, about: large rows are taken fewer at a time."""
 
 ADDED = ("verdict", "extracted", "reason")
 _FOR_CHECKERS = ("choices", "schema", "rubric", "tests", "function", "asserts", "gym")
@@ -57,7 +61,7 @@ def grade(
     rows = read_rows(source)
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(contextlib.closing(write_rows(out))) if out else None
-        for part in iter(lambda: list(islice(rows, AT_ONCE)), []):
+        for part in _parts(rows):
             findings = checks.check([_item(placed, name) for placed in part])
             counts.update(finding.outcome for finding in findings)
             if writer is not None:
@@ -70,29 +74,40 @@ def grade(
     return counts
 
 
+def _parts(rows: Iterable[Placed]) -> Iterator[list[Placed]]:
+    part: list[Placed] = []
+    characters = 0
+    for placed in rows:
+        part.append(placed)
+        characters += weight(placed[1])
+        if len(part) == AT_ONCE or characters > _AT_ONCE_CHARACTERS:
+            yield part
+            part, characters = [], 0
+    if part:
+        yield part
+
+
 def _item(placed: Placed, checker: str) -> tuple[Question, str]:
     place, row = placed
     for column in ("answer", "completion"):
         if row.get(column) is None and not (column == "answer" and any(map(row.get, _IN_PLACE))):
-            there = ", ".join(map(str, row)) or "none"
-            raise SeedError(f"{place}: no {column!r}; columns here: {there}")
+            raise SeedError(f"{place}: no {column!r}; columns here: {listed(list(row))}")
     taken = [column for column in ADDED if column in row]
     if taken:
         raise SeedError(f"{place}: has a column {taken[0]!r} already, which grading adds; rename it")
     given = {column: _value(row[column]) for column in _FOR_CHECKERS if row.get(column)}
-    if "rubric" in given:
-        given["rubric"] = _text(row["rubric"])  # text, even where it would be JSON
-    answer = "" if row.get("answer") is None else _text(row["answer"])
-    question = Question.model_construct(
-        id="", text=str(row.get("question") or ""), answer=answer, solution="", skill="",
-        level=0, origin="seed", checker=checker, data=json.dumps(given) if given else "", parent_id=None,
-        round=0,
-    )  # fmt: skip
-    return question, _text(row["completion"])
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    try:
+        if "rubric" in given:
+            given["rubric"] = text_of(row["rubric"])  # text, even where it would be JSON
+        answer = "" if row.get("answer") is None else text_of(row["answer"])
+        question = Question.model_construct(
+            id="", text=text_of(row.get("question")), answer=answer, solution="", skill="",
+            level=0, origin="seed", checker=checker, data=json.dumps(given, default=str) if given else "",
+            parent_id=None, round=0,
+        )  # fmt: skip
+        return question, text_of(row["completion"])
+    except RecursionError:
+        raise SeedError(f"{place}: nested too deep; leave it out, or write it flat") from None
 
 
 def _value(value: object) -> Any:

@@ -17,8 +17,8 @@ from .arithmetic import ANSWER_MARK
 from .checkers.registry import named
 from .columns import SeedRow, mapped, seed_rows
 from .kinds import SUITED, kind_of
+from .rows import stop
 from .sources import rows_of
-from .tables import stop
 
 BUILTIN = Path(__file__).with_name("pocket_seeds.jsonl")
 
@@ -56,6 +56,8 @@ def family_question(text: str, **lineage: object) -> Question:
 
 def of_family(text: str) -> bool:
     """Whether a text is a question of the built-in arithmetic family, within its levels."""
+    if text.lstrip()[:7].casefold() != "what is":
+        return False
     try:
         return family_question(text).level <= arithmetic.MAX_LEVEL
     except arithmetic.NotArithmetic:

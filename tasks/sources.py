@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingPart, SeedError
-from .tables import Placed, Trouble, read_rows, stop
+from .rows import Placed, Trouble, brief, stop
+from .tables import read_rows
 
 HUB = "hf:"
 
@@ -34,13 +35,15 @@ def _hub_rows(source: str) -> Iterator[Placed]:
             return
         except Exception as error:
             # The library reads as it goes: a broken file shows itself here.
-            raise SeedError(f"{source} row {number}: cannot be read ({_brief(error)})") from error
+            raise SeedError(f"{source} row {number}: cannot be read ({brief(error)})") from error
         yield f"{source} row {number}", row
 
 
 def _opened(source: str) -> Any:
     name, _, rest = source.removeprefix(HUB).partition(":")
     config, _, split = rest.partition(":")
+    if not name:
+        raise SeedError(f"{source}: names no data set; write hf:NAME[:CONFIG[:SPLIT]]")
     try:
         import datasets
     except ImportError:
@@ -50,8 +53,4 @@ def _opened(source: str) -> Any:
         return datasets.load_dataset(name, config or None, split=split or "train", streaming=True)
     except Exception as error:
         # Whatever the library meets, from a missing split to no network, is the source's trouble.
-        raise SeedError(f"{source}: cannot be opened ({_brief(error)}); hf:NAME[:CONFIG[:SPLIT]]") from error
-
-
-def _brief(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise SeedError(f"{source}: cannot be opened ({brief(error)}); hf:NAME[:CONFIG[:SPLIT]]") from error

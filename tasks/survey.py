@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import statistics
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from itertools import chain, islice
 
 from ..errors import SeedError
 from .columns import SeedRow, mapped, seed_rows
+from .distinct import Repeats
 from .kinds import SUITED, kind_of
 from .overlap import Overlap, normal
 from .seeds import of_family
@@ -42,6 +41,8 @@ class Survey:
     more_problems: int = 0
     duplicates: int = 0
     """Rows whose question was there before, but for case and spaces."""
+    exact: bool = True
+    """Whether duplicates were counted one by one; else they are estimated from a share of the rows."""
     unanswered: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     """By kind."""
@@ -74,6 +75,7 @@ def survey(
     Args:
         told: columns named by the user, our name to theirs.
         heldout: questions that must not be trained on.
+        progress: told of rows as they are read, a thousand at a time.
     Raises:
         SeedError: the source cannot be read at all, or holds no row.
         ConfigError: its columns cannot be told apart.
@@ -81,6 +83,7 @@ def survey(
     found = Survey(source)
 
     def trouble(error: SeedError) -> None:
+        progress(1)
         if len(found.problems) < _PROBLEMS:
             found.problems.append(str(error))
         else:
@@ -96,18 +99,16 @@ def survey(
 
 
 def _count(found: Survey, rows: Iterable[SeedRow], overlap: Overlap, progress: Callable[[int], None]) -> None:
-    seen: set[bytes] = set()
-    lengths: list[int] = []
+    seen = Repeats()
+    lengths: Counter[int] = Counter()
     looked_at: list[str] = []
     every = 1
     for row in rows:
         found.rows += 1
         if len(found.first) < SHOWN:
             found.first.append(row)
-        digest = hashlib.blake2b(normal(row.question).encode("utf-8", "replace"), digest_size=12).digest()
-        found.duplicates += digest in seen
-        seen.add(digest)
-        lengths.append(len(row.question))
+        seen.add(normal(row.question))
+        lengths[len(row.question)] += 1
         found.family += of_family(row.question)
         kind = kind_of(row)
         found.answers[kind] += 1
@@ -120,11 +121,20 @@ def _count(found: Survey, rows: Iterable[SeedRow], overlap: Overlap, progress: C
                 looked_at, every = looked_at[::2], 2 * every
         if found.rows % 1000 == 0:
             progress(1000)
+    found.duplicates, found.exact = seen.count(), seen.exact
     found.languages = _languages(looked_at)
     if lengths:
-        lengths.sort()
-        most = lengths[min(len(lengths) - 1, int(0.95 * len(lengths)))]
-        found.lengths = (int(statistics.median(lengths)), most, lengths[-1])
+        found.lengths = (_at(lengths, 0.5), _at(lengths, 0.95), max(lengths))
+
+
+def _at(lengths: Counter[int], share: float) -> int:
+    """The length that so large a share of the questions does not exceed."""
+    left = share * lengths.total()
+    for length in sorted(lengths):
+        left -= lengths[length]
+        if left < 0:
+            return length
+    return 0
 
 
 def _languages(texts: list[str]) -> Counter[str]:

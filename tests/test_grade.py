@@ -15,7 +15,8 @@ from maieutic import cli
 from maieutic.errors import RunError, SeedError
 from maieutic.tasks.checkers.registry import opened
 from maieutic.tasks.grading import grade as grade_file
-from maieutic.tasks.tables import read_rows, write_rows
+from maieutic.tasks.tables import read_rows
+from maieutic.tasks.writing import write_rows
 from typer.testing import CliRunner
 
 pytestmark = pytest.mark.slow
@@ -101,7 +102,11 @@ def test_what_a_checker_needs_beside_the_answer(tmp_path: Path) -> None:
         ("a.parquet", b"PK\x03\x04" + b"\0" * 999, "not a Parquet file"),
         ("a.parquet", b"", "not a Parquet file"),
         ("a.csv", b"answer,answer,completion\n1,2,3\n", "two columns are named 'answer'"),
-        ("a.csv", b"answer,completion\n" + b"9" * 11_000_000, "a line of more than 10,000,000"),
+        (
+            "a.csv",
+            b"answer,completion\n" + b"9" * 11_000_000,
+            "line 2: begins a row of more than 10,000,000 characters",
+        ),
         ("a.txt", b"x", ".txt is none of .jsonl"),
     ],
 )
