@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.memory import InMemorySaver
 from maieutic.agents.generator import Generator
+from maieutic.agents.model_teacher import ModelTeacher
 from maieutic.agents.solver import Solver
 from maieutic.agents.teacher import FamilyTeacher
 from maieutic.agents.verifier import Verifier
@@ -18,7 +20,7 @@ from maieutic.graph.attempt import restore
 from maieutic.graph.build import beginning, build
 from maieutic.graph.folders import begin, read_sets
 from maieutic.graph.progress import Quiet
-from maieutic.graph.room import Room
+from maieutic.graph.room import BEYOND, Room
 from maieutic.graph.run import policy_of
 from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import NgramEmbedding
@@ -27,6 +29,7 @@ from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
 from maieutic.records import Call, Question
 from maieutic.serving.client import Reply, Request
+from maieutic.tasks.arithmetic import NotArithmetic
 from maieutic.tasks.material import family_of, gather
 from maieutic.tasks.seeds import family_question
 from maieutic.trainers.jobs import Progress, TrainingJob, TrainingResult
@@ -78,12 +81,54 @@ class SimulatedSolver:
         return
 
     def _answer(self, request: Request, index: int) -> str:
-        question = family_question(request.messages[0]["content"])
-        luck = zlib.crc32(f"{question.id}/{request.checkpoint}/{index}".encode()) % 100
-        right = luck < 75 - 12 * question.level + GROWS * request.round
+        text = request.messages[0]["content"]
+        try:
+            question = family_question(text)
+            name, level, solution = question.id, question.level, question.solution
+        except NotArithmetic:
+            name, level, solution = text, text.count("\n"), f"#### {added_up(text)}"
+        luck = zlib.crc32(f"{name}/{request.checkpoint}/{index}".encode()) % 100
+        right = luck < 75 - 12 * level + GROWS * request.round
         if request.stage == self.turned:
             right = not right
-        return question.solution if right else "1 + 1 = 9 #### 99999"
+        return solution if right else "1 + 1 = 9 #### 99999"
+
+
+def added_up(text: str) -> int:
+    """The answer to word problems of these tests: all their numbers together."""
+    return sum(map(int, re.findall(r"\d+", text)))
+
+
+class SimulatedTeacher:
+    """A model that writes word problems, solves them, and is wrong one time in ten."""
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+
+    async def ask(self, request: Request) -> Reply:
+        await asyncio.sleep(0)
+        self.asked.append(request)
+        text = request.messages[0]["content"]
+        one, two = request.seed % 90 + 2, request.seed // 97 % 90 + 2
+        if request.template.startswith("teacher"):
+            question = f"Bert has {one} pens, Lea has {two} and Tim {one + 1}. How many are there?"
+            said = json.dumps({"question": question, "solution": "add", "answer": added_up(question)})
+            texts = [said if request.seed % 7 else "I would rather not."]
+        else:
+            right = request.seed % 10
+            texts = [
+                f"so #### {added_up(text.partition('####')[0] + text.rpartition('none')[2]) + (not right)}"
+            ]
+        call = Call(
+            id=f"{request.stage}/{request.subject_id}", round=request.round, stage=request.stage,
+            role=request.role, model="t", checkpoint="", template=request.template,
+            subject_id=request.subject_id, messages="[]", sampling="{}", completions=texts,
+            prompt_tokens=1, completion_tokens=1, seconds=0.0,
+        )  # fmt: skip
+        return Reply(texts, [True], call)
+
+    async def close(self) -> None:
+        return
 
 
 async def pretend_to_train(job: TrainingJob, folder: Path, name: str, progress: Progress) -> TrainingResult:
@@ -101,28 +146,42 @@ def same_canary(weights: Path) -> None:
     (weights / "canary.json").write_text(json.dumps({"distinguishes": True, "items": [item]}))
 
 
-def room_in(folder: RunFolder, config: RunConfig, turned: str = "") -> Room:
+def room_in(
+    folder: RunFolder, config: RunConfig, turned: str = "", model: SimulatedTeacher | None = None
+) -> Room:
     """A room with real memory, policy and records; models and trainers are simulated."""
     store = Store(folder.memory, NgramEmbedding())
     family = family_of(config, folder.read(0, "questions", Question))
+    teacher = ModelTeacher(config.teacher, config.seed) if model else FamilyTeacher(family)
     room = Room(
-        config=config, folder=folder, base=folder.path / "base", sets=read_sets(folder),
+        config=config,
+        folder=folder,
+        base=folder.path / "base",
+        sets=read_sets(folder),
         server=SimulatedServer(),  # type: ignore[arg-type]
-        family=family, policy=policy_of(config, family.top),
-        profile=WeaknessProfile(store), bank=QuestionBank(store), teacher=FamilyTeacher(family),
-        solver=Solver(config.rollouts, config.seed), generator=Generator(config.generator, config.seed),
-        verifier=Verifier(), progress=Quiet(),
-    )  # fmt: skip
+        family=family,
+        policy=policy_of(config, family.top + (BEYOND if model else 0)),
+        profile=WeaknessProfile(store),
+        bank=QuestionBank(store),
+        teacher=teacher,
+        solver=Solver(config.rollouts, config.seed),
+        generator=Generator(config.generator, config.seed),
+        verifier=Verifier(),
+        answers=model,  # type: ignore[arg-type]
+        progress=Quiet(),
+    )
     restore(room)
     room._client = SimulatedSolver(turned)  # type: ignore[assignment]
     return room
 
 
-async def play(path: Path, config: RunConfig, turned: str = "") -> RunFolder:
+async def play(
+    path: Path, config: RunConfig, turned: str = "", model: SimulatedTeacher | None = None
+) -> RunFolder:
     """A whole run of the real graph."""
     folder = RunFolder(path)
     begin(folder, config, gather(config))
-    room = room_in(folder, config, turned)
+    room = room_in(folder, config, turned, model)
     same_canary(room.base)
 
     async def this_room() -> Room:
