@@ -184,22 +184,28 @@ app.add_typer(seeds_app, name="seeds")
 
 @seeds_app.command("check")
 def check_seeds(
-    source: Annotated[str, typer.Argument(help="A file, or hf:NAME[:CONFIG[:SPLIT]] of datasets.")],
+    source: Annotated[
+        str, typer.Argument(help="A file, hf:NAME[:CONFIG[:SPLIT]] of datasets, gym:FAMILY, gym:all.")
+    ],
     told: Mapped = None,
+    heldout: Annotated[
+        list[str] | None, typer.Option(help="A held-out set of yours to compare with; repeatable.")
+    ] = None,
 ) -> None:
     """Say what a seed set holds, how it was understood, and what is wrong with it."""
-    from .config import load
     from .inspector.console import screen
     from .inspector.reading import reading
-    from .inspector.seeds import show_survey
-    from .tasks.seeds import load_seeds
-    from .tasks.sets import build_sets
+    from .inspector.seeds import show_gym, show_survey
+    from .tasks.families.gym import PREFIX, opened
+    from .tasks.material import kept_apart
     from .tasks.survey import survey
 
-    sets = build_sets(load().sets.per_cell, load().sets.seed, {q.text for q in load_seeds("builtin")})
     console = screen()
+    if source.startswith(PREFIX):
+        show_gym(console, opened(source))
+        return
+    texts = kept_apart(heldout or [], _columns(told))
     with reading(console) as progress:
-        texts = [question.text for question in (*sets.validation, *sets.heldout)]
         found = survey(source, _columns(told), texts, progress)
     if not show_survey(console, found):
         raise typer.Exit(2)

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from ..errors import printable
-from ..records import Evaluation, Gain, Outcome, RoundReport, RunReport
+from ..records import Diversity, Evaluation, Gain, LabelFigures, Outcome, RoundReport, RunReport
 
 LABELS = {
     "base model": "base model (built once, then kept)",
@@ -260,3 +260,29 @@ def graded(counts: Mapping[str, int]) -> str:
     parts = ", ".join(f"{counts.get(name, 0)} {name}" for name in get_args(Outcome))
     share = f"; accuracy {100 * counts.get('right', 0) / max(1, decided):.2f} % of {decided} decided"
     return f"{total} rows: {parts}{share if decided else ''}"
+
+
+def labels_line(labels: LabelFigures | None) -> str:
+    """How the answers of a round's questions were made, and what an audit of some of them found."""
+    if labels is None:
+        return "none"
+    ranked = sorted(labels.sources.items(), key=lambda item: -item[1])
+    made = ", ".join(f"{count} {source}" for source, count in ranked)
+    audit = "no other way to check them"
+    if labels.accuracy is not None and labels.ci95 is not None:
+        low, high = labels.ci95
+        audit = (
+            f"{labels.agreed} of {labels.audited} audited agreed: {100 * labels.accuracy:.0f} % "
+            f"[{100 * low:.0f} to {100 * high:.0f}] right"
+        )
+    return f"{made}; mean confidence {labels.confidence:.2f}; {audit}"
+
+
+def diversity_line(found: Diversity | None) -> str:
+    """How different a round's questions are from each other."""
+    if found is None:
+        return "none"
+    return (
+        f"distinct pairs of words {found.distinct:.2f}, spread {found.spread:.2f}, "
+        f"{found.skills} skills (of {found.questions} questions)"
+    )

@@ -10,7 +10,7 @@ import jinja2
 
 from ..memory.run import write_whole
 from ..records import Evaluation, RunReport
-from .console import LABELS, summary
+from .console import LABELS, diversity_line, labels_line, summary
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 260, 44, 28
 ZONES = ("mastered", "learning", "too_hard")
@@ -58,6 +58,10 @@ def write_page(path: Path, report: RunReport) -> None:
                     "Held-out accuracy by skill and level, after each round",
                     [_map(number, report, evaluation.by_cell) for number, evaluation, _ in _measured(report)],
                 ),
+            ],
+            trust=[
+                (entry.round, labels_line(entry.labels), diversity_line(entry.diversity))
+                for entry in report.rounds
             ],
             zones=_shares(report),
             zone_names=ZONES,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from random import Random
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..tasks.families.gym import Gym
 from ..tasks.survey import Survey
 
 _WIDEST = 60
@@ -28,7 +30,7 @@ def show_survey(console: Console, found: Survey) -> bool:
             "{:,} characters in the middle, {:,} at the 95th percentile, {:,} at most".format(*found.lengths),
         ),
         ("languages", _shares(found.languages)),
-        ("held-out", _counted(found.overlap) or "no question is in the built-in held-out sets"),
+        ("held-out", _counted(found.overlap) or "no question is in the held-out sets"),
     ]
     say.append(("a run", _taken(found)))
     for title, text in say:
@@ -47,11 +49,18 @@ def _repeated(found: Survey) -> str:
 
 
 def _taken(found: Survey) -> str:
-    """Whether `run --set seeds=` takes the set."""
+    """Whether `run --seeds` takes the set."""
     if found.rows == found.family:
-        return "takes them: --set seeds=FILE.jsonl"
-    rest = "questions of the built-in arithmetic family only, for now"
-    return f"would refuse {found.rows - found.family:,} of {found.rows:,}: it takes {rest}"
+        return "takes them as built-in arithmetic, and draws more of it: run --seeds"
+    said = []
+    if found.unanswered:
+        said.append(f"{found.unanswered:,} without an answer need a Teacher (teacher.url) or are removed")
+    texts = found.answers.get("text", 0)
+    if texts:
+        said.append(f"{texts:,} with a long answer need --checker judge?… or one of yours")
+    if found.problems:
+        said.append("the problems below stop it")
+    return "takes them: run --seeds" + (", but " + "; ".join(said) if said else "")
 
 
 def _first(found: Survey) -> Table:
@@ -84,3 +93,20 @@ def _shares(counts: Mapping[str, int]) -> str:
     total = sum(counts.values()) or 1
     ranked = sorted(counts.items(), key=lambda item: -item[1])[:5]
     return ", ".join(f"{name} {100 * count / total:.0f} %" for name, count in ranked)
+
+
+def show_gym(console: Console, family: Gym) -> None:
+    """What a name of reasoning-gym's draws from: its levels, and a question of each of one family."""
+    skills = sorted({skill for skill, _ in family.cells})
+    console.print(f"families:  {len(skills)}, levels 1 to {family.top}; checked by their own scorers")
+    if len(skills) > 1:
+        console.print(Text(", ".join(skills)), soft_wrap=True)
+        return
+    table = Table(title="a question of each level", title_justify="left")
+    for heading in ("level", "question", "answer"):
+        table.add_column(heading, overflow="fold")
+    for cell in family.cells:
+        question = family.drawn(cell, Random(0))
+        shown = (question.text, question.answer or "any that its scorer accepts") if question else ("–", "–")
+        table.add_row(str(cell[1]), *(_visible(text[:400]) for text in shown))
+    console.print(table)

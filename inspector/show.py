@@ -16,6 +16,8 @@ from ..graph.folders import held
 from ..memory.run import RunFolder
 from ..records import (
     Attempt,
+    Audit,
+    LabelCheck,
     PreferencePair,
     Proposal,
     Question,
@@ -24,7 +26,7 @@ from ..records import (
     RunReport,
     Verdict,
 )
-from .console import percent, rounds_table, summary
+from .console import diversity_line, labels_line, percent, rounds_table, summary
 
 _MARKS = {"right": "[green]right[/]", "wrong": "[red]wrong[/]", "invalid": "[yellow]invalid[/]"}
 
@@ -136,6 +138,8 @@ def _lines(entry: RoundReport) -> list[tuple[str, str]]:
             if train.examples
             else "none",
         ),
+        ("labels", labels_line(entry.labels)),
+        ("diversity", diversity_line(entry.diversity)),
         ("seconds", _seconds(entry.seconds)),
     ]
 
@@ -154,7 +158,12 @@ def _seconds(spent: Mapping[str, float]) -> str:
 
 def show_question(console: Console, folder: RunFolder, question_id: str) -> None:
     """Lineage, every rollout with its verdict, and the pairs a question is in."""
-    known = {q.id: q for number in folder.rounds() for q in folder.read(number, "questions", Question)}
+    known = {
+        q.id: q
+        for number in folder.rounds()
+        for series in ("questions", "labelled")
+        for q in folder.read(number, series, Question)
+    }
     question = known.get(question_id)
     if question is None:
         raise RunError(
@@ -163,6 +172,7 @@ def show_question(console: Console, folder: RunFolder, question_id: str) -> None
         )
     console.print(_lineage(folder, known, question))
     console.print(f"reference: {clean(question.solution)}")
+    console.print(f"label: {_label(folder, question)}", highlight=False)
     pairs = 0
     for number in folder.rounds():
         verdicts = {v.rollout_id: v for v in folder.read(number, "verdicts/attempt", Verdict)}
@@ -173,6 +183,23 @@ def show_question(console: Console, folder: RunFolder, question_id: str) -> None
                 console.print(f"round {number} {mark}  {clean(rollout.completion)}", highlight=False)
         pairs += sum(pair.question_id == question_id for pair in folder.read(number, "pairs", PreferencePair))
     console.print(f"preference pairs with it: {pairs}", highlight=False)
+
+
+def _label(folder: RunFolder, question: Question) -> str:
+    """How the answer was made, how far it is trusted, and what spoke for it."""
+    said = f"{question.label}, confidence {question.confidence:.2f}"
+    for number in folder.rounds():
+        for check in folder.read(number, "labels", LabelCheck):
+            if check.question_id == question.id:
+                votes = ", ".join(clean(answer) or "–" for answer in check.teacher)
+                others = ", ".join(clean(answer) or "–" for answer in check.solver)
+                said += (
+                    f"; the author: {clean(check.claimed) or '–'}; the Teacher: {votes}; the Solver: {others}"
+                )
+        for audit in folder.read(number, "audits", Audit):
+            if audit.question_id == question.id and audit.agreed is not None:
+                said += f"; audited: {'agreed' if audit.agreed else 'another answer was found'}"
+    return said
 
 
 def _lineage(folder: RunFolder, known: dict[str, Question], question: Question) -> Tree:

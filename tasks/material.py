@@ -6,7 +6,7 @@ a seed set that cannot be used stops a run at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from random import Random
@@ -109,6 +109,13 @@ def gather(config: RunConfig) -> Material:
         sets = FixedSets(tuple(validation), tuple(drawn))
     sets = _with_chains(config, seeds, sets, chain_heldout=not named)
     return Material(tuple(_apart(seeds, sets, notes)), sets, tuple(notes))
+
+
+def kept_apart(heldout: Sequence[str], columns: Mapping[str, str]) -> list[str]:
+    """Texts of the held-out sets that are named, or of the built-in fixed sets without any."""
+    if not heldout:
+        return [question.text for question in default_sets(RunConfig()).all()]
+    return [q.text for source in heldout for q in load_seeds(source, columns, "exact", unanswered=True)]
 
 
 def _name(source: str) -> str:
