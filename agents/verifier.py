@@ -40,6 +40,10 @@ class Verifier:
             self._checks[checker] = opened(checker)
         return self._checks[checker]
 
+    def summaries(self) -> list[str]:
+        """What checkers say of their own work so far, such as how far a judge agrees with itself."""
+        return [summary for checks in self._checks.values() if (summary := checks.summary())]
+
     def close(self) -> None:
         """End the checkers' processes and calls."""
         for checks in self._checks.values():

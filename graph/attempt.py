@@ -53,6 +53,8 @@ async def verify(room: Room, state: LoopState) -> LoopState:
     room.progress.begin(round, "verify", len(rollouts))
     verify_all(room, round, STAGE, selected(room, round), rollouts)
     room.progress.advance(len(rollouts))
+    for summary in room.verifier.summaries():
+        room.progress.note(summary)
     return {}
 
 

@@ -97,7 +97,7 @@ def asker(room: Room, round: int, stage: str) -> Ask:
     async def ask(requests: Sequence[Request]) -> dict[str, str]:
         series = f"teacher-{stage}"
         calls = room.folder.read(round, f"calls/{series}", Call)
-        there = {call.subject_id for call in calls}
+        there = {call.subject_id for call in calls if not call.error}
         todo = [request for request in requests if request.subject_id not in there]
         if todo:
             await ask_all(room, round, series, todo, None, room.answers)

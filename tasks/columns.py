@@ -17,11 +17,20 @@ NAMES: dict[str, tuple[str, ...]] = {
     "choices": ("choices", "options"),
     "skill": ("skill", "subject", "topic", "category", "type"),
     "level": ("level", "difficulty"),
+    "schema": ("schema",),
+    "rubric": ("rubric",),
+    "tests": ("tests",),
+    "function": ("function",),
+    "asserts": ("asserts",),
 }
 """Columns that are looked for, in this order; case and spaces around do not count."""
 
 LONGEST_QUESTION = 20_000
 """Characters; longer ones are reported and passed over."""
+
+
+LOOKED_AT = 20
+"""Rows whose fields are the columns: those of JSON need not all have the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,12 @@ class SeedRow:
     """None where the set gives none: the Teacher labels it."""
     solution: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
-    """Choices, skill and level, where there are any."""
+    """Choices, skill, level, and what else a checker needs, where there is any."""
+
+
+def named_in(rows: Iterable[Placed]) -> list[str]:
+    """The fields of some rows, in the order in which they come."""
+    return list(dict.fromkeys(str(name) for _, row in rows for name in row))
 
 
 def mapped(columns: Sequence[str], told: Mapping[str, str]) -> dict[str, str]:
@@ -88,7 +102,13 @@ def _understood(place: str, row: Row, columns: Mapping[str, str]) -> SeedRow:
     return SeedRow(place, text, answer, solution, given)
 
 
-_BESIDE = ("choices", "skill", "level")
+FOR_CHECKERS = ("choices", "schema", "rubric", "tests", "function", "asserts")
+"""What a checker is given beside the answer."""
+
+IN_PLACE = ("schema", "tests", "asserts")
+"""Those that may stand in place of an answer."""
+
+_BESIDE = ("skill", "level", *FOR_CHECKERS)
 
 
 def _there(row: Row, columns: Mapping[str, str], name: str) -> bool:

@@ -10,12 +10,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ..errors import RunError, SeedError
 from ..records import Question
 from .checkers.finding import Checks, Finding
-from .rows import Placed, Row, listed, text_of, weight
+from .columns import FOR_CHECKERS, IN_PLACE
+from .rows import Placed, Row, listed, text_of, value_of, weight
 from .tables import read_rows
 from .writing import write_rows
 
@@ -26,11 +26,7 @@ _AT_ONCE_CHARACTERS = 32_000_000
 """Of all values of these rows, about: large rows are taken fewer at a time."""
 
 ADDED = ("verdict", "extracted", "reason")
-_FOR_CHECKERS = ("choices", "schema", "rubric", "tests", "function", "asserts", "gym")
-"""Columns that a checker is given beside the answer."""
-
-_IN_PLACE = ("schema", "tests", "asserts")
-"""Those that may stand in place of an answer."""
+_FOR_CHECKERS = (*FOR_CHECKERS, "gym")
 
 
 def grade(
@@ -90,12 +86,12 @@ def _parts(rows: Iterable[Placed]) -> Iterator[list[Placed]]:
 def _item(placed: Placed, checker: str) -> tuple[Question, str]:
     place, row = placed
     for column in ("answer", "completion"):
-        if row.get(column) is None and not (column == "answer" and any(map(row.get, _IN_PLACE))):
+        if row.get(column) is None and not (column == "answer" and any(map(row.get, IN_PLACE))):
             raise SeedError(f"{place}: no {column!r}; columns here: {listed(list(row))}")
     taken = [column for column in ADDED if column in row]
     if taken:
         raise SeedError(f"{place}: has a column {taken[0]!r} already, which grading adds; rename it")
-    given = {column: _value(row[column]) for column in _FOR_CHECKERS if row.get(column)}
+    given = {column: value_of(row[column]) for column in _FOR_CHECKERS if row.get(column)}
     try:
         if "rubric" in given:
             given["rubric"] = text_of(row["rubric"])  # text, even where it would be JSON
@@ -108,16 +104,6 @@ def _item(placed: Placed, checker: str) -> tuple[Question, str]:
         return question, text_of(row["completion"])
     except RecursionError:
         raise SeedError(f"{place}: nested too deep; leave it out, or write it flat") from None
-
-
-def _value(value: object) -> Any:
-    """A column of a CSV holds lists and objects as JSON."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
 
 
 def _graded(row: Row, finding: Finding) -> Row:

@@ -20,6 +20,8 @@ SUITED: Mapping[str, str | None] = {
     "word": "exact",
     "text": None,
     "JSON": "json",
+    "schema": "json",
+    "program": "python",
     "none": None,
 }
 """The checker for each kind of answer; None where a program cannot tell."""
@@ -39,8 +41,10 @@ def canonical(answer: str) -> str:
 
 def kind_of(row: SeedRow) -> str:
     """What sort of thing an answer is, which tells what can check it."""
+    if row.given.get("tests") or row.given.get("asserts"):
+        return "program"
     if row.answer is None:
-        return "none"
+        return "schema" if row.given.get("schema") else "none"
     if len(row.answer) > LONGEST_ANSWER:
         return "text"
     return "choice" if row.given.get("choices") else _kind(row.answer)

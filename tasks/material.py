@@ -14,13 +14,14 @@ from random import Random
 from ..config import RunConfig
 from ..errors import ConfigError, SeedError
 from ..records import Question
+from .checkers import registry
 from .families.arithmetic import Arithmetic
 from .families.chain import Chains, linkable
 from .families.family import Family
 from .families.gym import PREFIX, Gym, opened
 from .families.rows import Rows
 from .overlap import Overlap
-from .seeds import load_seeds
+from .seeds import checkers_of, load_seeds
 from .sets import FixedSets, build_sets, keys_of
 from .unsafe import unsafe
 
@@ -108,6 +109,9 @@ def gather(config: RunConfig) -> Material:
     else:
         sets = FixedSets(tuple(validation), tuple(drawn))
     sets = _with_chains(config, seeds, sets, chain_heldout=not named)
+    for checker in checkers_of([*seeds, *sets.all()]):
+        # One that cannot work here says so now: no sandbox, no such function, no key.
+        registry.opened(checker).close()
     return Material(tuple(_apart(seeds, sets, notes)), sets, tuple(notes))
 
 

@@ -103,3 +103,13 @@ def weight(value: object, enough: int = LONGEST_ROW) -> int:
         else:
             total += 8
     return total
+
+
+def value_of(value: object) -> Any:
+    """A column of a CSV holds lists and objects as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value

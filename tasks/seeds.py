@@ -15,9 +15,9 @@ from ..records import Question, short_id
 from . import arithmetic, drawing
 from .arithmetic import ANSWER_MARK
 from .checkers.registry import named
-from .columns import SeedRow, mapped, seed_rows
+from .columns import FOR_CHECKERS, LOOKED_AT, SeedRow, mapped, named_in, seed_rows
 from .kinds import SUITED, kind_of
-from .rows import stop
+from .rows import stop, value_of
 from .sources import rows_of
 
 BUILTIN = Path(__file__).with_name("pocket_seeds.jsonl")
@@ -87,10 +87,10 @@ def load_seeds(
         ConfigError: no column is the question's, or there is no such checker.
     """
     placed = rows_of(str(BUILTIN) if source == "builtin" else source)
-    head = list(islice(placed, 1))
+    head = list(islice(placed, LOOKED_AT))
     if not head:
         raise SeedError(f'{source}: no questions; add lines such as {{"question": "What is 3 + 4?"}}')
-    columns = mapped([str(name) for name in head[0][1]], told or {})
+    columns = mapped(named_in(head), told or {})
     rows = list(islice(seed_rows(chain(head, placed), columns, stop), most))
     if not checker and all(of_family(row.question) for row in rows):
         questions: Iterable[Question] = map(_worked_out, rows)
@@ -113,20 +113,22 @@ def _worked_out(row: SeedRow) -> Question:
 
 def _as_it_is(row: SeedRow, checker: str, unanswered: bool) -> Question:
     """A row as a question; its reference solution ends in the marked answer, as completions do."""
-    if row.answer is None and not unanswered:
+    kind = kind_of(row)
+    if kind == "none" and not unanswered:
         raise SeedError(
             f"{row.place}: no answer to {row.question[:60]!r}; add one, or name a Teacher that labels it "
             "(--set teacher.url=… and teacher.model=…)"
         )
-    suited = checker or SUITED[kind_of(row)]
-    if suited is None and row.answer is not None:
+    suited = checker or SUITED[kind]
+    if suited is None and kind != "none":
         raise SeedError(
-            f"{row.place}: no checker can compare an answer of {len(row.answer.split())} words; shorten it, "
+            f"{row.place}: no checker can compare an answer of {len((row.answer or '').split())} words; shorten it, "
             "or name one: --set checker=judge?model=… or your own module:function"
         )
-    text, choices = row.question, row.given.get("choices")
+    beside = {name: value_of(row.given[name]) for name in FOR_CHECKERS if row.given.get(name)}
+    text, choices = row.question, beside.get("choices")
     if isinstance(choices, str):
-        choices = _listed(choices)
+        choices = beside["choices"] = [part.strip() for part in re.split(r"[|;\n]", choices) if part.strip()]
     if isinstance(choices, list) and not all(str(choice) in text for choice in choices):
         text += "".join(f"\n{chr(65 + i)}) {choice}" for i, choice in enumerate(choices[:26]))
     answer = row.answer or ""
@@ -140,17 +142,14 @@ def _as_it_is(row: SeedRow, checker: str, unanswered: bool) -> Question:
         level=level_of(row.given.get("level")),
         origin="seed",
         checker=suited or "math",
-        data=json.dumps({"choices": choices}, default=str) if choices else "",
-        label="seed" if answer else "none",
-        confidence=TRUSTED if answer else 0.0,
+        data=json.dumps(beside, default=str) if beside else "",
+        label="none" if kind == "none" else "seed",
+        confidence=0.0 if kind == "none" else TRUSTED,
     )  # fmt: skip
 
 
-def _listed(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return [part.strip() for part in re.split(r"[|;\n]", text) if part.strip()]
+def _words(answer: str | None) -> int:
+    return len((answer or "").split())
 
 
 def level_of(value: object) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from ..errors import SeedError
-from .columns import SeedRow, mapped, seed_rows
+from .columns import LOOKED_AT, SeedRow, mapped, named_in, seed_rows
 from .distinct import Repeats
 from .kinds import SUITED, kind_of
 from .overlap import Overlap, normal
@@ -90,10 +90,10 @@ def survey(
             found.more_problems += 1
 
     rows = rows_of(source, trouble)
-    head = list(islice(rows, 1))
+    head = list(islice(rows, LOOKED_AT))
     if not head:
         raise SeedError(found.problems[0] if found.problems else f"{source}: no rows; it is empty")
-    found.columns = mapped([str(name) for name in head[0][1]], told)
+    found.columns = mapped(named_in(head), told)
     _count(found, seed_rows(chain(head, rows), found.columns, trouble), Overlap(heldout), progress)
     return found
 
