@@ -122,8 +122,8 @@ def _as_it_is(row: SeedRow, checker: str, unanswered: bool) -> Question:
     suited = checker or SUITED[kind]
     if suited is None and kind != "none":
         raise SeedError(
-            f"{row.place}: no checker can compare an answer of {len((row.answer or '').split())} words; shorten it, "
-            "or name one: --set checker=judge?model=… or your own module:function"
+            f"{row.place}: no checker can compare an answer of {_words(row.answer)} words; "
+            "shorten it, or name one: --set checker=judge?model=… or your own module:function"
         )
     beside = {name: value_of(row.given[name]) for name in FOR_CHECKERS if row.given.get(name)}
     text, choices = row.question, beside.get("choices")
