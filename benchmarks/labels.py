@@ -13,8 +13,8 @@ about the same size, the kind of mistake that a model makes). Then each is judge
   given chance; when they err they say the same wrong answer half of the time, as one model does.
   With `--model` the Teacher is the pocket base model on a real vLLM server, on the levels it knows.
 
-The author of a corrupted label is the Generator: its claim is one vote. Printed with 95 % Wilson
-intervals over all seeds.
+The author of a corrupted label is the Generator: its claim is one vote. Last come questions with no
+label at all, whose answer the votes elect. Printed with 95 % Wilson intervals over all seeds.
 """
 
 from __future__ import annotations
@@ -103,10 +103,26 @@ def _share(part: int, whole: int) -> str:
 
 
 def by_votes(
-    label: str, teacher: Sequence[str | None], solver: Sequence[str | None], threshold: float
+    label: str | None, teacher: Sequence[str | None], solver: Sequence[str | None], threshold: float
 ) -> str | None:
     found = label_of(Evidence(label, False, None, tuple(teacher), tuple(solver)))
     return found.answer if found.confidence >= threshold else None
+
+
+def elected(
+    name: str,
+    truths: Sequence[str],
+    votes: Sequence[tuple[Sequence[str | None], Sequence[str | None]]],
+    threshold: float,
+) -> str:
+    """The line of questions without a label: how many get one, and how many of these are wrong."""
+    labels = [by_votes(None, teacher, solver, threshold) for teacher, solver in votes]
+    kept = [(truth, label) for truth, label in zip(truths, labels, strict=True) if label is not None]
+    wrong = sum(truth != label for truth, label in kept)
+    return (
+        f"no label, {name:36} labelled {_share(len(kept), len(truths))}  "
+        f"wrong among them {_share(wrong, len(kept))}"
+    )
 
 
 def main(count: int, seeds: int, model: bool) -> None:
@@ -134,6 +150,11 @@ def main(count: int, seeds: int, model: bool) -> None:
                     tallies.setdefault(name, Tally()).note(truth, label, outcome)
         for name, tally in tallies.items():
             print(tally.line(name, share))
+    for right in TEACHERS:
+        rng = Random(f"unlabelled/{right}")
+        truths = [question.answer for drawn in asked.values() for question in drawn]
+        votes = [(simulated(t, right, n, rng), simulated(t, SOLVER, config.rollouts.n, rng)) for t in truths]
+        print(elected(f"a Teacher right at {100 * right:.0f} %", truths, votes, threshold))
     if model:
         asyncio.run(_with_model(count, seeds))
 
@@ -176,6 +197,9 @@ async def _with_model(count: int, seeds: int) -> None:
             teacher, solver = each[: config.labels.solves], each[config.labels.solves :]
             tally.note(question.answer, label, by_votes(label, teacher, solver, config.labels.threshold))
         print(tally.line("votes of the pocket base model", share))
+    parts = [(each[: config.labels.solves], each[config.labels.solves :]) for each in votes]
+    truths = [question.answer for question in drawn]
+    print(elected("the pocket base model", truths, parts, config.labels.threshold))
 
 
 if __name__ == "__main__":

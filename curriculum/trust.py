@@ -4,7 +4,11 @@ Every answer that was given is a candidate. A vote for it speaks for it by what 
 voter: one that is right with chance a, and else gives one of K other answers, makes its answer
 a·K/(1−a) times as likely. Votes of one model are no independent witnesses, for it makes the same
 mistake again: n of them count as n/(1+(n−1)ρ), shared out over what they said. What nobody said
-stays possible, too. The confidence is the winner's share of it all.
+stays possible, too. The confidence is an answer's share of it all.
+
+An author's claim is confirmed or refused, never replaced: where a model contradicts a right claim it
+mostly does so with one mind, and putting its mistake in the claim's place made more wrong labels than
+it mended (`benchmarks/labels.py --model`). Only where nobody claims anything do the votes elect.
 
 Source: the votes of Dawid and Skene (1979, Applied Statistics 28) with known accuracies in place of
 estimated ones; majority labels as in R-Zero, arXiv 2508.05004; ρ is the design effect of
@@ -54,10 +58,9 @@ class Label:
 
 
 def label_of(evidence: Evidence) -> Label:
-    """The answer that the evidence speaks for most, and for how much.
+    """The claimed answer, else the one that the evidence speaks for most, and how much does.
 
-    What a program worked out decides alone. Ties go to the author's claim, then to the answer that
-    comes first in order.
+    What a program worked out decides alone. Of answers that tie the first in order is elected.
     """
     if evidence.executed is not None:
         return Label(evidence.executed, "executed", 1.0)
@@ -69,7 +72,7 @@ def label_of(evidence: Evidence) -> Label:
             support[answer] += weight * math.log(right * OTHERS / (1 - right))
     if not support:
         return Label(None, "none", 0.0)
-    best = min(support, key=lambda answer: (-support[answer], answer != evidence.claimed, answer))
+    best = evidence.claimed or min(support, key=lambda answer: (-support[answer], answer))
     unsaid = max(1, OTHERS + 1 - len(support))
     every = unsaid + sum(math.exp(value) for value in support.values())
     said = {answer for answer in teacher if answer is not None}

@@ -27,8 +27,9 @@ TABLE = [
     (Evidence("7", by_teacher=True, teacher=("7", "7", "7", "8")), "7", "vote", 0.917),
     # Three of five: 40 against 3.4 twice and eight unsaid.
     (Evidence("7", by_teacher=True, teacher=("7", "7", "8", "9")), "7", "vote", 0.729),
-    # The Teacher's own four solutions speak against its claim.
-    (Evidence("8", by_teacher=True, teacher=("7",) * 4), "7", "vote", 0.917),
+    # The Teacher's own four solutions speak against its claim: 3.4 against 137 and nine unsaid.
+    # The claim is refused, and what they say does not take its place.
+    (Evidence("8", by_teacher=True, teacher=("7",) * 4), "8", "vote", 0.023),
     # A seed without an answer, four solutions of one mind: 40^1.6 = 366 against 10.
     (Evidence(teacher=("7",) * 4), "7", "teacher", 0.973),
     # Two and two: 40^0.8 = 19.1 twice and nine unsaid; a tie goes to the first in order.
