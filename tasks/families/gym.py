@@ -17,6 +17,7 @@ import io
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from random import Random
@@ -36,8 +37,8 @@ TOP = 6
 _SIZE = 10_000
 """Numbers that a question may have; a few families make that many when they are opened."""
 
-_SLOW_S = 5.0
-"""Seconds after which a draw is given up, and with it that level."""
+_SLOW_S = 2.0
+"""Seconds of processor time after which a draw is given up: every check of an answer draws again."""
 
 _NO_SINGLE_TEXT = {"composite"}
 """Made of other families, which it must be told."""
@@ -77,9 +78,9 @@ class Gym:
             # Some of them print as they draw.
             with _within(_SLOW_S), contextlib.redirect_stdout(io.StringIO()):
                 entry = entry_of(cell[0], asked)
-        except Exception:  # whatever a generator meets with these parameters, from an assertion on
+        except (Exception, _TooSlow):  # whatever a generator meets here, from an assertion on
             return None
-        text = str(entry["question"]).strip()
+        text = text_of(entry)
         answer = "" if entry["answer"] is None else str(entry["answer"])
         return Question(
             id=short_id("q", text),
@@ -102,10 +103,13 @@ class Gym:
 
     def audit(self, question: Question) -> bool | None:
         """Draw it again and let the family's own scorer judge its answer."""
-        asked = data_of(question).get("gym")
-        if not asked or not question.answer:
+        if not question.answer:
             return None
-        return score(question.skill, asked, question.answer) == 1.0
+        try:
+            with _within(_SLOW_S), contextlib.redirect_stdout(io.StringIO()):
+                return score(question, question.skill, question.answer) == 1
+        except (Exception, _TooSlow):  # a scorer that fails has said nothing
+            return None
 
 
 def opened(source: str) -> Gym:
@@ -142,14 +146,16 @@ def _parameters(source: str, name: str, query: str) -> dict[str, Any]:
     for key, text in parse_qsl(query, keep_blank_values=True):
         if key not in config or key in ("seed", "size"):
             there = ", ".join(sorted(set(config) - {"seed", "size"}))
-            raise ConfigError(f"{source}: {name} has no parameter {key!r}; there are: {there}")
+            raise ConfigError(f"{source}: {name} has no parameter {key[:60]!r}; there are: {there}")
+        kind = type(config[key])
         try:
-            value = json.loads(text)
+            value = text if kind is str else json.loads(text)
         except ValueError:
             value = text
-        plain = type(config[key]) in (int, float, bool, str)
-        if plain and not isinstance(value, (int, float) if type(config[key]) is float else type(config[key])):
-            raise ConfigError(f"{source}: {key}={text!r} is no {type(config[key]).__name__}")
+        whole_for_float = kind is float and type(value) is int
+        if kind in (int, float, bool, str) and type(value) is not kind and not whole_for_float:
+            such = f", such as {key}={json.dumps(config[key])}"
+            raise ConfigError(f"{source}: {key}={text[:60]!r} is no {kind.__name__}{such}")
         found[key] = value
     return found
 
@@ -207,16 +213,32 @@ def _dataset(name: str, level: int, parameters: str) -> Any:
 
 def entry_of(name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The library's own entry of a question."""
-    parameters = json.dumps(asked["parameters"], sort_keys=True)
-    entry: dict[str, Any] = _dataset(name, asked["level"], parameters)[asked["number"]]
+    entry: dict[str, Any] = _set_of(name, asked)[asked["number"]]
     return entry
 
 
-def score(name: str, asked: Mapping[str, Any], answer: str) -> float:
-    """What the family's scorer gives an answer: 1 where it is right, less where it is not."""
+def text_of(entry: Mapping[str, Any]) -> str:
+    return str(entry["question"]).strip()
+
+
+def score(question: Question, name: str, answer: str) -> float:
+    """What the family's scorer gives an answer: 1 where it is right, less where it is not.
+
+    Raises:
+        Unreadable: the library, drawing it again, does not draw this question.
+        Exception: whatever the scorer meets in a text that it did not expect.
+    """
+    asked = data_of(question).get("gym")
+    if not isinstance(asked, dict):
+        raise Unreadable("the question does not say which of its family it is")
     entry = entry_of(name, asked)
-    parameters = json.dumps(asked["parameters"], sort_keys=True)
-    return float(_dataset(name, asked["level"], parameters).score_answer(answer, entry))
+    if text_of(entry) != question.text:
+        raise Unreadable("reasoning-gym draws another question here than when it was asked; has it changed?")
+    return float(_set_of(name, asked).score_answer(answer, entry))
+
+
+def _set_of(name: str, asked: Mapping[str, Any]) -> Any:
+    return _dataset(name, asked["level"], json.dumps(asked["parameters"], sort_keys=True))
 
 
 @cache
@@ -231,8 +253,8 @@ def _library() -> ModuleType:
     return factory
 
 
-class _TooSlow(Exception):
-    pass
+class _TooSlow(BaseException):
+    """No Exception: some generators catch all of these, and try on."""
 
 
 @contextlib.contextmanager
@@ -245,10 +267,14 @@ def _within(seconds: float) -> Iterator[None]:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise _TooSlow
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    handler = signal.signal(signal.SIGPROF, stop)
+    began = time.process_time()
+    # And again each second, where the first was caught.
+    left, every = signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, handler)
+        if left:  # somebody else's alarm goes on
+            signal.setitimer(signal.ITIMER_PROF, max(1e-3, left - (time.process_time() - began)), every)
