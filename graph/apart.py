@@ -31,7 +31,7 @@ class KeptApart:
         """
         if keys_of(question) & self._keys:
             return True
-        if question.label in ("family", "executed"):
+        if question.label in ("family", "executed") or not self._texts:
             return False
         texts = texts_of(question)
         if any(self._overlap.find(text) for text in texts):
