@@ -50,4 +50,5 @@ def _said(question: Question, completion: str) -> str | Finding:
     tagged = _TAGGED.findall(completion)
     marked = completion.rpartition(MARK)
     said = tagged[-1].strip() if tagged else marked[2].strip() if marked[1] else ""
-    return said or stated(question, completion)
+    # Without its reference, which may be longer than what others compare: the scorer has its own.
+    return said or stated(question.model_copy(update={"answer": ""}), completion)
