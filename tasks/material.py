@@ -267,7 +267,13 @@ def _with_chains(
 
     rng = Random(f"{config.sets.seed}/chains")
     heldout = more(sets.heldout, rng) if chain_heldout else sets.heldout
-    return FixedSets(more(sets.validation, rng), heldout, sets.further)
+    validation = more(sets.validation, rng)
+    if len(validation) == len(sets.validation):
+        notes.append(
+            f"{config.seeds}: no chain in the validation set: none has at most {longest_question(config)} "
+            "characters and different questions; raise serving.max_model_len, or set curriculum.horizon=1"
+        )
+    return FixedSets(validation, heldout, sets.further)
 
 
 def _chains(family: Chains, config: RunConfig, rng: Random) -> list[Question]:
