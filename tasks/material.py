@@ -133,7 +133,7 @@ def _heldout(config: RunConfig, source: str, notes: list[str]) -> list[Question]
     if source.startswith(PREFIX):
         family = opened(source)
         rng = Random(f"{config.sets.seed}/{source}")
-        questions = _per_cell(family, config, config.sets.per_cell, rng, set(), notes)
+        questions = _per_cell(family, config, _each(source, family, config, notes), rng, set(), notes)
     else:
         questions = load_seeds(source, config.columns, config.checker, config.sets.most_seeds, True, notes)
         answered = [question for question in questions if question.label != "none"]
@@ -185,7 +185,7 @@ def _from_gym(
     config: RunConfig, family: Gym, measured: Sequence[Question], notes: list[str]
 ) -> tuple[list[Question], list[Question], list[Question]]:
     """Seeds of the two lowest levels, and both sets: no question twice, and none of a named set."""
-    rng, per_cell = Random(config.sets.seed), config.sets.per_cell
+    rng, per_cell = Random(config.sets.seed), _each(config.seeds, family, config, notes)
     used = {key for question in measured for key in keys_of(question)}
     validation = _per_cell(family, config, per_cell, rng, used, notes)
     there = {(question.skill, question.level) for question in validation}
@@ -203,6 +203,18 @@ def _from_gym(
             "seeds and both fixed sets; raise serving.max_model_len, or choose another family"
         )
     return seeds, validation, heldout
+
+
+def _each(source: str, family: Gym, config: RunConfig, notes: list[str]) -> int:
+    """Questions of each skill and level in a set: fewer where a hundred families are played together."""
+    wanted, cells = config.sets.per_cell, len(family.cells)
+    if len({skill for skill, _ in family.cells}) == 1 or wanted * cells <= _MOST:
+        return wanted
+    each = max(1, _MOST // cells)
+    notes.append(
+        f"{source}: {each} for each of {cells} skills and levels in a set, not {wanted}: they are many"
+    )
+    return each
 
 
 def _per_cell(
