@@ -40,6 +40,9 @@ _FEWEST = 4
 _TRIES = 40
 """Draws for one question of a set, of a family that has few."""
 
+_IN_VAIN = 8
+"""Draws of a skill and level after which it is left out, where all were too long or there before."""
+
 _FAILURES = 2
 """Draws that may fail, beside as many as do not; some take seconds to fail."""
 
@@ -227,7 +230,7 @@ def _per_cell(
     for cell in family.cells:
         found = failed = 0
         for attempt in range(_TRIES * count):
-            if found == count or failed > found + _FAILURES or (attempt >= _TRIES and not found):
+            if found == count or failed > found + _FAILURES or (attempt == _IN_VAIN and not found):
                 break
             question = family.drawn(cell, rng)
             failed += question is None

@@ -212,7 +212,7 @@ def _config(name: str, level: int, parameters: Parameters) -> Any:
     return library.DATASETS[name][1](**{**values, "seed": 0, "size": _SIZE, **parameters})
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _dataset(name: str, level: int, parameters: str) -> Any:
     library = _library()
     config = _config(name, level, json.loads(parameters))
