@@ -63,7 +63,7 @@ def run(
     overrides += [f"rounds={rounds}"] if rounds is not None else []
     overrides += [f"seed={seed}"] if seed is not None else []
     given = {"seeds": seeds, "heldout": heldout, "columns": _columns(told), "checker": checker}
-    loaded = load(config, overrides, {key: value for key, value in given.items() if value})
+    loaded = load(config, overrides, {key: value for key, value in given.items() if value or value == ""})
 
     from .graph import folders
 
@@ -172,9 +172,14 @@ def show(
 
 
 def _columns(told: list[str] | None) -> dict[str, str]:
-    names = dict(entry.split("=", 1) for entry in told or [] if "=" in entry)
-    if len(names) != len(told or []):
-        raise ConfigError("--map: expected NAME=COLUMN, such as question=Frage")
+    names: dict[str, str] = {}
+    for entry in told or []:
+        name, sign, column = entry.partition("=")
+        if not sign:
+            raise ConfigError(f"--map {entry[:60]}: expected NAME=COLUMN, such as question=Frage")
+        if name in names:
+            raise ConfigError(f"--map {entry[:60]}: {name} is {names[name]} already; name one column")
+        names[name] = column
     return names
 
 

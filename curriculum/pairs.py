@@ -18,9 +18,9 @@ def build_pairs(
     """Chosen and rejected completions of one question, at most `most`.
 
     Some right, some wrong: right against wrong. None right: the worked reference
-    against wrong. All right: a right one against itself with one digit changed, which
-    keeps what is mastered in the training data. Truncated, invalid and undecided
-    rollouts take no part: they say nothing about the answer.
+    against wrong, where the question has one. All right: a right one against itself with
+    one digit changed, which keeps what is mastered in the training data. Truncated, invalid
+    and undecided rollouts take no part: they say nothing about the answer.
 
     Source: Socratic-Zero, arXiv 2509.24726, section 3 (pairs, reference fall-back).
     Differs: invalid rollouts are not among the rejected; the last rule is RISE's error
@@ -31,7 +31,7 @@ def build_pairs(
     kind: PairKind
     if right and wrong:
         kind, chosen = "rollouts", right
-    elif wrong:
+    elif wrong and question.solution:
         kind, chosen = "reference", [question.solution]
     elif right:
         kind, chosen = "anchor", right

@@ -8,9 +8,8 @@ import numpy as np
 
 from ..memory.bank import QuestionBank
 from ..records import Question
-from ..tasks.families.chain import parts_of
 from ..tasks.overlap import Overlap
-from ..tasks.sets import FixedSets, keys_of
+from ..tasks.sets import FixedSets, keys_of, texts_of
 
 
 class KeptApart:
@@ -21,7 +20,7 @@ class KeptApart:
 
     def __init__(self, sets: FixedSets, bank: QuestionBank, likeness: float) -> None:
         self._keys = sets.keys()
-        self._texts = [text for question in sets.all() for text in _texts(question)]
+        self._texts = [text for question in sets.all() for text in texts_of(question)]
         self._bank, self._likeness = bank, likeness
 
     def holds(self, question: Question) -> bool:
@@ -32,9 +31,9 @@ class KeptApart:
         """
         if keys_of(question) & self._keys:
             return True
-        if question.label in ("family", "executed"):
+        if question.label in ("family", "executed") or not self._texts:
             return False
-        texts = _texts(question)
+        texts = texts_of(question)
         if any(self._overlap.find(text) for text in texts):
             return True
         alike = self._bank.embedded(texts) @ self._vectors.T
@@ -47,7 +46,3 @@ class KeptApart:
     @cached_property
     def _vectors(self) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         return self._bank.embedded(list(dict.fromkeys(self._texts)))
-
-
-def _texts(question: Question) -> list[str]:
-    return [part["text"] for part in parts_of(question)] or [question.text]

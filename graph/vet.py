@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..curriculum import diversity
 from ..records import Diversity, Proposal, Question, short_id
 from ..tasks.families.family import Unreadable, Unsolvable
+from ..tasks.kinds import canonical
 from ..tasks.material import longest_question
 from ..tasks.sets import keys_of
 from ..tasks.unsafe import unsafe
@@ -94,8 +95,7 @@ def decided(
         question, reason = readable.get(proposal.id), reasons.get(proposal.id, "")
         if question and not reason:
             question = labelled.get(question.id, question)
-            trusted = question.label != "none" and question.confidence >= room.config.labels.threshold
-            reason = "" if trusted else "label"
+            reason = _reason(room, question, question.id in labelled)
         new = None if reason else question
         admitted += [new] if new else []
         vetted.append(
@@ -110,6 +110,14 @@ def decided(
             )
         )
     return vetted, admitted
+
+
+def _reason(room: Room, question: Question, answered_now: bool) -> str:
+    """What speaks against a question once its label is known; a copy may show itself only by that."""
+    if question.label == "none" or question.confidence < room.config.labels.threshold:
+        return "label"
+    parents = room.bank.get([question.parent_id]) if answered_now and question.parent_id else [None]
+    return "copy of its parent" if is_copy(question, parents[0]) else ""
 
 
 def _faults(room: Room, readable: Mapping[str, Question]) -> dict[str, str]:
@@ -138,7 +146,7 @@ def is_copy(question: Question, parent: Question | None) -> bool:
         return False
     if keys_of(question) == keys_of(parent):
         return True
-    if question.label in _BY_PROGRAM or question.answer != parent.answer:
+    if question.label in _BY_PROGRAM or canonical(question.answer) != canonical(parent.answer):
         return False
     words = (question.text.casefold().split(), parent.text.casefold().split())
     return difflib.SequenceMatcher(None, *words, autojunk=False).ratio() >= _COPIED

@@ -6,6 +6,7 @@ a seed set that cannot be used stops a run at once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -20,9 +21,9 @@ from .families.chain import Chains, linkable
 from .families.family import Family
 from .families.gym import PREFIX, Gym, opened
 from .families.rows import Rows
-from .overlap import Overlap
+from .overlap import LONGEST_RUN, Overlap
 from .seeds import checkers_of, load_seeds
-from .sets import FixedSets, build_sets, keys_of
+from .sets import FixedSets, build_sets, keys_of, texts_of
 from .unsafe import unsafe
 
 _HORIZON = 3
@@ -39,6 +40,12 @@ _FEWEST = 4
 
 _TRIES = 40
 """Draws for one question of a set, of a family that has few."""
+
+_IN_VAIN = 8
+"""Draws of a skill and level after which it is left out, where all were too long or there before."""
+
+_FAILURES = 2
+"""Draws that may fail, beside as many as do not; some take seconds to fail."""
 
 _DRAWN = ("family", "executed")
 """Labels of what a family wrote: no stranger's text, and compared by its terms alone."""
@@ -64,11 +71,11 @@ def family_of(config: RunConfig, seeds: Sequence[Question]) -> Family:
     horizon = config.curriculum.horizon
     if config.seeds.startswith(PREFIX):
         inner = opened(config.seeds)
-    elif all(map(_worked_out, seeds)):
+    elif seeds and all(map(_worked_out, seeds)):
         inner = Arithmetic()
     else:
-        inner, atoms = Rows(seeds), [seed for seed in seeds if seed.label != "none"]
-        horizon = horizon or (_HORIZON if sum(map(linkable, atoms)) > 1 else 1)
+        inner, atoms = Rows(seeds), [seed for seed in seeds if seed.label != "none" and linkable(seed)]
+        horizon = (horizon or _HORIZON) if len(atoms) > 1 else 1
     return Chains(inner, atoms, horizon) if horizon > 1 else inner
 
 
@@ -85,34 +92,43 @@ def gather(config: RunConfig) -> Material:
         ConfigError: a name in the configuration is wrong, or the sets cannot be drawn.
     """
     notes: list[str] = []
-    named = {_name(source): _heldout(config, source, notes) for source in config.heldout}
-    if len(named) < len(config.heldout):
-        raise ConfigError("heldout: two sets have the same name; rename a file")
+    named = _named(config, notes)
+    measured = [question for part in named.values() for question in part]
     if config.seeds.startswith(PREFIX):
-        seeds, validation, drawn = _from_gym(config, opened(config.seeds), notes)
+        seeds, validation, drawn = _from_gym(config, opened(config.seeds), measured, notes)
     else:
-        teacher = bool(config.teacher.url)
-        seeds = load_seeds(config.seeds, config.columns, config.checker, config.sets.most_seeds, teacher)
-        if len(seeds) == config.sets.most_seeds:
-            notes.append(f"{config.seeds}: the first {len(seeds):,} questions are taken (sets.most_seeds)")
+        teacher, most = bool(config.teacher.url), config.sets.most_seeds
+        seeds = load_seeds(config.seeds, config.columns, config.checker, most, teacher, notes)
         if all(map(_worked_out, seeds)):
-            sets = _arithmetic_sets(config, seeds)
+            sets = _arithmetic_sets(config, [*seeds, *measured])
             validation, drawn = list(sets.validation), list(sets.heldout)
         else:
-            seeds = _short(config, config.seeds, seeds, notes)
+            seeds = _safe(config.seeds, _short(config, config.seeds, seeds, notes), notes)
+            # Before a part is set aside, which decides what is kept: a held-out set must not.
+            seeds = _apart(config.seeds, seeds, measured, notes)
             seeds, validation, drawn = _split(config, seeds, split_heldout=not named)
-    if named:
-        first, *others = named
-        sets = FixedSets(
-            tuple(validation), tuple(named[first]), {name: tuple(named[name]) for name in others}
-        )
-    else:
-        sets = FixedSets(tuple(validation), tuple(drawn))
-    sets = _with_chains(config, seeds, sets, chain_heldout=not named)
+    main, *others = named or [""]
+    heldout = named[main] if named else drawn
+    sets = FixedSets(tuple(validation), tuple(heldout), {name: tuple(named[name]) for name in others})
+    sets = _with_chains(config, seeds, sets, chain_heldout=not named, notes=notes)
     for checker in checkers_of([*seeds, *sets.all()]):
         # One that cannot work here says so now: no sandbox, no such function, no key.
         registry.opened(checker).close()
-    return Material(tuple(_apart(seeds, sets, notes)), sets, tuple(notes))
+    return Material(tuple(_apart(config.seeds, seeds, sets.all(), notes)), sets, tuple(notes))
+
+
+def _named(config: RunConfig, notes: list[str]) -> dict[str, list[Question]]:
+    """The held-out sets of the user's, by the name that each is reported under."""
+    sources: dict[str, str] = {}
+    for source in config.heldout:
+        name = _name(source)
+        if name in sources:
+            raise ConfigError(
+                f"heldout: {sources[name]} and {source} would both be reported as {name!r}; rename a file, "
+                "or leave one out"
+            )
+        sources[name] = source
+    return {name: _heldout(config, source, notes) for name, source in sources.items()}
 
 
 def kept_apart(heldout: Sequence[str], columns: Mapping[str, str]) -> list[str]:
@@ -131,9 +147,9 @@ def _heldout(config: RunConfig, source: str, notes: list[str]) -> list[Question]
     if source.startswith(PREFIX):
         family = opened(source)
         rng = Random(f"{config.sets.seed}/{source}")
-        questions = _per_cell(family, config, config.sets.per_cell, rng, set(), notes)
+        questions = _per_cell(family, config, _each(source, family, config, notes), rng, set(), notes)
     else:
-        questions = load_seeds(source, config.columns, config.checker, config.sets.most_seeds, True)
+        questions = load_seeds(source, config.columns, config.checker, config.sets.most_seeds, True, notes)
         answered = [question for question in questions if question.label != "none"]
         if len(answered) < len(questions):
             notes.append(f"{source}: {len(questions) - len(answered)} without an answer are left out")
@@ -180,21 +196,39 @@ def default_sets(config: RunConfig) -> FixedSets:
 
 
 def _from_gym(
-    config: RunConfig, family: Gym, notes: list[str]
+    config: RunConfig, family: Gym, measured: Sequence[Question], notes: list[str]
 ) -> tuple[list[Question], list[Question], list[Question]]:
-    rng = Random(config.sets.seed)
-    used: set[str] = set()
-    validation = _per_cell(family, config, config.sets.per_cell, rng, used, notes)
-    heldout = _per_cell(family, config, config.sets.per_cell, rng, used, [])
-    low = [cell for cell in family.cells if cell[1] <= 2]
-    each = max(1, -(-_FROM_GYM // len(low)))
-    seeds = _per_cell(Gym(low, family.parameters), config, each, rng, used, [])
-    if not (validation and heldout and seeds):
+    """Seeds of the two lowest levels, and both sets: no question twice, and none of a named set."""
+    rng, per_cell = Random(config.sets.seed), _each(config.seeds, family, config, notes)
+    used = {key for question in measured for key in keys_of(question)}
+    validation = _per_cell(family, config, per_cell, rng, used, notes)
+    there = {(question.skill, question.level) for question in validation}
+    rich = Gym([cell for cell in family.cells if cell in there], family.parameters)
+    heldout = [] if measured else _per_cell(rich, config, per_cell, rng, used, [])
+    lowest: dict[str, int] = {}
+    for skill, level in sorted(rich.cells):
+        lowest.setdefault(skill, level)
+    low = Gym([cell for cell in rich.cells if cell[1] <= lowest[cell[0]] + 1], family.parameters)
+    each = -(-_FROM_GYM // max(1, len(low.cells)))
+    seeds = _per_cell(low, config, each, rng, used, [])
+    if not (validation and (heldout or measured) and seeds):
         raise SeedError(
             f"{config.seeds}: gives no questions of at most {longest_question(config)} characters for the "
             "seeds and both fixed sets; raise serving.max_model_len, or choose another family"
         )
     return seeds, validation, heldout
+
+
+def _each(source: str, family: Gym, config: RunConfig, notes: list[str]) -> int:
+    """Questions of each skill and level in a set: fewer where a hundred families are played together."""
+    wanted, cells = config.sets.per_cell, len(family.cells)
+    if len({skill for skill, _ in family.cells}) == 1 or wanted * cells <= _MOST:
+        return wanted
+    each = max(1, _MOST // cells)
+    notes.append(
+        f"{source}: {each} for each of {cells} skills and levels in a set, not {wanted}: they are many"
+    )
+    return each
 
 
 def _per_cell(
@@ -205,12 +239,12 @@ def _per_cell(
     poor: list[str] = []
     longest = longest_question(config)
     for cell in family.cells:
-        found = 0
+        found = failed = 0
         for attempt in range(_TRIES * count):
-            question = family.drawn(cell, rng)
-            if found == count or (attempt >= _TRIES and not found) or (question is None and attempt > 1):
+            if found == count or failed > found + _FAILURES or (attempt == _IN_VAIN and not found):
                 break
-            # Without an answer of its own there is nothing for a solution to show.
+            question = family.drawn(cell, rng)
+            failed += question is None
             if question and len(question.text) <= longest and not keys_of(question) & used:
                 used |= keys_of(question)
                 questions.append(question)
@@ -230,8 +264,8 @@ def _split(
     answered = [seed for seed in seeds if seed.label != "none"]
     if len(answered) < _FEWEST:
         raise SeedError(
-            f"{config.seeds}: {len(answered)} questions with an answer; at least {_FEWEST} are needed, for a "
-            "part of them is set aside to measure with"
+            f"{config.seeds}: {len(answered)} different questions with an answer; at least {_FEWEST} are "
+            "needed, for a part of them is set aside to measure with: add questions, or answers to them"
         )
     Random(config.sets.seed).shuffle(answered)
     size = min(_MOST, max(1, round(_SHARE * len(answered))))
@@ -241,11 +275,16 @@ def _split(
 
 
 def _with_chains(
-    config: RunConfig, seeds: Sequence[Question], sets: FixedSets, chain_heldout: bool
+    config: RunConfig, seeds: Sequence[Question], sets: FixedSets, chain_heldout: bool, notes: list[str]
 ) -> FixedSets:
     """The sets with chains of their own questions, where the run has chains to teach."""
     family = family_of(config, seeds)
     if not isinstance(family, Chains):
+        if config.curriculum.horizon > 1:
+            notes.append(
+                f"{config.seeds}: nothing can be chained, for that takes two questions with a number in "
+                "their text and a number for an answer; curriculum.horizon is left out"
+            )
         return sets
 
     def more(questions: tuple[Question, ...], rng: Random) -> tuple[Question, ...]:
@@ -254,7 +293,13 @@ def _with_chains(
 
     rng = Random(f"{config.sets.seed}/chains")
     heldout = more(sets.heldout, rng) if chain_heldout else sets.heldout
-    return FixedSets(more(sets.validation, rng), heldout, sets.further)
+    validation = more(sets.validation, rng)
+    if len(validation) == len(sets.validation):
+        notes.append(
+            f"{config.seeds}: no chain in the validation set: none has at most {longest_question(config)} "
+            "characters and different questions; raise serving.max_model_len, or set curriculum.horizon=1"
+        )
+    return FixedSets(validation, heldout, sets.further)
 
 
 def _chains(family: Chains, config: RunConfig, rng: Random) -> list[Question]:
@@ -271,21 +316,44 @@ def _chains(family: Chains, config: RunConfig, rng: Random) -> list[Question]:
     return list(found.values())
 
 
-def _apart(seeds: Sequence[Question], sets: FixedSets, notes: list[str]) -> list[Question]:
+def _apart(
+    source: str, seeds: Sequence[Question], fixed: Sequence[Question], notes: list[str]
+) -> list[Question]:
     """The seeds without those that a fixed set has, too."""
-    forbidden = sets.keys()
-    overlap = Overlap([question.text for question in sets.all() if question.label not in _DRAWN])
+    forbidden = {key for question in fixed for key in keys_of(question)}
+    overlap = Overlap(
+        [text for question in fixed if question.label not in _DRAWN for text in texts_of(question)]
+    )
     kept = [
         seed
         for seed in seeds
         if not keys_of(seed) & forbidden and (seed.label in _DRAWN or overlap.find(seed.text) is None)
     ]
-    if len(kept) < len(seeds):
-        notes.append(f"{len(seeds) - len(kept)} seed questions are in a fixed set, too, and are left out")
-    safe = [seed for seed in kept if seed.label in _DRAWN or unsafe(seed.text) is None]
-    if len(safe) < len(kept):
-        notes.append(f"{len(kept) - len(safe)} seed questions give orders to the agents, and are left out")
-    kept = safe
     if not kept:
-        raise SeedError("no seed question is left beside the fixed sets; give more, or another held-out set")
+        raise SeedError(
+            f"{source}: all {len(seeds)} questions are in a held-out or validation set, too, or share "
+            f"{LONGEST_RUN} words in a row with one there; give others, or another --heldout"
+        )
+    if len(kept) < len(seeds):
+        notes.append(
+            f"{source}: {len(seeds) - len(kept)} of {len(seeds)} questions are in a held-out or validation "
+            f"set, too, or share {LONGEST_RUN} words in a row with one there, and are left out"
+        )
+    return kept
+
+
+def _safe(source: str, seeds: Sequence[Question], notes: list[str]) -> list[Question]:
+    """The seeds that ask something, and do not speak to the agents."""
+    kept, found = [], Counter[str]()
+    for seed in seeds:
+        why = unsafe(seed.text) or unsafe(seed.skill)
+        found += Counter([why] if why else [])
+        kept += [] if why else [seed]
+    if found:
+        counted = ", ".join(f"{count} with {why}" for why, count in found.most_common())
+        notes.append(
+            f"{source}: {found.total()} of {len(seeds)} questions are unsafe and left out: {counted}"
+        )
+    if not kept:
+        raise SeedError(f"{source}: no question is left; {notes[-1].partition(': ')[2]}")
     return kept

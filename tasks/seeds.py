@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from random import Random
 
-from ..errors import SeedError
+from ..errors import ConfigError, SeedError
 from ..records import Question, short_id
 from . import arithmetic, drawing
 from .arithmetic import ANSWER_MARK
-from .checkers.registry import named
+from .checkers.registry import opened
 from .columns import FOR_CHECKERS, LOOKED_AT, SeedRow, mapped, named_in, seed_rows
 from .kinds import SUITED, kind_of
-from .rows import stop, value_of
+from .overlap import normal
+from .rows import Placed, stop, value_of
 from .sources import rows_of
 
 BUILTIN = Path(__file__).with_name("pocket_seeds.jsonl")
@@ -70,15 +71,17 @@ def load_seeds(
     checker: str = "",
     most: int = 1_000_000,
     unanswered: bool = False,
+    notes: list[str] | None = None,
 ) -> list[Question]:
-    """Read seed questions; of equal ones the first.
+    """Read seed questions; of those that are equal but for case and spaces the first.
 
     Args:
         source: `builtin`, a file, or `hf:NAME[:CONFIG[:SPLIT]]`.
-        told: columns named by the user, our name to theirs.
-        checker: decides about all answers; by their kind where it is empty.
-        most: questions that are read.
+        told: columns named by the user, our name to theirs; the built-in questions need none.
+        checker: decides about all answers of a user's; by their kind where it is empty.
+        most: rows that are read.
         unanswered: whether rows without an answer may be among them.
+        notes: is told where there are more rows.
     Returns:
         Questions of the built-in family where all are, with answers worked out; otherwise the
         rows as they are, those without an answer with the label `none`.
@@ -86,19 +89,38 @@ def load_seeds(
         SeedError: the source is missing or empty, or a row cannot be used.
         ConfigError: no column is the question's, or there is no such checker.
     """
+    if not source:
+        raise ConfigError("seeds: no source is named; give a file, hf:NAME, gym:FAMILY or builtin")
+    if source == "builtin":
+        told, checker = {}, ""
     placed = rows_of(str(BUILTIN) if source == "builtin" else source)
     head = list(islice(placed, LOOKED_AT))
     if not head:
         raise SeedError(f'{source}: no questions; add lines such as {{"question": "What is 3 + 4?"}}')
-    columns = mapped(named_in(head), told or {})
+    try:
+        columns = mapped(named_in(head), told or {})
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
     rows = list(islice(seed_rows(chain(head, placed), columns, stop), most))
+    if notes is not None and len(rows) == most and _has_more(placed):
+        notes.append(f"{source}: only the first {most:,} rows are taken; see sets.most_seeds")
     if not checker and all(of_family(row.question) for row in rows):
         questions: Iterable[Question] = map(_worked_out, rows)
     else:
         if checker:
-            named(checker)
+            opened(checker).close()  # says what is wrong with it
         questions = [_as_it_is(row, checker, unanswered) for row in rows]
-    return list({question.id: question for question in reversed(list(questions))}.values())[::-1]
+    first: dict[str, Question] = {}
+    for question in questions:
+        first.setdefault(normal(question.text), question)
+    return list(first.values())
+
+
+def _has_more(rows: Iterator[Placed]) -> bool:
+    try:
+        return next(rows, None) is not None
+    except SeedError:
+        return True  # one that cannot be read
 
 
 def _worked_out(row: SeedRow) -> Question:
@@ -122,8 +144,8 @@ def _as_it_is(row: SeedRow, checker: str, unanswered: bool) -> Question:
     suited = checker or SUITED[kind]
     if suited is None and kind != "none":
         raise SeedError(
-            f"{row.place}: no checker can compare an answer of {_words(row.answer)} words; "
-            "shorten it, or name one: --set checker=judge?model=… or your own module:function"
+            f"{row.place}: no program can compare an answer of {_words(row.answer)}; shorten it, or say "
+            "what decides: --checker 'judge?model=…&url=…', or module:function of your own"
         )
     beside = {name: value_of(row.given[name]) for name in FOR_CHECKERS if row.given.get(name)}
     text, choices = row.question, beside.get("choices")
@@ -148,15 +170,16 @@ def _as_it_is(row: SeedRow, checker: str, unanswered: bool) -> Question:
     )  # fmt: skip
 
 
-def _words(answer: str | None) -> int:
-    return len((answer or "").split())
+def _words(answer: str | None) -> str:
+    text = answer or ""
+    return f"{len(text.split()):,} words and {len(text):,} characters"
 
 
 def level_of(value: object) -> int:
     """A level from what a set says of it: 3, "Level 3", "hard"; 1 where it says nothing."""
-    found = re.search(r"\d{1,3}", str(value))
+    found = re.search(r"(?<!\w)-(?=\d)|\d{1,9}", str(value))
     if found:
-        return min(max(1, int(found.group())), _HIGHEST)
+        return 1 if found.group() == "-" else min(max(1, int(found.group())), _HIGHEST)
     return _WORDS.get(str(value).strip().casefold(), 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -32,17 +32,18 @@ class FixedSets:
 
     def expressions(self) -> frozenset[str]:
         """Those of the built-in arithmetic alone, which the pocket model is warmed up on."""
-        return frozenset(key for text in _texts(self.all()) if (key := expression(text)) is not None)
+        texts = [text for question in self.all() for text in texts_of(question)]
+        return frozenset(key for text in texts if (key := expression(text)) is not None)
 
 
-def _texts(questions: Iterable[Question]) -> Iterable[str]:
-    for question in questions:
-        yield from [part["text"] for part in parts_of(question)] or [question.text]
+def texts_of(question: Question) -> list[str]:
+    """What a question asks: of a chain, its parts."""
+    return [part["text"] for part in parts_of(question)] or [question.text]
 
 
 def keys_of(question: Question) -> frozenset[str]:
     """What a question and its near copies have in common; of a chain, what its parts have."""
-    return frozenset(expression(text) or normal(text) for text in _texts([question]))
+    return frozenset(expression(text) or normal(text) for text in texts_of(question))
 
 
 def expression(text: str) -> str | None:
@@ -67,7 +68,7 @@ def build_sets(per_cell: int, seed: int, taken: Collection[str]) -> FixedSets:
         ConfigError: a skill and level has too few other questions.
     """
     rng = Random(seed)
-    used = {key_of(text) for text in taken}
+    used = {key for text in taken if (key := expression(text)) is not None}
     validation = [q for cell in arithmetic.CELLS for q in _draw(cell, per_cell, rng, used)]
     heldout = [q for cell in arithmetic.CELLS for q in _draw(cell, per_cell, rng, used)]
     return FixedSets(tuple(validation), tuple(heldout))

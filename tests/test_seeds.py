@@ -35,7 +35,7 @@ def test_the_builtin_file_holds_100_low_questions_and_is_what_the_code_writes(tm
         ('{"question": "Who wrote Faust?"}', "no answer to 'Who wrote Faust?'; add one, or name a Teacher"),
         (
             '{"question": "Why?", "answer": "for one of many reasons"}',
-            "no checker can compare an answer of 5",
+            "no program can compare an answer of 5 words",
         ),
         ('{"question": "What is 3 - 9?"}', "no answer"),
         ('{"question": "What is 3 + 4?", "answer": "8"}', "is 7; correct it"),

@@ -47,7 +47,7 @@ class Arithmetic:
             return None
         try:
             value = _value(ast.parse(question.text[8:-1].replace("mod", "%"), mode="eval").body)
-        except (SyntaxError, ValueError, ZeroDivisionError):
+        except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
             return False
         return str(value) == question.answer
 

@@ -1,9 +1,9 @@
 """Composition: several questions in one, each needing the answer of the one before.
 
-    Work these out in order; each letter stands for its answer.
-    A: What is 3 + 4?
-    B: What is (A - 2) * 6?
-    Give B alone as the final answer.
+    Work these out in order; Q1 stands for the answer of question 1, and so on.
+    Q1: What is 3 + 4?
+    Q2: What is (Q1 - 2) * 6?
+    Give the answer of Q2 alone.
 
 Source: h1, arXiv 2510.07312 (y1 = f1(x1), x2 = φ(y1), y2 = f2(x2) …; only the last answer is
 checked, and the horizon is the level); f∘g, arXiv 2509.25123. Differs: φ is an offset, chosen so
@@ -16,8 +16,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -27,14 +29,26 @@ from ..checkers.answers import plain
 from ..checkers.numbers import read_number
 from .family import Family, data_of
 
-LONGEST_CHAIN = 20
-"""Questions in one: letters name them, and no model here holds more."""
+_HEAD = "Work these out in order; Q1 stands for the answer of question 1, and so on."
+_NUMBER = re.compile(
+    r"""(?<![\w.,/^{}$\\:'’–-])(?<!\d\s)
+        (?P<number>[1-9][0-9]{0,5}|0)
+        (?![\w%^{}\\$–-]|[.,/:'’]\d|\)\s|\s[\d¼-¾⅐-⅞])""",
+    re.VERBOSE,
+)
+"""A whole number that stands alone: no part of a decimal, a date, a formula, a range, `10 000`, `2 1/2`."""
 
-_HEAD = "Work these out in order; each letter stands for its answer."
-_NUMBER = re.compile(r"(?<![\w.,/^{}$\\:-])(\d{1,6})(?![\w%^{}\\$]|[.,/:]\d|\)\s|\.\s+[A-Z])")
-"""A whole number that stands alone: no part of a decimal, a date, a formula or a list's count."""
+_COUNT = re.compile(r"(?:^|[\n.?!:;])\s*$")
+_COUNTED = re.compile(r"\.\s")
+"""Before and after the number of a list's item, `1. …`, of which a sentence's last number has but one."""
 
-_LINK = re.compile(r"\(([A-Z]) ([+-]) ([\d.]+)\)")
+_COMMAND = re.compile(r"\\[a-zA-Z]+\s+$")
+"""Before what LaTeX takes as an argument: `\\sqrt 2`."""
+
+_NAMED = re.compile(r"\bQ[0-9]")
+"""What would be taken for a name of ours."""
+
+_LINK = re.compile(r"\(Q([0-9]+) ([+-]) ([0-9]+(?:\.[0-9]+)?)\)")
 _TRIES = 50
 _NUMERIC = ("arithmetic", "math", "numeric")
 
@@ -57,7 +71,24 @@ def number_of(question: Question) -> Fraction | None:
 
 def linkable(question: Question) -> bool:
     """Whether it may stand anywhere in a chain: a number in its text, a number for an answer."""
-    return not parts_of(question) and bool(_NUMBER.search(question.text)) and number_of(question) is not None
+    if parts_of(question) or _NAMED.search(question.text):
+        return False
+    return bool(_places(question.text)) and number_of(question) is not None
+
+
+def _places(text: str) -> list[re.Match[str]]:
+    """The numbers of a text that an answer may be put in place of."""
+    return [match for match in _NUMBER.finditer(text) if _replaceable(match)]
+
+
+def _replaceable(match: re.Match[str]) -> bool:
+    before = match.string[: match.start()]
+    item = _COUNTED.match(match.string, match.end()) and _COUNT.search(before[-_LOOKED_BACK:])
+    return not item and not _COMMAND.search(before[-_LOOKED_BACK:])
+
+
+_LOOKED_BACK = 40
+"""Characters before a number that say what it is."""
 
 
 class Chains:
@@ -70,14 +101,14 @@ class Chains:
     """
 
     def __init__(self, inner: Family, atoms: Sequence[Question], horizon: int) -> None:
-        self.inner, self.horizon = inner, horizon
-        self.atoms = [atom for atom in atoms if linkable(atom)]
-        self._can_draw = not atoms
+        self.inner, self._draws = inner, not atoms
+        self.atoms = sorted((atom for atom in atoms if linkable(atom)), key=lambda atom: atom.level)
+        self._levels = [atom.level for atom in self.atoms]
+        self.horizon = horizon if self._draws else max(1, min(horizon, len(self.atoms)))
 
     @property
     def top(self) -> int:
-        longer = self.horizon - 1 if self._can_draw or len(self.atoms) > 1 else 0
-        return self.inner.top + longer
+        return self.inner.top + self.horizon - 1
 
     @property
     def reads(self) -> bool:
@@ -108,9 +139,9 @@ class Chains:
         if not parts:
             return self.inner.neighbour(question, rng)
         for _ in range(_TRIES):
-            atom = self._atom(rng, parts[:-1])
+            atom = self._atom(rng, parts)
             changed = _question([*parts[:-1], _part(atom)], rng) if atom else None
-            if changed and changed.text != question.text and changed.level == question.level:
+            if changed and changed.level == question.level:
                 return changed
         return None
 
@@ -119,14 +150,15 @@ class Chains:
         parts = parts_of(question)
         if not parts:
             return self.inner.audit(question)
-        if not _links_hold(parts) or parts[-1]["answer"] != question.answer:
+        whole = question.text == _text(parts) and question.answer == parts[-1]["answer"]
+        if not whole or not _links_hold(parts):
             return False
         found = [self.inner.audit(_alone(part)) for part in parts]
         return False if False in found else None if None in found else True
 
     def _longer(self, question: Question, more: int, rng: Random) -> Question | None:
         parts = parts_of(question) or ([_part(question)] if number_of(question) is not None else [])
-        if not parts or len(parts) + more > self.horizon:
+        if not parts or _NAMED.search(parts[0]["text"]) or len(parts) + more > self.horizon:
             return None
         for _ in range(more):
             atom = self._atom(rng, parts)
@@ -139,15 +171,16 @@ class Chains:
         """A question for the next place, none that is there already, and none of a higher level."""
         top = max((part["level"] for part in parts), default=self.inner.top)
         used = {part["text"] for part in parts}
+        few = bisect_right(self._levels, top)
         for _ in range(_TRIES):
-            atom = self.inner.draw(rng) if self._can_draw else rng.choice(self.atoms) if self.atoms else None
+            atom = self.inner.draw(rng) if self._draws else self.atoms[rng.randrange(few)] if few else None
             if atom and linkable(atom) and atom.text not in used and atom.level <= top:
                 return atom
         return None
 
 
 def _part(question: Question) -> Part:
-    kept = ("text", "answer", "solution", "skill", "level", "checker", "label", "confidence")
+    kept = ("text", "answer", "solution", "skill", "level", "checker", "data", "label", "confidence")
     return {name: getattr(question, name) for name in kept}
 
 
@@ -161,14 +194,13 @@ def _question(parts: list[Part], rng: Random) -> Question | None:
     linked: list[Part] = []
     for part in parts:
         if "asked" not in part:
-            asked = _linked(part, linked[-1], _letter(len(linked) - 1), rng) if linked else part["text"]
+            asked = _linked(part, linked[-1], len(linked), rng) if linked else part["text"]
             if asked is None:
                 return None
             part = {**part, "asked": asked}
         linked.append(part)
     last = linked[-1]
-    lines = [f"{_letter(i)}: {part['asked']}" for i, part in enumerate(linked)]
-    text = "\n".join([_HEAD, *lines, f"Give {_letter(len(linked) - 1)} alone as the final answer."])
+    text = _text(linked)
     weakest = min(linked, key=lambda part: float(part["confidence"]))
     return Question(
         id=short_id("q", text),
@@ -185,54 +217,55 @@ def _question(parts: list[Part], rng: Random) -> Question | None:
     )
 
 
-def _linked(part: Part, before: Part, letter: str, rng: Random) -> str | None:
-    """A part's text with one of its numbers written by means of the answer before it."""
-    places = list(_NUMBER.finditer(part["text"]))
+def _text(parts: Sequence[Part]) -> str:
+    lines = [f"Q{number}: {part['asked']}" for number, part in enumerate(parts, 1)]
+    return "\n".join([_HEAD, *lines, f"Give the answer of Q{len(parts)} alone."])
+
+
+def _linked(part: Part, before: Part, number: int, rng: Random) -> str | None:
+    """A part's text with one of its numbers written by means of the answer before it, Q`number`."""
+    places = _places(part["text"])
     value = number_of(_alone(before))
     if not places or value is None:
         return None
     place = rng.choice(places)
-    offset = Fraction(place.group(1)) - value
+    offset = Fraction(place["number"]) - value
     size = _written(abs(offset))
     if size is None:
         return None
-    link = f"({letter} {'-' if offset < 0 else '+'} {size})"
+    link = f"(Q{number} {'-' if offset < 0 else '+'} {size})"
     return f"{part['text'][: place.start()]}{link}{part['text'][place.end() :]}"
 
 
 def _links_hold(parts: Sequence[Part]) -> bool:
-    for index, part in enumerate(parts[1:], 1):
-        value = number_of(_alone(parts[index - 1]))
-        links = [link for link in _LINK.finditer(part["asked"]) if link.group(1) == _letter(index - 1)]
-        if value is None or not links:
-            return False
-        texts = []
-        for link in links:
-            number = value + Fraction(f"{link.group(2)}{link.group(3)}")
-            texts.append(f"{part['asked'][: link.start()]}{number}{part['asked'][link.end() :]}")
-        if part["text"] not in texts:
+    """Whether every part is, with the answer before it put into its link, what was asked alone."""
+    if parts[0]["asked"] != parts[0]["text"]:
+        return False
+    for number, (before, part) in enumerate(pairwise(parts), 1):
+        value, asked = number_of(_alone(before)), part["asked"]
+        links = [link for link in _LINK.finditer(asked) if link[1] == str(number)]
+        if value is None or part["text"] not in [
+            f"{asked[: link.start()]}{value + Fraction(link[2] + link[3])}{asked[link.end() :]}"
+            for link in links
+        ]:
             return False
     return True
 
 
 def _solution(parts: Sequence[Part]) -> str:
     lines = []
-    for index, part in enumerate(parts):
+    for number, part in enumerate(parts, 1):
         work = part["solution"].rpartition(ANSWER_MARK)[0].strip() or part["solution"].strip()
-        given = f"with {_letter(index - 1)} = {parts[index - 1]['answer']}: " if index else ""
-        lines.append(f"{_letter(index)}: {given}{work + ', ' if work else ''}so {part['answer']}")
+        given = f"with Q{number - 1} = {parts[number - 2]['answer']}: " if number > 1 else ""
+        lines.append(f"Q{number}: {given}{work + ', ' if work else ''}so {part['answer']}")
     return "\n".join(lines) + f" {ANSWER_MARK} {parts[-1]['answer']}"
 
 
-def _letter(index: int) -> str:
-    return chr(ord("A") + index)
-
-
 def _written(number: Fraction) -> str | None:
-    """A number as plain digits; None where its decimals do not end, or are many."""
-    if number.denominator == 1:
-        return str(number.numerator) if abs(number.numerator) < 10**12 else None
+    """A number as plain digits; None where its decimals do not end, or it has many."""
     scaled = number * 10**6
-    if scaled.denominator != 1:
+    if scaled.denominator != 1 or abs(number) >= 10**12:
         return None
-    return f"{float(number):.6f}".rstrip("0")
+    digits = f"{abs(scaled.numerator):07d}"
+    whole = f"{digits[:-6]}.{digits[-6:]}".rstrip("0").rstrip(".")
+    return f"-{whole}" if number < 0 else whole

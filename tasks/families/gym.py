@@ -2,7 +2,8 @@
 
 The library's difficulty parameters are the levels: level 1 has each at its first value, level 2
 at its second, and so on. A question is known by its family, level, parameters and number, so that
-its scorer, in another process, draws the very same one again.
+its scorer, in another process, draws the very same one again. A few families draw by Python's hash
+of texts, another one in each process: their questions carry the library's entry along.
 
 Source: Reasoning Gym, arXiv 2505.24760. Differs: one level moves all parameters of a family
 together, each to that value alone and not to the range up to it.
@@ -11,12 +12,14 @@ together, each to that value alone and not to the range up to it.
 from __future__ import annotations
 
 import contextlib
+import copy
 import difflib
 import importlib
 import io
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from random import Random
@@ -36,11 +39,14 @@ TOP = 6
 _SIZE = 10_000
 """Numbers that a question may have; a few families make that many when they are opened."""
 
-_SLOW_S = 5.0
-"""Seconds after which a draw is given up, and with it that level."""
+_SLOW_S = 1.0
+"""Seconds of processor time after which a draw is given up: every check of an answer draws again."""
 
 _NO_SINGLE_TEXT = {"composite"}
 """Made of other families, which it must be told."""
+
+_BY_HASH = {"acre", "codeio", "isomorphic_strings", "polynomial_multiplication", "ransom_note"}
+"""Draw others in another process; found by drawing from all of them with two hash seeds."""
 
 Cell = tuple[str, int]
 Parameters = Mapping[str, Any]
@@ -72,14 +78,17 @@ class Gym:
         """A question of one family and level; None where it gives none."""
         if cell not in self.cells:
             return None
-        asked = {"level": cell[1], "parameters": self.parameters, "number": rng.randrange(_SIZE)}
+        asked: dict[str, Any] = {"level": cell[1], "parameters": self.parameters}
+        asked["number"] = rng.randrange(_SIZE)
         try:
             # Some of them print as they draw.
             with _within(_SLOW_S), contextlib.redirect_stdout(io.StringIO()):
                 entry = entry_of(cell[0], asked)
-        except Exception:  # whatever a generator meets with these parameters, from an assertion on
+        except (Exception, _TooSlow):  # whatever a generator meets here, from an assertion on
             return None
-        text = str(entry["question"]).strip()
+        if cell[0] in _BY_HASH:
+            asked["entry"] = entry
+        text = text_of(entry)
         answer = "" if entry["answer"] is None else str(entry["answer"])
         return Question(
             id=short_id("q", text),
@@ -90,7 +99,7 @@ class Gym:
             level=cell[1],
             origin="seed",
             checker=f"{PREFIX}{cell[0]}",
-            data=json.dumps({"gym": asked}),
+            data=json.dumps({"gym": asked}, default=str),
             label="family",
         )
 
@@ -102,10 +111,13 @@ class Gym:
 
     def audit(self, question: Question) -> bool | None:
         """Draw it again and let the family's own scorer judge its answer."""
-        asked = data_of(question).get("gym")
-        if not asked or not question.answer:
+        if not question.answer:
             return None
-        return score(question.skill, asked, question.answer) == 1.0
+        try:
+            with _within(_SLOW_S), contextlib.redirect_stdout(io.StringIO()):
+                return score(question, question.skill, question.answer) == 1
+        except (Exception, _TooSlow):  # a scorer that fails has said nothing
+            return None
 
 
 def opened(source: str) -> Gym:
@@ -142,14 +154,16 @@ def _parameters(source: str, name: str, query: str) -> dict[str, Any]:
     for key, text in parse_qsl(query, keep_blank_values=True):
         if key not in config or key in ("seed", "size"):
             there = ", ".join(sorted(set(config) - {"seed", "size"}))
-            raise ConfigError(f"{source}: {name} has no parameter {key!r}; there are: {there}")
+            raise ConfigError(f"{source}: {name} has no parameter {key[:60]!r}; there are: {there}")
+        kind = type(config[key])
         try:
-            value = json.loads(text)
+            value = text if kind is str else json.loads(text)
         except ValueError:
             value = text
-        plain = type(config[key]) in (int, float, bool, str)
-        if plain and not isinstance(value, (int, float) if type(config[key]) is float else type(config[key])):
-            raise ConfigError(f"{source}: {key}={text!r} is no {type(config[key]).__name__}")
+        whole_for_float = kind is float and type(value) is int
+        if kind in (int, float, bool, str) and type(value) is not kind and not whole_for_float:
+            such = f", such as {key}={json.dumps(config[key])}"
+            raise ConfigError(f"{source}: {key}={text[:60]!r} is no {kind.__name__}{such}")
         found[key] = value
     return found
 
@@ -198,7 +212,7 @@ def _config(name: str, level: int, parameters: Parameters) -> Any:
     return library.DATASETS[name][1](**{**values, "seed": 0, "size": _SIZE, **parameters})
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _dataset(name: str, level: int, parameters: str) -> Any:
     library = _library()
     config = _config(name, level, json.loads(parameters))
@@ -208,15 +222,38 @@ def _dataset(name: str, level: int, parameters: str) -> Any:
 def entry_of(name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The library's own entry of a question."""
     parameters = json.dumps(asked["parameters"], sort_keys=True)
-    entry: dict[str, Any] = _dataset(name, asked["level"], parameters)[asked["number"]]
+    return copy.deepcopy(_entry(name, asked["level"], parameters, asked["number"]))
+
+
+@lru_cache(maxsize=64)
+def _entry(name: str, level: int, parameters: str, number: int) -> dict[str, Any]:
+    # Kept, for the rollouts of a question come to a scorer one after the other.
+    entry: dict[str, Any] = _dataset(name, level, parameters)[number]
     return entry
 
 
-def score(name: str, asked: Mapping[str, Any], answer: str) -> float:
-    """What the family's scorer gives an answer: 1 where it is right, less where it is not."""
-    entry = entry_of(name, asked)
-    parameters = json.dumps(asked["parameters"], sort_keys=True)
-    return float(_dataset(name, asked["level"], parameters).score_answer(answer, entry))
+def text_of(entry: Mapping[str, Any]) -> str:
+    return str(entry["question"]).strip()
+
+
+def score(question: Question, name: str, answer: str) -> float:
+    """What the family's scorer gives an answer: 1 where it is right, less where it is not.
+
+    Raises:
+        Unreadable: the library, drawing it again, does not draw this question.
+        Exception: whatever the scorer meets in a text that it did not expect.
+    """
+    asked = data_of(question).get("gym")
+    if not isinstance(asked, dict):
+        raise Unreadable("the question does not say which of its family it is")
+    entry = asked.get("entry") or entry_of(name, asked)
+    if text_of(entry) != question.text:
+        raise Unreadable("reasoning-gym draws another question here than when it was asked; has it changed?")
+    return float(_set_of(name, asked).score_answer(answer, entry))
+
+
+def _set_of(name: str, asked: Mapping[str, Any]) -> Any:
+    return _dataset(name, asked["level"], json.dumps(asked["parameters"], sort_keys=True))
 
 
 @cache
@@ -231,8 +268,8 @@ def _library() -> ModuleType:
     return factory
 
 
-class _TooSlow(Exception):
-    pass
+class _TooSlow(BaseException):
+    """No Exception: some generators catch all of these, and try on."""
 
 
 @contextlib.contextmanager
@@ -245,10 +282,14 @@ def _within(seconds: float) -> Iterator[None]:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise _TooSlow
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    handler = signal.signal(signal.SIGPROF, stop)
+    began = time.process_time()
+    # And again each second, where the first was caught.
+    left, every = signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, handler)
+        if left:  # somebody else's alarm goes on
+            signal.setitimer(signal.ITIMER_PROF, max(1e-3, left - (time.process_time() - began)), every)
