@@ -31,7 +31,7 @@ test: $(DONE)
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(DONE)
-	$(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 $(ARGS)
 
 lint: $(DONE)
 	$(BIN)/ruff check .

@@ -58,6 +58,7 @@ async def test_an_answer_and_its_record() -> None:
 @pytest.mark.parametrize(
     "trouble", [(500, {"error": {"message": "no"}}), (429, {"error": {"message": "slow down"}})]
 )
+@pytest.mark.slow
 async def test_trouble_that_passes_is_waited_out(trouble: Answer) -> None:
     with scripted(lambda number, body: trouble if number < 3 else completion("ok")) as (url, asked):
         reply = await client(url).ask(request())
@@ -75,6 +76,7 @@ async def test_trouble_that_stays_is_an_error_with_a_remedy() -> None:
     assert "secret-canary" not in str(caught.value)
 
 
+@pytest.mark.slow
 async def test_a_hanging_server_meets_the_deadline() -> None:
     with scripted(lambda number, body: 8.0) as (url, _):
         started = time.monotonic()
@@ -136,6 +138,7 @@ async def test_a_server_that_cannot_start_ends_with_its_log(tmp_path: Path) -> N
         await server.start()
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_never_healthy_is_ended(tmp_path: Path) -> None:
     server = VllmServer(tmp_path, tmp_path / "vllm.log", ServingConfig(startup_deadline_s=2))
     server._command = lambda: [  # type: ignore[method-assign]

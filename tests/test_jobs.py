@@ -54,6 +54,7 @@ async def test_progress_is_passed_on_and_the_rest_let_go(
     assert result.steps == 2
 
 
+@pytest.mark.slow
 async def test_a_job_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     replaced(tmp_path, "import time; time.sleep(600)", monkeypatch)
     monkeypatch.setattr(jobs, "_STALL_S", 1.0)

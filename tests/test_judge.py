@@ -141,6 +141,7 @@ def test_an_endpoint_that_knows_no_response_format_is_asked_without() -> None:
     assert sum("response_format" in body for body in bodies) == 1
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_down_decides_nothing_and_is_soon_left_alone() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -158,6 +159,7 @@ def test_an_endpoint_that_is_down_decides_nothing_and_is_soon_left_alone() -> No
 
 
 @pytest.mark.parametrize(("status", "calls"), [(401, 2), (404, 2), (500, 8), (429, 8)])
+@pytest.mark.slow
 def test_what_may_pass_is_tried_again(status: int, calls: int) -> None:
     (found,), judge, _ = judged(lambda *_: (status, {"error": {"message": KEY}}), "So it is.", n=1)
     assert found.reason == f"0 of 2 votes readable: the endpoint answered HTTP {status}"
@@ -172,6 +174,7 @@ def test_a_failure_that_passes_is_not_seen() -> None:
     assert judge.calls == 4
 
 
+@pytest.mark.slow
 def test_a_slow_endpoint_meets_the_deadline() -> None:
     started = time.monotonic()
     (found,), _, _ = judged(lambda *_: 3.0, "So it is.", deadline=0.5)
@@ -180,6 +183,7 @@ def test_a_slow_endpoint_meets_the_deadline() -> None:
     assert "took more than 0.5 s" in found.reason
 
 
+@pytest.mark.slow
 def test_two_hundred_completions_keep_their_order() -> None:
     def script(number: int, body: dict[str, Any]) -> Answer:
         time.sleep(random.random() / 200)

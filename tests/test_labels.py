@@ -30,8 +30,12 @@ NAMES = ("Ann", "Ben", "Cem", "Dora", "Eli", "Finn", "Gus", "Hal", "Ida", "Jo", 
 
 @pytest.fixture
 def seeds(tmp_path: Path) -> Path:
+    return own(tmp_path)
+
+
+def own(folder: Path) -> Path:
     """Fourteen word problems; the last four have no answer."""
-    file = tmp_path / "own.csv"
+    file = folder / "own.csv"
     rows = []
     for place, name in enumerate(NAMES):
         text = f"{name} has {place + 3} marbles and finds {2 * place + 5}. What is the total?"
@@ -51,11 +55,12 @@ def config_of(seeds: Path, *more: str) -> RunConfig:
 MODEL = ("teacher.url=http://127.0.0.1:1/v1", "teacher.model=t")
 
 
-@pytest.fixture
-async def played(tmp_path: Path, seeds: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    monkeypatch.setattr(train, "run_job", pretend_to_train)
-    config = config_of(seeds, *MODEL)
-    return await play(tmp_path / "run", config, model=SimulatedTeacher())
+@pytest.fixture(scope="module")
+async def played(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    place = tmp_path_factory.mktemp("played")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "run_job", pretend_to_train)
+        return await play(place / "run", config_of(own(place), *MODEL), model=SimulatedTeacher())
 
 
 async def test_seeds_without_an_answer_are_labelled_by_the_teacher(played: RunFolder) -> None:

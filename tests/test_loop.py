@@ -35,6 +35,7 @@ def remembered(folder: RunFolder, config: RunConfig) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("left", ["nothing", "a part"])
+@pytest.mark.slow
 async def test_a_lost_memory_is_filled_anew_from_the_records(tmp_path: Path, left: str) -> None:
     config = load(None, [*SMALL, "rounds=2"])
     folder = await play(tmp_path / "run", config)
