@@ -90,7 +90,7 @@ def beginning(room: Room) -> LoopState:
         "writer": "base",
         "admitted": 0,
         "again": False,
-        "quota": min(room.config.generator.proposals, room.config.generator.most) if room.labels else 0,
+        "quota": min(room.config.generator.proposals, room.config.generator.most) if room.can_label else 0,
         "solver_round": 0,
         "refused": 0,
         "over": False,

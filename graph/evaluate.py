@@ -128,7 +128,7 @@ def _marks(room: Room, round: int) -> list[bool]:
 def _quota(room: Room, round: int) -> int:
     """How many questions the next round asks of the Generator."""
     config = room.config.generator
-    if config.most == 0 or not room.labels:
+    if config.most == 0 or not room.can_label:
         return 0
     mine = [p for p in room.folder.read(round, "vetted", Proposal) if p.author == "generator"]
     worths = [w for w in room.folder.read(round, "worths", Worth) if w.author == "generator"]

@@ -100,7 +100,7 @@ def asker(room: Room, round: int, stage: str) -> Ask:
         there = {call.subject_id for call in calls if not call.error}
         todo = [request for request in requests if request.subject_id not in there]
         if todo:
-            await ask_all(room, round, series, todo, None, room.answers)
+            await ask_all(room, round, series, todo, None, room.teacher_endpoint)
             calls = room.folder.read(round, f"calls/{series}", Call)
         return {call.subject_id: call.completions[0] for call in calls if call.completions}
 

@@ -54,7 +54,7 @@ class Room:
     solver: Solver
     generator: Generator
     verifier: Verifier
-    answers: Completions | None = None
+    teacher_endpoint: Completions | None = None
     """The endpoint of a Teacher that is a model; None where the family teaches."""
     progress: Progress = field(default_factory=Quiet)
     after_round: Callable[[bool], None] = lambda over: None
@@ -72,12 +72,12 @@ class Room:
     @property
     def policy_top(self) -> int:
         """Highest level that is taught; a Teacher that is a model goes beyond the family's."""
-        return self.family.top + (BEYOND if self.answers else 0)
+        return self.family.top + (BEYOND if self.teacher_endpoint else 0)
 
     @property
-    def labels(self) -> bool:
+    def can_label(self) -> bool:
         """Whether the answer to a text that the Generator wrote can be found out."""
-        return self.family.reads or self.answers is not None
+        return self.family.reads or self.teacher_endpoint is not None
 
     def weights(self, checkpoint: str) -> Path:
         """The folder of a checkpoint.
@@ -158,7 +158,7 @@ class Room:
             self.folder.write_json(round, "seconds", account)
 
     async def close(self) -> None:
-        for client in (self._client, self.answers):
+        for client in (self._client, self.teacher_endpoint):
             if client is not None:
                 await client.close()
         self.verifier.close()

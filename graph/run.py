@@ -63,7 +63,7 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
     family = family_of(config, folder.read(0, "questions", Question))
     store = Store(folder.memory, embedding_function(config.memory.embedding))
     base = await _base(config, folder, sets, progress)
-    answers = endpoint_of(config) if config.teacher.url else None
+    endpoint = endpoint_of(config) if config.teacher.url else None
     room = Room(
         config=config,
         folder=folder,
@@ -74,11 +74,11 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         policy=policy_of(config, family.top + (BEYOND if config.teacher.url else 0)),
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
-        teacher=ModelTeacher(config.teacher, config.seed) if answers else FamilyTeacher(family),
+        teacher=ModelTeacher(config.teacher, config.seed) if endpoint else FamilyTeacher(family),
         solver=Solver(config.rollouts, config.seed),
         generator=Generator(config.generator, config.seed),
         verifier=Verifier(),
-        answers=answers,
+        teacher_endpoint=endpoint,
         progress=progress,
     )
     restore(room)

@@ -102,7 +102,7 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
         for worth in room.folder.read(past, "worths", Worth)
         if worth.prompt and worth.utility > _LEAST_UTILITY
     ][-_GENERATOR_MEMORY:]
-    if not rows or config.most == 0 or not room.labels:
+    if not rows or config.most == 0 or not room.can_label:
         return {}
     name = f"generator-{round:04d}"
     await _train(

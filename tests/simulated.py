@@ -167,7 +167,7 @@ def room_in(
         solver=Solver(config.rollouts, config.seed),
         generator=Generator(config.generator, config.seed),
         verifier=Verifier(),
-        answers=model,  # type: ignore[arg-type]
+        teacher_endpoint=model,  # type: ignore[arg-type]
         progress=Quiet(),
     )
     restore(room)
