@@ -255,7 +255,7 @@ def test_a_set_that_is_empty_holds_nothing(bank: QuestionBank) -> None:
 def vetting(bank: QuestionBank, *sets: Question) -> Any:
     family = Rows([question(TOM)])
     return SimpleNamespace(
-        bank=bank, config=load(), family=family, policy_top=5, answers=SimpleNamespace(),
+        bank=bank, config=load(), family=family, policy_top=5, teacher_endpoint=SimpleNamespace(),
         apart=kept_apart(bank, *sets),
     )  # fmt: skip
 
