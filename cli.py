@@ -128,7 +128,8 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
         raise
     except MaieuticError:
         typer.echo(
-            f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.* and training.*)",
+            f"what is done is kept; go on with: {_resume(folder)} "
+            "(--set changes serving, training and teacher)",
             err=True,
         )
         raise

@@ -133,6 +133,8 @@ class GeneratorConfig(Section):
     most: int = Field(768, ge=0, le=1_000_000)
     """Questions asked of it at the very most; 0 for a run without a Generator."""
     temperature: float = Field(0.7, ge=0)
+    max_tokens: int = Field(64, ge=16)
+    """Of a question that it writes; a cut-off one is refused as unreadable. More for word problems."""
     utility_mean: float = Field(0.5, ge=0, le=1)
     """Pass rate at which a question is worth most (Socratic-Zero's μ and, below, σ)."""
     utility_deviation: float = Field(0.2, gt=0)

@@ -159,6 +159,8 @@ class Call(Record):
     sampling: str
     """JSON, as sent: n, temperature, top_p, max_tokens, seed."""
     completions: list[str]
+    finished: list[bool] = []
+    """Of each completion, false where tokens ran out."""
     prompt_tokens: int
     completion_tokens: int
     seconds: float
@@ -188,7 +190,8 @@ class LabelCheck(Record):
     answer: str
     source: LabelSource
     confidence: float
-    admitted: bool
+    trusted: bool
+    """Whether the answer is enough for a label; the question may be refused for something else."""
 
 
 class Audit(Record):
@@ -327,6 +330,8 @@ class RoundReport(Record):
     generator: GeneratorFigures
     labels: LabelFigures | None = None
     diversity: Diversity | None = None
+    collapsed: str = ""
+    """What of the diversity fell too far since the first round that has any; empty where nothing did."""
     train: TrainingFigures
     swap_seconds: float
     """The longest of the round."""

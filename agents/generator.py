@@ -7,7 +7,8 @@ from ..prompts import render, versioned
 from ..serving.client import Request
 from .seeds import call_seed
 
-_LONGEST = 200
+_LONGEST = 20_000
+"""Characters of a proposed question; vetting has a limit of its own."""
 
 
 class Generator:
@@ -33,10 +34,15 @@ class Generator:
             n=1,
             temperature=self.config.temperature,
             top_p=1.0,
-            max_tokens=64,
+            max_tokens=self.config.max_tokens,
             seed=call_seed(self.seed, round, stage, subject),
         )
 
-    def proposed(self, completion: str) -> str:
-        """The question a completion proposes: its first line, cut where it grows absurd."""
-        return completion.strip().partition("\n")[0][:_LONGEST]
+    def proposed(self, completion: str, finished: bool, one_line: bool) -> str:
+        """The question that a completion proposes; none where it was cut off before its end.
+
+        Args:
+            one_line: whether questions are a single line, and what comes after it is none.
+        """
+        text, more, _ = completion.strip().partition("\n") if one_line else (completion.strip(), "", "")
+        return text[:_LONGEST] if finished or more else ""

@@ -9,19 +9,16 @@ from ..config import TeacherConfig
 from ..prompts import render, versioned
 from ..records import Question, short_id
 from ..serving.client import Request
-from ..tasks.arithmetic import ANSWER_MARK
 from ..tasks.checkers.answers import final_answer
 from ..tasks.checkers.simple import last_json
 from ..tasks.columns import SeedRow
-from ..tasks.kinds import SUITED, canonical, kind_of
+from ..tasks.kinds import SUITED, kind_of
+from ..tasks.labelling import same, with_answer
 from .seeds import call_seed
 from .teacher import Ask, Assignment, Design
 
 _LONGEST_ATTEMPT = 4_000
 """Characters of an attempt that the Teacher is shown."""
-
-_NO_ANSWER = "none"
-"""What it is told to say of a question that has no answer, or more than one."""
 
 
 class ModelTeacher:
@@ -39,7 +36,7 @@ class ModelTeacher:
         requests = {
             index: self._request(
                 "teacher",
-                short_id("d", round, stage, index),
+                given.id or short_id("d", round, stage, index),
                 round,
                 stage,
                 question=given.question.text,
@@ -72,20 +69,20 @@ class ModelTeacher:
         }
         replies = await ask(list(asked.values()))
         return [
-            [_answer(replies.get(asked[question.id, number].subject_id)) for number in range(times)]
+            [replies.get(asked[question.id, number].subject_id, "") for number in range(times)]
             for question in questions
         ]
 
     async def audit(
         self, questions: Sequence[Question], round: int, stage: str, ask: Ask
     ) -> list[bool | None]:
-        """A solution by another prompt; the answers are compared in canonical form."""
+        """A solution by another prompt; its answer is compared as the question's checker does."""
         asked = [self._request("audit", q.id, round, stage, question=q.text) for q in questions]
         replies = await ask(asked)
-        answers = [_answer(replies.get(question.id)) for question in questions]
+        said = [final_answer(replies.get(question.id, "")) for question in questions]
         return [
-            canonical(answer) == canonical(question.answer) if answer else None
-            for question, answer in zip(questions, answers, strict=True)
+            same(question, question.answer, answer) if answer else None
+            for question, answer in zip(questions, said, strict=True)
         ]
 
     def _request(self, template: str, subject: str, round: int, stage: str, **values: str) -> Request:
@@ -105,11 +102,6 @@ class ModelTeacher:
         )
 
 
-def _answer(reply: str | None) -> str:
-    said = final_answer(reply) if reply else None
-    return "" if said is None or canonical(said) == _NO_ANSWER else said
-
-
 def _drafted(reply: str, given: Assignment) -> Question | None:
     """What a reply proposes; None where it is no such object, or its answer cannot be checked."""
     said = last_json(reply)
@@ -122,12 +114,11 @@ def _drafted(reply: str, given: Assignment) -> Question | None:
     checker = SUITED[kind_of(SeedRow("", text, answer or None))]
     if not text or checker is None:
         return None
-    work = solution.rpartition(ANSWER_MARK)[0].strip() or solution
-    return Question(
+    drafted = Question(
         id=short_id("q", text),
         text=text,
         answer=answer,
-        solution=f"{work} {ANSWER_MARK} {answer}",
+        solution=solution,
         skill=given.question.skill,
         level=given.question.level + (given.levels if given.move == "harder" else 0),
         origin="teacher",
@@ -135,3 +126,6 @@ def _drafted(reply: str, given: Assignment) -> Question | None:
         label="none",
         confidence=0.0,
     )
+    worked = with_answer(drafted, solution)
+    # A solution that comes to another answer than it says would be trained on as it is.
+    return drafted.model_copy(update={"solution": worked}) if worked is not None else None

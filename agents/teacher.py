@@ -34,6 +34,8 @@ class Assignment:
     """Levels that a harder question is to climb."""
     similar: tuple[Seen, ...] = ()
     """Remembered failures on questions like the parent."""
+    id: str = ""
+    """Of the proposal that this is to become: what a call is recorded under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Teacher(Protocol):
     async def solve(
         self, questions: Sequence[Question], times: int, round: int, stage: str, ask: Ask
     ) -> list[list[str]]:
-        """Final answers of so many solutions of each; empty where one gives none."""
+        """So many solutions of each; empty where one was refused or cut off."""
         ...
 
     async def audit(

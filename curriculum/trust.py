@@ -27,6 +27,10 @@ from ..records import LabelSource
 TEACHER, SOLVER, AUTHOR = 0.8, 0.5, 0.5
 """Chance that one answer of the Teacher, the Solver, the Generator about its own question, is right."""
 
+UNANSWERABLE = "none"
+"""What a voter says of a question that has no answer, or more than one: a candidate like any other,
+which is elected where it leads, and never trained on."""
+
 OTHERS = 10
 """K: wrong answers that are as likely as each other."""
 
@@ -60,7 +64,9 @@ class Label:
 def label_of(evidence: Evidence) -> Label:
     """The claimed answer, else the one that the evidence speaks for most, and how much does.
 
-    What a program worked out decides alone. Of answers that tie the first in order is elected.
+    What a program worked out decides alone. Of answers that tie the first in order is elected; without
+    a claim it takes at least one answer of the Teacher, for a Solver that labels its own questions
+    learns its own mistakes.
     """
     if evidence.executed is not None:
         return Label(evidence.executed, "executed", 1.0)
@@ -70,13 +76,13 @@ def label_of(evidence: Evidence) -> Label:
     for votes, right in ((teacher, TEACHER), (evidence.solver, SOLVER), (author, AUTHOR)):
         for answer, weight in _counted(votes).items():
             support[answer] += weight * math.log(right * OTHERS / (1 - right))
-    if not support:
+    taught = {answer for answer in teacher if answer is not None}
+    if not support or not (taught or evidence.claimed):
         return Label(None, "none", 0.0)
     best = evidence.claimed or min(support, key=lambda answer: (-support[answer], answer))
     unsaid = max(1, OTHERS + 1 - len(support))
     every = unsaid + sum(math.exp(value) for value in support.values())
-    said = {answer for answer in teacher if answer is not None}
-    return Label(best, "teacher" if said == {best} else "vote", math.exp(support[best]) / every)
+    return Label(best, "teacher" if set(teacher) == {best} else "vote", math.exp(support[best]) / every)
 
 
 def _counted(votes: Sequence[str | None]) -> dict[str, float]:

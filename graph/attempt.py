@@ -51,7 +51,7 @@ async def verify(room: Room, state: LoopState) -> LoopState:
     round = state["round"]
     rollouts = room.folder.read(round, f"rollouts/{STAGE}", Rollout)
     room.progress.begin(round, "verify", len(rollouts))
-    verify_all(room, round, STAGE, selected(room, round), rollouts)
+    await verify_all(room, round, STAGE, selected(room, round), rollouts)
     room.progress.advance(len(rollouts))
     for summary in room.verifier.summaries():
         room.progress.note(summary)

@@ -43,7 +43,8 @@ def tell_heldout(room: Room) -> None:
 
 async def _measure(room: Room, round: int, name: str, questions: Sequence[Question], checkpoint: str) -> None:
     rollouts = await roll_out(room, round, name, questions, checkpoint, room.solver.greedy)
-    result = measured(questions, verify_all(room, round, name, questions, rollouts))
+    verdicts = await verify_all(room, round, name, questions, rollouts)
+    result = measured(questions, verdicts)
     room.folder.write_json(round, name, result.model_dump())
 
 

@@ -234,7 +234,7 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
     return folder, load(folder.config)
 
 
-CHANGEABLE = ("serving", "training")
+CHANGEABLE = ("serving", "training", "teacher")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..curriculum.trust import Evidence, Label, label_of
-from ..records import Audit, LabelCheck, Question, Rollout
+from ..curriculum.trust import UNANSWERABLE, Evidence, Label, label_of
+from ..records import Audit, LabelCheck, Question
 from ..tasks.arithmetic import ANSWER_MARK
 from ..tasks.checkers.answers import final_answer
-from ..tasks.columns import SeedRow
-from ..tasks.kinds import SUITED, canonical, kind_of
+from ..tasks.families.family import Unreadable
+from ..tasks.kinds import canonical
+from ..tasks.labelling import grouped, suited, with_answer
 from .rollouts import asker, roll_out
 from .room import Room
 from .state import LoopState
@@ -22,85 +23,114 @@ from .state import LoopState
 async def label_seeds(room: Room, state: LoopState) -> None:
     """Have the Teacher label the seeds that came without an answer: once, before the first round."""
     unlabelled = room.folder.read(0, "unlabelled", Question)
-    if not unlabelled or room.folder.has(0, "labelled"):
-        return
-    labelled = await label(room, 0, 0, unlabelled, state["solver"])
-    room.folder.write(0, "labelled", 0, list(labelled.values()))
-    room.bank.add(list(labelled.values()))
-    room.progress.note(f"{len(labelled)} of {len(unlabelled)} seeds without an answer were labelled")
+    if unlabelled and not room.folder.has(0, "labelled"):
+        labelled = await label(room, 0, 0, unlabelled, state["solver"])
+        trusted = [labelled[q.id] for q in unlabelled if q.id in labelled and labelled[q.id].answer]
+        room.folder.write(0, "labelled", 0, trusted)
+        room.progress.note(f"{len(trusted)} of {len(unlabelled)} seeds without an answer were labelled")
+    # Again after a kill, too, which may have come between the file and the bank.
+    room.bank.add(room.folder.read(0, "labelled", Question))
 
 
 async def label(
     room: Room, round: int, turn: int, questions: Sequence[Question], solver: str
 ) -> dict[str, Question]:
-    """The questions whose answer is trusted, by id, each with its label; the others are left out."""
+    """The questions whose answer is trusted, by id, each with its label.
+
+    One that the votes say has no answer comes back without one; the others are left out.
+    """
     if not questions:
         return {}
     config, stage = room.config.labels, f"label{turn}"
     room.progress.begin(round, "label", len(questions))
-    taught = await room.teacher.solve(questions, config.solves, round, stage, asker(room, round, stage))
+    executed = {question.id: _executed(room, question) for question in questions}
+    asked = [question for question in questions if executed[question.id] is None]
+    taught = await room.teacher.solve(asked, config.solves, round, stage, asker(room, round, stage))
+    solutions = dict(zip([question.id for question in asked], taught, strict=True))
     solved: dict[str, list[str]] = {}
-    if config.ask_solver:
+    if config.ask_solver and asked:
         await room.serve(solver, round)
-        rollouts = await roll_out(room, round, stage, questions, solver, room.solver.sampling)
-        for rollout in rollouts:
-            solved.setdefault(rollout.question_id, []).append(_said(rollout))
-    checks = [
-        _checked(question, answers, solved.get(question.id, []), config.threshold)
-        for question, answers in zip(questions, taught, strict=True)
-    ]
-    room.folder.write(round, "labels", turn, [check for check, _ in checks])
-    return {labelled.id: labelled for _, labelled in checks if labelled}
+        for rollout in await roll_out(room, round, stage, asked, solver, room.solver.sampling):
+            solved.setdefault(rollout.question_id, []).append("" if rollout.truncated else rollout.completion)
+    checks = []
+    labelled: dict[str, Question] = {}
+    for question in questions:
+        votes = (solutions.get(question.id, []), solved.get(question.id, []))
+        check, trusted = _checked(room, question, executed[question.id], *votes)
+        checks.append(check)
+        labelled |= {question.id: trusted} if trusted else {}
+    room.folder.write(round, "labels", turn, checks)
+    return labelled
 
 
-def _said(rollout: Rollout) -> str:
-    return "" if rollout.truncated else (final_answer(rollout.completion) or "")
+def _executed(room: Room, question: Question) -> Question | None:
+    """The question as the family reads it, with the answer that it works out; None where it cannot."""
+    if not room.family.reads:
+        return None
+    try:
+        return room.family.read(question.text)
+    except Unreadable:
+        return None
 
 
 def _checked(
-    question: Question, teacher: Sequence[str], solver: Sequence[str], threshold: float
+    room: Room,
+    question: Question,
+    executed: Question | None,
+    teacher: Sequence[str],
+    solver: Sequence[str],
 ) -> tuple[LabelCheck, Question | None]:
+    answers = [final_answer(text) if text else None for text in (*teacher, *solver)]
+    claimed, *votes = grouped(question, [question.answer or None, *answers])
     found = label_of(
         Evidence(
-            claimed=canonical(question.answer) if question.answer else None,
+            claimed=claimed,
             by_teacher=question.origin == "teacher",
-            teacher=tuple(canonical(answer) if answer else None for answer in teacher),
-            solver=tuple(canonical(answer) if answer else None for answer in solver),
+            executed=executed.answer if executed else None,
+            teacher=tuple(votes[: len(teacher)]),
+            solver=tuple(votes[len(teacher) :]),
         )
     )
-    labelled = _labelled(question, found, [question.answer, *teacher, *solver], threshold)
+    trusted = _labelled(room, question, executed, found, teacher)
+    said = [answer or "" for answer in answers]
     check = LabelCheck(
         question_id=question.id,
         claimed=question.answer,
-        teacher=list(teacher),
-        solver=list(solver),
+        teacher=said[: len(teacher)],
+        solver=said[len(teacher) :],
         answer=found.answer or "",
         source=found.source,
         confidence=found.confidence,
-        admitted=labelled is not None,
+        trusted=trusted is not None and bool(trusted.answer),
     )
-    return check, labelled
+    return check, trusted
 
 
-def _labelled(question: Question, found: Label, answers: Sequence[str], threshold: float) -> Question | None:
-    if found.answer is None or found.confidence < threshold:
+def _labelled(
+    room: Room, question: Question, executed: Question | None, found: Label, solutions: Sequence[str]
+) -> Question | None:
+    if found.answer is None or found.confidence < room.config.labels.threshold:
         return None
-    # As somebody wrote it: the canonical form is for comparing.
-    answer = next(answer for answer in answers if answer and canonical(answer) == found.answer)
-    checker = SUITED[kind_of(SeedRow("", question.text, answer))]
+    if executed is not None:
+        kept = ("answer", "solution", "checker", "label", "confidence")
+        return question.model_copy(update={name: getattr(executed, name) for name in kept})
+    if canonical(found.answer) == UNANSWERABLE:
+        return question.model_copy(update={"answer": "", "label": "none"})
+    checker = room.config.checker or suited(question, found.answer)
     if checker is None:
         return None
-    same = bool(question.answer) and canonical(question.answer) == found.answer
-    return question.model_copy(
+    labelled = question.model_copy(
         update={
-            "answer": answer,
-            # A worked solution that comes to another answer would teach the mistake.
-            "solution": question.solution if same else f"{ANSWER_MARK} {answer}",
+            "answer": found.answer,
             "checker": checker,
             "label": found.source,
             "confidence": found.confidence,
         }
     )
+    # The author's own work, else that of a solution which comes to this answer, else the bare answer.
+    works = (with_answer(labelled, text) for text in (question.solution, *solutions) if text.strip())
+    reference = next((work for work in works if work is not None), f"{ANSWER_MARK} {found.answer}")
+    return labelled.model_copy(update={"solution": reference})
 
 
 async def audit(room: Room, round: int) -> None:

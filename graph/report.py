@@ -6,11 +6,12 @@ import platform
 from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from ..config import RunConfig
+from ..curriculum.diversity import collapsed
 from ..curriculum.gate import paired_interval, right_marks, wilson
 from ..errors import RunError
 from ..memory.run import RunFolder, write_whole
@@ -156,7 +157,7 @@ def _round(folder: RunFolder, number: int) -> RoundReport:
         rollouts=_rollouts(folder, number, seconds),
         generator=_generator(folder, number),
         labels=_labels(folder, number),
-        diversity=next(iter(folder.read(number, "diversity", Diversity)), None),
+        **_diversity(folder, number),
         train=_train(folder, number),
         swap_seconds=max((s["seconds"] for s in folder.read_json(number, "swaps") or []), default=0.0),
         seconds=seconds,
@@ -210,6 +211,14 @@ def _generator(folder: RunFolder, number: int) -> GeneratorFigures:
         utility=_mean([w.utility for w in worths if w.author == "generator"]),
         teacher_utility=_mean([w.utility for w in worths if w.author == "teacher"]),
     )
+
+
+def _diversity(folder: RunFolder, number: int) -> dict[str, Any]:
+    now = next(iter(folder.read(number, "diversity", Diversity)), None)
+    found = (folder.read(earlier, "diversity", Diversity) for earlier in range(1, number))
+    first = next((figures[0] for figures in found if figures), None)
+    fell = collapsed(first, now) if first and now else ""
+    return {"diversity": now, "collapsed": fell}
 
 
 def _labels(folder: RunFolder, number: int) -> LabelFigures | None:

@@ -17,6 +17,9 @@ from .room import Room
 PART = 128
 """Requests in a part: what a kill can cost."""
 
+JUDGED = 2048
+"""Rollouts that are judged and written together."""
+
 R = TypeVar("R", bound=Record)
 
 
@@ -27,12 +30,14 @@ async def ask_all(
     requests: Sequence[Request],
     read: Callable[[Request, Reply], list[R]] | None,
     client: Completions | None = None,
+    already: int = 0,
 ) -> None:
     """Send requests, bounded by the client, and write what they give as parts of `series`.
 
     Args:
         read: makes records of a reply; without it the calls are all that is kept.
         client: of another endpoint than our server's.
+        already: requests of this stage that were answered before, when it was begun.
 
     Calls are written before what came of them, so that a record's call is always there.
     Any failure writes what has come so far, then stops the rest.
@@ -64,15 +69,20 @@ async def ask_all(
         await asyncio.gather(*pending, return_exceptions=True)
         if calls:
             _write(room.folder, round, series, calls, got if read else None)
-    _tell_refused(room, refused, len(requests))
+    _tell_refused(room, refused, len(requests) + already, "teacher.max_tokens" if client else _SETTING)
 
 
-def _tell_refused(room: Room, refused: list[Call], asked: int) -> None:
+_SETTING = "serving.max_model_len"
+_BY_CHANCE = 3
+"""Requests that may all be refused for what they say; with more it is the configuration."""
+
+
+def _tell_refused(room: Room, refused: list[Call], asked: int, setting: str) -> None:
     """A refused request is data; a stage of nothing else is a mistake in the configuration."""
-    if refused and len(refused) == asked:
+    if refused and len(refused) == asked > _BY_CHANCE:
         raise EndpointError(
             f"the endpoint refused all {asked} requests of this stage: {refused[0].error[:300]}; "
-            "see serving.max_model_len"
+            f"see {setting}"
         )
     if refused:
         room.progress.note(f"{len(refused)} of {asked} requests were refused: {refused[0].error[:200]}")
@@ -100,9 +110,11 @@ def asker(room: Room, round: int, stage: str) -> Ask:
         there = {call.subject_id for call in calls if not call.error}
         todo = [request for request in requests if request.subject_id not in there]
         if todo:
-            await ask_all(room, round, series, todo, None, room.teacher_endpoint)
+            done = len(requests) - len(todo)
+            await ask_all(room, round, series, todo, None, room.teacher_endpoint, done)
             calls = room.folder.read(round, f"calls/{series}", Call)
-        return {call.subject_id: call.completions[0] for call in calls if call.completions}
+        # One that was cut off may have lost its answer, or show half of it.
+        return {c.subject_id: c.completions[0] for c in calls if c.completions and all(c.finished)}
 
     return ask
 
@@ -123,19 +135,27 @@ async def roll_out(
     room.progress.advance(len(questions) - len(todo))
     if todo:
         requests = [room.solver.request(question, round, stage, checkpoint, sampling) for question in todo]
-        await ask_all(room, round, series, requests, room.solver.rollouts)
+        there_already = len(questions) - len(todo)
+        await ask_all(room, round, series, requests, room.solver.rollouts, already=there_already)
     order = {question.id: place for place, question in enumerate(questions)}
     rollouts = room.folder.read(round, series, Rollout)
     return sorted(rollouts, key=lambda r: (order.get(r.question_id, -1), r.index))
 
 
-def verify_all(
+async def verify_all(
     room: Room, round: int, stage: str, questions: Sequence[Question], rollouts: Sequence[Rollout]
 ) -> list[Verdict]:
-    """A verdict for each rollout, written once."""
+    """A verdict for each rollout, in their order; what is there is not judged again.
+
+    Judged in a thread, a part at a time: a checker may take long, and we must hear of a Ctrl-C.
+    """
     series = f"verdicts/{stage}"
-    if not room.folder.has(round, series):
-        known = {question.id: question for question in questions}
-        verdicts = room.verifier.judge([(known[r.question_id], r) for r in rollouts])
-        room.folder.write(round, series, 0, verdicts)
-    return room.folder.read(round, series, Verdict)
+    known = {question.id: question for question in questions}
+    there = {verdict.rollout_id for verdict in room.folder.read(round, series, Verdict)}
+    todo = [rollout for rollout in rollouts if rollout.id not in there]
+    for start in range(0, len(todo), JUDGED):
+        part = [(known[rollout.question_id], rollout) for rollout in todo[start : start + JUDGED]]
+        verdicts = await asyncio.to_thread(room.verifier.judge, part)
+        room.folder.write(round, series, room.folder.count(round, series), verdicts)
+    found = {verdict.rollout_id: verdict for verdict in room.folder.read(round, series, Verdict)}
+    return [found[rollout.id] for rollout in rollouts]

@@ -22,7 +22,7 @@ from ..config import RunConfig
 from ..curriculum.policy import Policy
 from ..curriculum.socratic import Socratic
 from ..curriculum.uniform import Uniform
-from ..endpoints import is_local, secret
+from ..endpoints import secret
 from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.embedding import embedding_function
@@ -94,7 +94,8 @@ def endpoint_of(config: RunConfig) -> Completions:
     key = secret(given.url, given.key, "teacher.key")
     url = given.url.rstrip("/").removesuffix("/v1")
     # Some servers take no empty key.
-    return Completions(url, key.get_secret_value() or "none", given.model, serving, away=not is_local(url))
+    value = key.get_secret_value() or "none"
+    return Completions(url, value, given.model, serving, away=True, setting="teacher.deadline_s")
 
 
 async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress: Progress) -> Path:

@@ -48,9 +48,14 @@ async def teach(room: Room, state: LoopState) -> LoopState:
     lessons = _plan(room, round, attempts, max(0, wanted), f"teach{turn}")
     room.progress.begin(round, "teach", len(lessons))
     parents = _Parents(room, round)
+    if room.teacher_endpoint is not None:
+        # A model needs something to start from, also where the policy looks at no outcome.
+        drawn, there = room.rng(round, f"teach{turn}/parents"), sorted(parents.questions)
+        lessons = [x if x.question_id else Lesson("neighbour", drawn.choice(there)) for x in lessons]
     texts = [_text(parents, lesson) for lesson in lessons]
     similar = _seen(room, room.profile.failures_like([text for text in texts if text], 3))
-    assignments = _assignments(parents, lessons, similar)
+    ids = [_proposal_id(round, turn, index) for index in range(len(lessons))]
+    assignments = _assignments(parents, lessons, similar, ids)
     rng, stage = room.rng(round, f"design{turn}"), f"teach{turn}"
     designs = await room.teacher.design(assignments, round, stage, rng, asker(room, round, stage))
     proposals = []
@@ -67,7 +72,7 @@ async def teach(room: Room, state: LoopState) -> LoopState:
             prompt = room.generator.prompt(given.question.text, given.attempt)
         proposals.append(
             Proposal(
-                id=short_id("p", "teacher", round, turn, index),
+                id=_proposal_id(round, turn, index),
                 round=round,
                 turn=turn,
                 author="teacher",
@@ -94,15 +99,20 @@ def _text(parents: _Parents, lesson: Lesson) -> str:
     return parents.questions[lesson.question_id].text if lesson.question_id else ""
 
 
+def _proposal_id(round: int, turn: int, index: int) -> str:
+    """What the Teacher's proposal is known by, and its call, where it made one."""
+    return short_id("p", "teacher", round, turn, index)
+
+
 def _assignments(
-    parents: _Parents, lessons: Sequence[Lesson], similar: Sequence[list[Seen]]
+    parents: _Parents, lessons: Sequence[Lesson], similar: Sequence[list[Seen]], ids: Sequence[str]
 ) -> list[Assignment]:
     """Lessons with their parents' texts; `similar` has an entry for each that has a parent."""
     remembered = iter(similar)
     assignments = []
-    for lesson in lessons:
+    for name, lesson in zip(ids, lessons, strict=True):
         if lesson.question_id is None:
-            assignments.append(Assignment(lesson.move, None, ""))
+            assignments.append(Assignment(lesson.move, None, "", id=name))
             continue
         rollout = parents.attempt(lesson.question_id)
         assignments.append(
@@ -112,6 +122,7 @@ def _assignments(
                 rollout.completion if rollout else "",
                 lesson.levels,
                 tuple(next(remembered)),
+                name,
             )
         )
     return assignments
@@ -161,8 +172,10 @@ async def generate(room: Room, state: LoopState) -> LoopState:
             if p.id not in there
         ],
         lambda request, reply: [
-            proposals[request.subject_id].model_copy(update={"text": room.generator.proposed(text)})
-            for text in reply.completions
+            proposals[request.subject_id].model_copy(
+                update={"text": room.generator.proposed(text, finished, room.family.reads)}
+            )
+            for text, finished in zip(reply.completions, reply.finished, strict=True)
         ],
     )
     return {}

@@ -114,6 +114,8 @@ def decided(
 
 def _reason(room: Room, question: Question, answered_now: bool) -> str:
     """What speaks against a question once its label is known; a copy may show itself only by that."""
+    if question.label == "none" and answered_now:
+        return "unsolvable"  # as the votes say
     if question.label == "none" or question.confidence < room.config.labels.threshold:
         return "label"
     parents = room.bank.get([question.parent_id]) if answered_now and question.parent_id else [None]
@@ -203,7 +205,8 @@ def _note_diversity(room: Room, round: int, admitted: Sequence[Question]) -> Non
         questions=count,
     )
     room.folder.write(round, "diversity", 0, [now])
-    first = room.folder.read(1, "diversity", Diversity)
+    found = (room.folder.read(earlier, "diversity", Diversity) for earlier in range(1, round))
+    first = next((figures for figures in found if figures), None)
     fell = diversity.collapsed(first[0], now) if first else ""
     if fell:
         room.progress.note(f"round {round}: its questions are much alike: {fell}")

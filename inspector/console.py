@@ -278,11 +278,12 @@ def labels_line(labels: LabelFigures | None) -> str:
     return f"{made}; mean confidence {labels.confidence:.2f}; {audit}"
 
 
-def diversity_line(found: Diversity | None) -> str:
-    """How different a round's questions are from each other."""
+def diversity_line(found: Diversity | None, collapsed: str) -> str:
+    """How different a round's questions are from each other, and whether that fell too far."""
     if found is None:
         return "none"
     return (
         f"distinct pairs of words {found.distinct:.2f}, spread {found.spread:.2f}, "
         f"{found.skills} skills (of {found.questions} questions)"
+        + (f"; much alike: {collapsed}" if collapsed else "")
     )

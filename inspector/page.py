@@ -60,7 +60,7 @@ def write_page(path: Path, report: RunReport) -> None:
                 ),
             ],
             trust=[
-                (entry.round, labels_line(entry.labels), diversity_line(entry.diversity))
+                (entry.round, labels_line(entry.labels), diversity_line(entry.diversity, entry.collapsed))
                 for entry in report.rounds
             ],
             zones=_shares(report),

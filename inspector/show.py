@@ -139,7 +139,7 @@ def _lines(entry: RoundReport) -> list[tuple[str, str]]:
             else "none",
         ),
         ("labels", labels_line(entry.labels)),
-        ("diversity", diversity_line(entry.diversity)),
+        ("diversity", diversity_line(entry.diversity, entry.collapsed)),
         ("seconds", _seconds(entry.seconds)),
     ]
 

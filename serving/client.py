@@ -12,6 +12,7 @@ import openai
 from pydantic import BaseModel
 
 from ..config import ServingConfig
+from ..endpoints import is_local
 from ..errors import EndpointError, MaieuticError
 from ..records import Call, short_id
 
@@ -83,7 +84,9 @@ class Completions:
     Args:
         check: called when the endpoint gave no answer; raises a better error when it
             knows why, such as the server's last words.
-        away: whether it is another machine, to which a proxy may be needed.
+        away: whether it is another's server: it may need a proxy, and what it says when it fails is
+            not repeated, for some repeat the key there.
+        setting: what to change where it is too slow.
     """
 
     def __init__(
@@ -94,8 +97,10 @@ class Completions:
         config: ServingConfig,
         check: Callable[[], None] = lambda: None,
         away: bool = False,
+        setting: str = "serving.request_deadline_s",
     ) -> None:
         self.model, self.config, self.check = model, config, check
+        self._away, self._setting = away, setting
         self._slots = asyncio.Semaphore(config.concurrency)
         self._client = openai.AsyncOpenAI(
             base_url=f"{url}/v1",
@@ -104,7 +109,7 @@ class Completions:
             # A request that hangs is tried at least once more within its deadline.
             timeout=config.request_deadline_s / 2,
             # Takes less of our processor time for a request than the default transport.
-            http_client=openai.DefaultAioHttpClient(trust_env=away),
+            http_client=openai.DefaultAioHttpClient(trust_env=away and not is_local(url)),
         )
 
     async def close(self) -> None:
@@ -127,9 +132,11 @@ class Completions:
                 async with asyncio.timeout(self.config.request_deadline_s):
                     answer = await self._send(request)
             except openai.BadRequestError as error:
-                return Reply([], [], self._record(request, [], 0, 0, started, str(error)))
+                told = self._told(error, str(error))
+                return Reply([], [], self._record(request, [], [], 0, 0, started, told))
             except (openai.APIError, ValueError, TimeoutError) as error:
-                call = self._record(request, [], 0, 0, started, repr(error))
+                told = self._told(error, repr(error))
+                call = self._record(request, [], [], 0, 0, started, told)
                 try:
                     self.check()
                 except MaieuticError as known:
@@ -138,13 +145,21 @@ class Completions:
                 raise EndpointError(
                     f"{self._client.base_url}: no answer for {request.subject_id} within "
                     f"{self.config.retries} retries and {call.seconds:.0f} s "
-                    f"({error!r}); see the server's log, or raise serving.request_deadline_s",
+                    f"({told}); see {'that it is up and takes the key' if self._away else 'its log'}, or "
+                    f"raise {self._setting}",
                     call,
-                ) from error
+                ) from (None if self._away else error)
         texts = [choice.message.content or "" for choice in answer.choices]
         finished = [choice.finish_reason == "stop" for choice in answer.choices]
         spent = (answer.usage.prompt_tokens, answer.usage.completion_tokens)
-        return Reply(texts, finished, self._record(request, texts, *spent, started, ""))
+        return Reply(texts, finished, self._record(request, texts, finished, *spent, started, ""))
+
+    def _told(self, error: Exception, message: str) -> str:
+        """What may be repeated of a failure."""
+        if not self._away:
+            return message
+        status = getattr(error, "status_code", None)
+        return type(error).__name__ + (f", HTTP {status}" if status else "")
 
     async def _send(self, request: Request) -> _Answer:
         # The client's own request, retries and errors, without its typed wrapper: filling
@@ -157,7 +172,14 @@ class Completions:
         return _Answer.model_validate(answer)
 
     def _record(
-        self, request: Request, texts: list[str], prompt: int, spent: int, started: float, error: str
+        self,
+        request: Request,
+        texts: list[str],
+        finished: list[bool],
+        prompt: int,
+        spent: int,
+        started: float,
+        error: str,
     ) -> Call:
         return Call(
             id=short_id("call", request.round, request.stage, request.role, request.subject_id),
@@ -171,6 +193,7 @@ class Completions:
             messages=json.dumps(request.messages),
             sampling=json.dumps(request.sampling()),
             completions=texts,
+            finished=finished,
             prompt_tokens=prompt,
             completion_tokens=spent,
             seconds=time.monotonic() - started,

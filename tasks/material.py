@@ -75,7 +75,11 @@ def family_of(config: RunConfig, seeds: Sequence[Question]) -> Family:
         inner = Arithmetic()
     else:
         inner, atoms = Rows(seeds), [seed for seed in seeds if seed.label != "none" and linkable(seed)]
-        horizon = (horizon or _HORIZON) if len(atoms) > 1 else 1
+        if len(atoms) < 2:
+            horizon = 1
+        elif not horizon:
+            # A Teacher that is a model writes what is harder; it makes no chains.
+            horizon = 1 if config.teacher.url else _HORIZON
     return Chains(inner, atoms, horizon) if horizon > 1 else inner
 
 
@@ -135,6 +139,9 @@ def kept_apart(heldout: Sequence[str], columns: Mapping[str, str]) -> list[str]:
     """Texts of the held-out sets that are named, or of the built-in fixed sets without any."""
     if not heldout:
         return [question.text for question in default_sets(RunConfig()).all()]
+    drawn = [source for source in heldout if source.startswith(PREFIX)]
+    if drawn:
+        raise ConfigError(f"--heldout {drawn[0]}: is drawn when a run is made; name a file to compare with")
     return [q.text for source in heldout for q in load_seeds(source, columns, "exact", unanswered=True)]
 
 
@@ -280,12 +287,25 @@ def _with_chains(
     """The sets with chains of their own questions, where the run has chains to teach."""
     family = family_of(config, seeds)
     if not isinstance(family, Chains):
-        if config.curriculum.horizon > 1:
+        if isinstance(family, Rows) and not config.teacher.url:
+            notes.append(
+                f"{config.seeds}: no new questions will be written: its rows are not chained (that takes a "
+                "number in the text, a number for an answer, and curriculum.horizon above 1), and no Teacher "
+                "is named; see teacher.url"
+            )
+        elif config.curriculum.horizon > 1:
             notes.append(
                 f"{config.seeds}: nothing can be chained, for that takes two questions with a number in "
                 "their text and a number for an answer; curriculum.horizon is left out"
             )
         return sets
+
+    trusted = min((question.confidence for question in seeds), default=1.0) ** family.horizon
+    if trusted < config.labels.threshold:
+        raise ConfigError(
+            f"curriculum.horizon {family.horizon}: the answer of so long a chain is trusted {trusted:.2f}, "
+            f"less than labels.threshold {config.labels.threshold}; lower one of them"
+        )
 
     def more(questions: tuple[Question, ...], rng: Random) -> tuple[Question, ...]:
         chains = Chains(family.inner, questions, family.horizon)
@@ -303,12 +323,14 @@ def _with_chains(
 
 
 def _chains(family: Chains, config: RunConfig, rng: Random) -> list[Question]:
+    """A few of each length: many chains of the same questions would measure these again and again."""
     found: dict[str, Question] = {}
+    most = min(config.sets.per_cell, len(family.atoms))
     for horizon in range(2, family.horizon + 1):
         here = 0
         for _ in range(_TRIES * config.sets.per_cell):
             question = family.drawn(horizon, rng)
-            if here == config.sets.per_cell:
+            if here == most:
                 break
             if question and question.id not in found and len(question.text) <= longest_question(config):
                 found[question.id] = question

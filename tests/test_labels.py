@@ -74,7 +74,7 @@ async def test_seeds_without_an_answer_are_labelled_by_the_teacher(played: RunFo
         assert question.answer == str(added_up(question.text))
         assert question.label in ("teacher", "vote")
         assert 0.8 <= question.confidence < 1
-        assert question.solution == f"#### {question.answer}"
+        assert question.solution == f"so #### {question.answer}"
     checks = played.read(0, "labels", LabelCheck)
     assert [check.question_id for check in checks] == [q.id for q in asked]
     assert all(len(check.teacher) == 4 and len(check.solver) == 4 for check in checks)
@@ -88,7 +88,7 @@ async def test_only_trusted_labels_are_admitted_and_trained_on(played: RunFolder
     vetted = [p for n in (1, 2) for p in played.read(n, "vetted", Proposal)]
     assert {p.author for p in vetted} == {"teacher", "generator"}
     checked = {c.question_id: c for n in (1, 2) for c in played.read(n, "labels", LabelCheck)}
-    assert all(checked[q.id].admitted and checked[q.id].confidence == q.confidence for q in questions)
+    assert all(checked[q.id].trusted and checked[q.id].confidence == q.confidence for q in questions)
     bank = {q.id for n in (0, 1, 2) for q in played.read(n, "questions", Question)}
     bank |= {q.id for q in played.read(0, "labelled", Question)}
     pairs = [pair for n in (1, 2) for pair in played.read(n, "pairs", PreferencePair)]
@@ -212,9 +212,9 @@ async def test_an_endpoint_is_asked_as_configured(seeds: Path, monkeypatch: pyte
 
         teacher = ModelTeacher(config.teacher, 0)
         found = await teacher.solve([question()], 2, 1, "label0", ask)  # type: ignore[arg-type]
-        assert await teacher.audit([question()], 1, "audit", ask) == [None]  # type: ignore[arg-type]
+        assert await teacher.audit([question()], 1, "audit", ask) == [False]  # type: ignore[arg-type]
         await client.close()
-    assert found == [["7", ""]]
+    assert found == [["#### 7", "#### none"]]
     assert {body["model"] for body in asked} == {"big"}
     assert len({body["seed"] for body in asked}) == 3
     assert "sk-secret" not in str(asked)

@@ -102,7 +102,7 @@ def test_a_family_of_reasoning_gym(tmp_path: Path) -> None:
     (entry,) = report.rounds
     assert entry.generator.proposed == 0
     assert entry.labels is not None
-    assert (entry.labels.audited, entry.labels.accuracy) == (6, 1.0)
+    assert (entry.labels.audited, entry.labels.accuracy) == (0, None)  # nobody else can solve them
     checked = folder.read(1, "verdicts/attempt", Verdict)
     assert {v.outcome for v in checked} & {"right", "wrong"}
     assert not [v for v in checked if v.outcome == "undecided"]
@@ -145,7 +145,7 @@ def test_a_teacher_labels_seeds_without_an_answer(tmp_path: Path) -> None:
     written = folder.read(1, "questions", Question)
     assert any(q.text.startswith("Nell has") and q.label in ("teacher", "vote") for q in written)
     checks = {check.question_id: check for check in folder.read(1, "labels", LabelCheck)}
-    assert all(checks[q.id].admitted for q in written)
+    assert all(checks[q.id].trusted for q in written)
     audits = folder.read(1, "audits", Audit)
     assert audits
     assert all(audit.agreed for audit in audits)

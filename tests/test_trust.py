@@ -36,12 +36,17 @@ TABLE = [
     (Evidence(teacher=("8", "7", "7", "8")), "7", "vote", 0.405),
     # The Generator's claim breaks a tie: 40^(2/3) = 11.7 against 117 and nine unsaid.
     (Evidence("8", teacher=("7", "8")), "8", "vote", 0.850),
-    # Two of four could not be read: they are votes for nobody.
-    (Evidence(teacher=("7", "7", None, None)), "7", "teacher", 0.657),
+    # Two of four could not be read: they are votes for nobody, and it is not of one mind.
+    (Evidence(teacher=("7", "7", None, None)), "7", "vote", 0.657),
+    # The Teacher says of its own question that it has no answer: 3.4 against 137 and nine unsaid.
+    (Evidence("7", by_teacher=True, teacher=("none",) * 4), "7", "vote", 0.023),
+    # A seed that has no answer, and a Solver of one mind about one: 366 against 39.8 and nine unsaid.
+    (Evidence(teacher=("none",) * 4, solver=("7",) * 4), "none", "teacher", 0.882),
     # The Solver's majority beside the Teacher's: 40^1.6 · 10^1.6 against 10.
     (Evidence(teacher=("7",) * 4, solver=("7",) * 4), "7", "teacher", 0.999),
-    # The Solver alone, of one mind: 10^1.6 = 39.8 against 10.
-    (Evidence(solver=("7",) * 4), "7", "vote", 0.799),
+    # The Solver alone labels nothing, however sure it is.
+    (Evidence(solver=("7",) * 4), None, "none", 0.0),
+    (Evidence(teacher=(None,), solver=("7",) * 8), None, "none", 0.0),
     # The Solver against the Teacher: 366 against 39.8 and nine unsaid.
     (Evidence(teacher=("7",) * 4, solver=("8",) * 4), "7", "teacher", 0.882),
 ]
@@ -69,7 +74,8 @@ def test_a_confidence_is_a_share_and_the_answer_was_given(evidence: Evidence) ->
     found = label_of(evidence)
     given_ = {evidence.claimed, *evidence.teacher, *evidence.solver} - {None}
     assert 0 <= found.confidence < 1
-    assert (found.answer in given_) if given_ else found.answer is None
+    taught = {evidence.claimed, *evidence.teacher} - {None}
+    assert (found.answer in given_) if taught else found.answer is None
 
 
 @given(evidences)

@@ -110,14 +110,8 @@ class Gym:
         return self.drawn((question.skill, question.level), rng)
 
     def audit(self, question: Question) -> bool | None:
-        """Draw it again and let the family's own scorer judge its answer."""
-        if not question.answer:
-            return None
-        try:
-            with _within(_SLOW_S), contextlib.redirect_stdout(io.StringIO()):
-                return score(question, question.skill, question.answer) == 1
-        except (Exception, _TooSlow):  # a scorer that fails has said nothing
-            return None
+        """There is no other way than the family's own: its answer and its scorer are one."""
+        return None
 
 
 def opened(source: str) -> Gym:
