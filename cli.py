@@ -82,7 +82,10 @@ def resume(
     name: Name,
     runs_dir: RunsDir = Path("runs"),
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value of serving or training; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set", help="key=value of serving, training, or how the Teacher is reached; repeatable."
+        ),
     ] = None,
 ) -> None:
     """Go on with a run that was stopped or killed."""
@@ -128,7 +131,7 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
         raise
     except MaieuticError:
         typer.echo(
-            f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.* and training.*)",
+            f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.*, training.*, teacher.url and teacher.key)",
             err=True,
         )
         raise

@@ -30,7 +30,7 @@ from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..memory.store import Store
 from ..records import Question, RunReport
-from ..serving.client import Completions
+from ..serving.client import Completions, Settings
 from ..serving.server import VllmServer, end_leftover
 from ..tasks.material import default_sets, family_of
 from ..tasks.sets import FixedSets
@@ -94,7 +94,14 @@ def endpoint_of(config: RunConfig) -> Completions:
     key = secret(given.url, given.key, "teacher.key")
     url = given.url.rstrip("/").removesuffix("/v1")
     # Some servers take no empty key.
-    return Completions(url, key.get_secret_value() or "none", given.model, serving, away=not is_local(url))
+    named = Settings(
+        f"teacher.key (now the environment variable {given.key})",
+        "teacher.url and teacher.model",
+        "whether teacher.url can be reached and has room",
+        "teacher.deadline_s",
+    )
+    secret_or_none = key.get_secret_value() or "none"
+    return Completions(url, secret_or_none, given.model, serving, away=not is_local(url), settings=named)
 
 
 async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress: Progress) -> Path:
