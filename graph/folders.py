@@ -26,7 +26,7 @@ from ..memory.run import RunFolder, write_whole
 from ..records import Question
 from ..serving.server import require_vllm
 from ..tasks.families.gym import PREFIX
-from ..tasks.material import Material, gather
+from ..tasks.material import Material, Tell, gather
 from ..tasks.sets import FixedSets
 from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
@@ -41,16 +41,18 @@ _NAMES_TRIED = 20
 VALIDATION, HELDOUT = "sets/validation", "sets/heldout"
 
 
-def prepare(config: RunConfig) -> Material:
+def prepare(config: RunConfig, tell: Tell = lambda said: None) -> Material:
     """Everything that can be found wrong before a folder is made or a model is loaded.
 
+    Args:
+        tell: hears now and then how far a long draw is.
     Returns:
         The seed questions and the fixed sets.
     Raises:
         SeedError: a seed or held-out set cannot be used.
         ConfigError: the fixed sets cannot be drawn; and see `check`.
     """
-    material = gather(config)
+    material = gather(config, tell)
     check(config)
     return material
 

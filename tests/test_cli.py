@@ -259,9 +259,7 @@ def test_how_a_run_is_served_and_trained_can_be_changed_and_nothing_else(tmp_pat
     assert changed == runs.find(tmp_path, "one")[1]
 
 
-def test_a_teacher_may_move_but_nobody_else_may_teach(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_teacher_may_move_but_not_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NEW_KEY", raising=False)
     alone = begun(tmp_path)
     with pytest.raises(ConfigError, match="who teaches"):
