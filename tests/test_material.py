@@ -417,3 +417,10 @@ def test_a_long_draw_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None
     said: list[str] = []
     gather(config("sets.per_cell=1", seeds="gym:chain_sum"), said.append)
     assert "drawing questions: 5 of 6 skills and levels" in said
+
+
+def test_a_program_without_tests_is_told_to_add_them(written: Written) -> None:
+    tasks = [{"question": f"Print {n}.", "tests": [{"stdin": "", "stdout": str(n)}]} for n in range(6)]
+    file = written([*tasks, {"question": "Print on.", "tests": []}])
+    with pytest.raises(SeedError, match=r"line 7: no tests for 'Print on\.'"):
+        gather(config(seeds=str(file), checker="python"))
