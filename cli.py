@@ -67,7 +67,7 @@ def run(
 
     from .graph import folders
 
-    material = folders.prepare(loaded)
+    material = folders.prepare(loaded, lambda said: typer.echo(said, err=True))
     for note in material.notes:
         typer.echo(printable(note))
     if name is None:
@@ -82,7 +82,8 @@ def resume(
     name: Name,
     runs_dir: RunsDir = Path("runs"),
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value of serving or training; repeatable.")
+        list[str] | None,
+        typer.Option("--set", help="key=value of serving, training, teacher.url …; repeatable."),
     ] = None,
 ) -> None:
     """Go on with a run that was stopped or killed."""
@@ -128,8 +129,8 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
         raise
     except MaieuticError:
         typer.echo(
-            f"what is done is kept; go on with: {_resume(folder)} "
-            "(--set changes serving, training and teacher)",
+            f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.*, training.*, "
+            "and teacher.url, .key, .concurrency, .deadline_s)",
             err=True,
         )
         raise

@@ -26,7 +26,7 @@ from ..memory.run import RunFolder, write_whole
 from ..records import Question
 from ..serving.server import require_vllm
 from ..tasks.families.gym import PREFIX
-from ..tasks.material import Material, gather
+from ..tasks.material import Material, Tell, gather
 from ..tasks.sets import FixedSets
 from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
@@ -41,16 +41,18 @@ _NAMES_TRIED = 20
 VALIDATION, HELDOUT = "sets/validation", "sets/heldout"
 
 
-def prepare(config: RunConfig) -> Material:
+def prepare(config: RunConfig, tell: Tell = lambda said: None) -> Material:
     """Everything that can be found wrong before a folder is made or a model is loaded.
 
+    Args:
+        tell: hears now and then how far a long draw is.
     Returns:
         The seed questions and the fixed sets.
     Raises:
         SeedError: a seed or held-out set cannot be used.
         ConfigError: the fixed sets cannot be drawn; and see `check`.
     """
-    material = gather(config)
+    material = gather(config, tell)
     check(config)
     return material
 
@@ -234,27 +236,34 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
     return folder, load(folder.config)
 
 
-CHANGEABLE = ("serving", "training", "teacher")
+CHANGEABLE = ("serving", "training")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
+
+_OF_TEACHER = ("teacher.url", "teacher.key", "teacher.concurrency", "teacher.deadline_s")
+"""Settings that may change, too: how a Teacher is reached, not who it is."""
 
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
     """Settings of an existing run, some of them given anew and kept in its folder.
 
     Raises:
-        ConfigError: a setting is unknown, wrong, or not in a section of `CHANGEABLE`.
+        ConfigError: a setting is unknown, wrong, or not one that may change.
         RunError: the run is done.
         RunHeld: another process is playing the run.
     """
     if folder.report.exists() and '"status": "done"' in folder.report.read_text(errors="replace")[:1000]:
         raise RunError(f"{folder.path.name} is done, and --set can change nothing in it; play a new run")
     for override in overrides:
-        if override.partition(".")[0] not in CHANGEABLE:
+        name = override.partition("=")[0]
+        if name.partition(".")[0] not in CHANGEABLE and name not in _OF_TEACHER:
             raise ConfigError(
                 f"--set {override}: a run that has begun keeps its settings, but for those of "
-                f"{' and '.join(CHANGEABLE)}; start a new run for another"
+                f"{', '.join(CHANGEABLE)} and {', '.join(_OF_TEACHER)}; start a new run for another"
             )
     config = load(folder.config, overrides)
+    if bool(config.teacher.url) != bool(load(folder.config).teacher.url):
+        raise ConfigError("--set teacher.url: who teaches a run that has begun stays; start a new run")
+    _check_teacher(config.teacher)
     with locked(folder):
         _note_config(folder, config)
     return config

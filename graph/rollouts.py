@@ -17,8 +17,11 @@ from .room import Room
 PART = 128
 """Requests in a part: what a kill can cost."""
 
-JUDGED = 2048
+JUDGED = 512
 """Rollouts that are judged and written together."""
+
+PAID_PART = 16
+"""The same of a Teacher that is a model: its calls are slow, and may cost money."""
 
 R = TypeVar("R", bound=Record)
 
@@ -42,6 +45,7 @@ async def ask_all(
     Calls are written before what came of them, so that a record's call is always there.
     Any failure writes what has come so far, then stops the rest.
     """
+    part = PART if client is None else PAID_PART
     wanted = {request.subject_id: request for request in requests}
     endpoint = client or room.client
     pending = [asyncio.ensure_future(endpoint.ask(request)) for request in requests]
@@ -56,7 +60,7 @@ async def ask_all(
             refused += [reply.call] if reply.call.error else []
             got += read(request, reply) if read else []
             room.progress.advance(1, reply.call.completion_tokens)
-            if len(calls) == PART:
+            if len(calls) == part:
                 _write(room.folder, round, series, calls, got if read else None)
                 calls, got = [], []
     except MaieuticError as error:
@@ -69,20 +73,19 @@ async def ask_all(
         await asyncio.gather(*pending, return_exceptions=True)
         if calls:
             _write(room.folder, round, series, calls, got if read else None)
-    _tell_refused(room, refused, len(requests) + already, "teacher.max_tokens" if client else _SETTING)
+    hint = "serving.max_model_len" if client is None else "teacher.model and teacher.max_tokens"
+    _tell_refused(room, refused, len(requests) + already, hint)
 
 
-_SETTING = "serving.max_model_len"
 _BY_CHANCE = 3
 """Requests that may all be refused for what they say; with more it is the configuration."""
 
 
-def _tell_refused(room: Room, refused: list[Call], asked: int, setting: str) -> None:
+def _tell_refused(room: Room, refused: list[Call], asked: int, hint: str) -> None:
     """A refused request is data; a stage of nothing else is a mistake in the configuration."""
     if refused and len(refused) == asked > _BY_CHANCE:
         raise EndpointError(
-            f"the endpoint refused all {asked} requests of this stage: {refused[0].error[:300]}; "
-            f"see {setting}"
+            f"the endpoint refused all {asked} requests of this stage: {refused[0].error[:300]}; see {hint}"
         )
     if refused:
         room.progress.note(f"{len(refused)} of {asked} requests were refused: {refused[0].error[:200]}")

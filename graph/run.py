@@ -22,7 +22,7 @@ from ..config import RunConfig
 from ..curriculum.policy import Policy
 from ..curriculum.socratic import Socratic
 from ..curriculum.uniform import Uniform
-from ..endpoints import secret
+from ..endpoints import is_local, secret
 from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.embedding import embedding_function
@@ -30,7 +30,7 @@ from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..memory.store import Store
 from ..records import Question, RunReport
-from ..serving.client import Completions
+from ..serving.client import Completions, Settings
 from ..serving.server import VllmServer, end_leftover
 from ..tasks.material import default_sets, family_of
 from ..tasks.sets import FixedSets
@@ -94,8 +94,14 @@ def endpoint_of(config: RunConfig) -> Completions:
     key = secret(given.url, given.key, "teacher.key")
     url = given.url.rstrip("/").removesuffix("/v1")
     # Some servers take no empty key.
-    value = key.get_secret_value() or "none"
-    return Completions(url, value, given.model, serving, away=True, setting="teacher.deadline_s")
+    named = Settings(
+        f"teacher.key (now the environment variable {given.key})",
+        "teacher.url and teacher.model",
+        "whether teacher.url can be reached and has room",
+        "teacher.deadline_s",
+    )
+    secret_or_none = key.get_secret_value() or "none"
+    return Completions(url, secret_or_none, given.model, serving, away=not is_local(url), settings=named)
 
 
 async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress: Progress) -> Path:

@@ -26,6 +26,8 @@ LABELS = {
     "teach": "Teacher writes",
     "generate": "Generator writes",
     "vet": "vetting questions",
+    "label": "Teacher solves",
+    **{f"label{turn}": "Solver answers, too" for turn in range(3)},
     "pair": "preference pairs",
     "train_solver": "training the Solver (DPO)",
     "train_generator": "training the Generator (SFT)",

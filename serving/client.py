@@ -12,7 +12,6 @@ import openai
 from pydantic import BaseModel
 
 from ..config import ServingConfig
-from ..endpoints import is_local
 from ..errors import EndpointError, MaieuticError
 from ..records import Call, short_id
 
@@ -57,6 +56,22 @@ class Reply:
     call: Call
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a message names what can be done about an endpoint."""
+
+    key: str
+    address: str
+    log: str
+    deadline: str
+
+
+SERVING = Settings("the server's log", "the server's log", "the server's log", "serving.request_deadline_s")
+
+_LONGEST_ERROR = 500
+"""Characters of what an endpoint says when it fails."""
+
+
 class _Message(BaseModel):
     content: str | None = None
 
@@ -84,9 +99,8 @@ class Completions:
     Args:
         check: called when the endpoint gave no answer; raises a better error when it
             knows why, such as the server's last words.
-        away: whether it is another's server: it may need a proxy, and what it says when it fails is
-            not repeated, for some repeat the key there.
-        setting: what to change where it is too slow.
+        away: whether it is another machine, to which a proxy may be needed.
+        settings: where the user changes what it is asked with, and what else to look at.
     """
 
     def __init__(
@@ -97,10 +111,10 @@ class Completions:
         config: ServingConfig,
         check: Callable[[], None] = lambda: None,
         away: bool = False,
-        setting: str = "serving.request_deadline_s",
+        settings: Settings = SERVING,
     ) -> None:
         self.model, self.config, self.check = model, config, check
-        self._away, self._setting = away, setting
+        self.settings, self._key = settings, key
         self._slots = asyncio.Semaphore(config.concurrency)
         self._client = openai.AsyncOpenAI(
             base_url=f"{url}/v1",
@@ -109,7 +123,7 @@ class Completions:
             # A request that hangs is tried at least once more within its deadline.
             timeout=config.request_deadline_s / 2,
             # Takes less of our processor time for a request than the default transport.
-            http_client=openai.DefaultAioHttpClient(trust_env=away and not is_local(url)),
+            http_client=openai.DefaultAioHttpClient(trust_env=away),
         )
 
     async def close(self) -> None:
@@ -132,11 +146,9 @@ class Completions:
                 async with asyncio.timeout(self.config.request_deadline_s):
                     answer = await self._send(request)
             except openai.BadRequestError as error:
-                told = self._told(error, str(error))
-                return Reply([], [], self._record(request, [], [], 0, 0, started, told))
+                return Reply([], [], self._record(request, [], [], 0, 0, started, self._said(error)))
             except (openai.APIError, ValueError, TimeoutError) as error:
-                told = self._told(error, repr(error))
-                call = self._record(request, [], [], 0, 0, started, told)
+                call = self._record(request, [], [], 0, 0, started, self._said(error))
                 try:
                     self.check()
                 except MaieuticError as known:
@@ -145,21 +157,30 @@ class Completions:
                 raise EndpointError(
                     f"{self._client.base_url}: no answer for {request.subject_id} within "
                     f"{self.config.retries} retries and {call.seconds:.0f} s "
-                    f"({told}); see {'that it is up and takes the key' if self._away else 'its log'}, or "
-                    f"raise {self._setting}",
+                    f"({call.error}); {self._remedy(error)}",
                     call,
-                ) from (None if self._away else error)
+                ) from error
         texts = [choice.message.content or "" for choice in answer.choices]
         finished = [choice.finish_reason == "stop" for choice in answer.choices]
         spent = (answer.usage.prompt_tokens, answer.usage.completion_tokens)
         return Reply(texts, finished, self._record(request, texts, finished, *spent, started, ""))
 
-    def _told(self, error: Exception, message: str) -> str:
-        """What may be repeated of a failure."""
-        if not self._away:
-            return message
-        status = getattr(error, "status_code", None)
-        return type(error).__name__ + (f", HTTP {status}" if status else "")
+    def _said(self, error: Exception) -> str:
+        """An error as it is recorded and shown: one line, short, and without the key, which some repeat."""
+        if isinstance(error, TimeoutError):
+            return f"nothing came within {self.config.request_deadline_s:g} s"
+        if isinstance(error, ValueError):
+            return "what it sent is no chat completion"
+        said = " ".join(str(error).split()).replace(self._key, "***")
+        return f"{type(error).__name__}: {said}"[:_LONGEST_ERROR]
+
+    def _remedy(self, error: Exception) -> str:
+        status = error.status_code if isinstance(error, openai.APIStatusError) else None
+        if status in (401, 403):
+            return f"it refuses the key; see {self.settings.key}"
+        if status == 404 or isinstance(error, ValueError):
+            return f"see {self.settings.address}"
+        return f"see {self.settings.log}, or raise {self.settings.deadline}"
 
     async def _send(self, request: Request) -> _Answer:
         # The client's own request, retries and errors, without its typed wrapper: filling

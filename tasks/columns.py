@@ -65,6 +65,11 @@ def mapped(columns: Sequence[str], told: Mapping[str, str]) -> dict[str, str]:
             raise ConfigError(f"--map {name}={column}: {name!r} is none of {', '.join(NAMES)}")
         if column not in columns:
             raise ConfigError(f"--map {name}={column}: no such column; there are: {listed(columns)}")
+    if "question" in told and told["question"] == told.get("answer"):
+        column = told["question"]
+        raise ConfigError(
+            f"--map answer={column}: the question is read from {column!r} already; name another"
+        )
     found = dict(told)
     plain = {column.strip().casefold(): column for column in reversed(columns)}
     for name, known in NAMES.items():

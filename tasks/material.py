@@ -6,8 +6,9 @@ a seed set that cannot be used stops a run at once.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from random import Random
@@ -50,6 +51,11 @@ _FAILURES = 2
 _DRAWN = ("family", "executed")
 """Labels of what a family wrote: no stranger's text, and compared by its terms alone."""
 
+_SILENCE_S = 5.0
+"""Seconds of drawing after which it is told how far it is."""
+
+Tell = Callable[[str], None]
+
 _FROM_GYM = 100
 """Seed questions that are drawn from reasoning-gym, all families together."""
 
@@ -88,18 +94,20 @@ def _worked_out(seed: Question) -> bool:
     return seed.label == "executed"
 
 
-def gather(config: RunConfig) -> Material:
+def gather(config: RunConfig, tell: Tell = lambda said: None) -> Material:
     """Read the seeds, draw or split the fixed sets, and keep the one out of the other.
 
+    Args:
+        tell: hears now and then how far a long draw is.
     Raises:
         SeedError: a seed or held-out set cannot be used, or leaves too little.
         ConfigError: a name in the configuration is wrong, or the sets cannot be drawn.
     """
     notes: list[str] = []
-    named = _named(config, notes)
+    named = _named(config, notes, tell)
     measured = [question for part in named.values() for question in part]
     if config.seeds.startswith(PREFIX):
-        seeds, validation, drawn = _from_gym(config, opened(config.seeds), measured, notes)
+        seeds, validation, drawn = _from_gym(config, opened(config.seeds), measured, notes, tell)
     else:
         teacher, most = bool(config.teacher.url), config.sets.most_seeds
         seeds = load_seeds(config.seeds, config.columns, config.checker, most, teacher, notes)
@@ -121,7 +129,7 @@ def gather(config: RunConfig) -> Material:
     return Material(tuple(_apart(config.seeds, seeds, sets.all(), notes)), sets, tuple(notes))
 
 
-def _named(config: RunConfig, notes: list[str]) -> dict[str, list[Question]]:
+def _named(config: RunConfig, notes: list[str], tell: Tell) -> dict[str, list[Question]]:
     """The held-out sets of the user's, by the name that each is reported under."""
     sources: dict[str, str] = {}
     for source in config.heldout:
@@ -132,7 +140,7 @@ def _named(config: RunConfig, notes: list[str]) -> dict[str, list[Question]]:
                 "or leave one out"
             )
         sources[name] = source
-    return {name: _heldout(config, source, notes) for name, source in sources.items()}
+    return {name: _heldout(config, source, notes, tell) for name, source in sources.items()}
 
 
 def kept_apart(heldout: Sequence[str], columns: Mapping[str, str]) -> list[str]:
@@ -149,18 +157,18 @@ def _name(source: str) -> str:
     return source if source.startswith((PREFIX, "hf:")) else PurePath(source).name
 
 
-def _heldout(config: RunConfig, source: str, notes: list[str]) -> list[Question]:
+def _heldout(config: RunConfig, source: str, notes: list[str], tell: Tell) -> list[Question]:
     """The questions of a named held-out set; it needs an answer to every one that is measured."""
     if source.startswith(PREFIX):
         family = opened(source)
         rng = Random(f"{config.sets.seed}/{source}")
-        questions = _per_cell(family, config, _each(source, family, config, notes), rng, set(), notes)
+        questions = _per_cell(family, config, _each(source, family, config, notes), rng, set(), notes, tell)
     else:
         questions = load_seeds(source, config.columns, config.checker, config.sets.most_seeds, True, notes)
         answered = [question for question in questions if question.label != "none"]
         if len(answered) < len(questions):
             notes.append(f"{source}: {len(questions) - len(answered)} without an answer are left out")
-        questions = _short(config, source, answered, notes)
+        questions = _short(config, source, answered, notes) if answered else []
     if not questions:
         raise SeedError(f"{source}: holds no question with an answer; a held-out set is made of these")
     return questions
@@ -203,21 +211,21 @@ def default_sets(config: RunConfig) -> FixedSets:
 
 
 def _from_gym(
-    config: RunConfig, family: Gym, measured: Sequence[Question], notes: list[str]
+    config: RunConfig, family: Gym, measured: Sequence[Question], notes: list[str], tell: Tell
 ) -> tuple[list[Question], list[Question], list[Question]]:
     """Seeds of the two lowest levels, and both sets: no question twice, and none of a named set."""
     rng, per_cell = Random(config.sets.seed), _each(config.seeds, family, config, notes)
     used = {key for question in measured for key in keys_of(question)}
-    validation = _per_cell(family, config, per_cell, rng, used, notes)
+    validation = _per_cell(family, config, per_cell, rng, used, notes, tell)
     there = {(question.skill, question.level) for question in validation}
     rich = Gym([cell for cell in family.cells if cell in there], family.parameters)
-    heldout = [] if measured else _per_cell(rich, config, per_cell, rng, used, [])
+    heldout = [] if measured else _per_cell(rich, config, per_cell, rng, used, [], tell)
     lowest: dict[str, int] = {}
     for skill, level in sorted(rich.cells):
         lowest.setdefault(skill, level)
     low = Gym([cell for cell in rich.cells if cell[1] <= lowest[cell[0]] + 1], family.parameters)
     each = -(-_FROM_GYM // max(1, len(low.cells)))
-    seeds = _per_cell(low, config, each, rng, used, [])
+    seeds = _per_cell(low, config, each, rng, used, [], tell)
     if not (validation and (heldout or measured) and seeds):
         raise SeedError(
             f"{config.seeds}: gives no questions of at most {longest_question(config)} characters for the "
@@ -239,13 +247,16 @@ def _each(source: str, family: Gym, config: RunConfig, notes: list[str]) -> int:
 
 
 def _per_cell(
-    family: Gym, config: RunConfig, count: int, rng: Random, used: set[str], notes: list[str]
+    family: Gym, config: RunConfig, count: int, rng: Random, used: set[str], notes: list[str], tell: Tell
 ) -> list[Question]:
     """As many questions of each skill and level as it has, up to `count`, none of them used before."""
     questions: list[Question] = []
     poor: list[str] = []
-    longest = longest_question(config)
-    for cell in family.cells:
+    longest, told = longest_question(config), time.monotonic()
+    for place, cell in enumerate(family.cells):
+        if time.monotonic() > told + _SILENCE_S:
+            told = time.monotonic()
+            tell(f"drawing questions: {place} of {len(family.cells)} skills and levels")
         found = failed = 0
         for attempt in range(_TRIES * count):
             if found == count or failed > found + _FAILURES or (attempt == _IN_VAIN and not found):

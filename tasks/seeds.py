@@ -136,6 +136,8 @@ def _worked_out(row: SeedRow) -> Question:
 def _as_it_is(row: SeedRow, checker: str, unanswered: bool) -> Question:
     """A row as a question; its reference solution ends in the marked answer, as completions do."""
     kind = kind_of(row)
+    if kind == "none" and not unanswered and checker.partition("?")[0] == "python":
+        raise SeedError(f"{row.place}: no tests for {row.question[:60]!r}; add a column tests, or asserts")
     if kind == "none" and not unanswered:
         raise SeedError(
             f"{row.place}: no answer to {row.question[:60]!r}; add one, or name a Teacher that labels it "

@@ -20,6 +20,8 @@ from maieutic.graph import folders as runs
 from maieutic.graph.build import NODES
 from maieutic.graph.report import write_report
 from maieutic.memory.run import RunFolder
+from maieutic.tasks.material import Material
+from maieutic.tasks.sets import FixedSets
 from typer.testing import CliRunner
 
 
@@ -255,6 +257,22 @@ def test_how_a_run_is_served_and_trained_can_be_changed_and_nothing_else(tmp_pat
         with pytest.raises(ConfigError):
             runs.change(folder, [override])
     assert changed == runs.find(tmp_path, "one")[1]
+
+
+def test_a_teacher_may_move_but_not_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NEW_KEY", raising=False)
+    alone = begun(tmp_path)
+    with pytest.raises(ConfigError, match="who teaches"):
+        runs.change(alone, ["teacher.url=http://127.0.0.1:9/v1", "teacher.concurrency=3"])
+    taught = RunFolder(tmp_path / "two")
+    config = load(None, ["teacher.url=http://127.0.0.1:9/v1", "teacher.model=m"])
+    runs.begin(taught, config, Material((), FixedSets((), ())))
+    changed = runs.change(taught, ["teacher.url=http://127.0.0.1:10/v1", "teacher.deadline_s=9"])
+    assert (changed.teacher.url, changed.teacher.deadline_s) == ("http://127.0.0.1:10/v1", 9)
+    for override in ("teacher.url=", "teacher.model=n", "teacher.key=NEW_KEY", "teacher.url=nowhere"):
+        with pytest.raises(ConfigError):
+            runs.change(taught, [override])
+    assert changed == runs.find(tmp_path, "two")[1]
 
 
 def test_a_killed_run_is_not_shown_as_running(tmp_path: Path) -> None:

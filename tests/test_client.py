@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from maieutic.config import ServingConfig
+from maieutic.config import ServingConfig, load
 from maieutic.errors import EndpointError, ServerError
+from maieutic.graph.run import endpoint_of
 from maieutic.records import Call
 from maieutic.serving.client import Completions, Request
 from maieutic.serving.server import VllmServer, free_port
@@ -74,6 +75,43 @@ async def test_trouble_that_stays_is_an_error_with_a_remedy() -> None:
         await client(url, retries=1).ask(request())
     assert len(asked) == 2
     assert "secret-canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "remedy"),
+    [
+        (
+            (401, {"error": {"message": "bad key sk-of-mine\n"}}),
+            "refuses the key; see teacher.key .* OWN_KEY",
+        ),
+        ((404, {"error": {"message": "no model m"}}), "no model m.*see teacher.url and teacher.model"),
+        ((200, "<html>sk-of-mine</html>"), "no chat completion.*see teacher.url and teacher.model"),
+        ((500, "sk-of-mine" * 900), "raise teacher.deadline_s"),
+    ],
+)
+async def test_what_a_teacher_says_when_it_fails_tells_what_to_do_and_no_key(
+    answer: Answer, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN_KEY", "sk-of-mine")
+    with scripted(lambda number, body: answer) as (url, _):
+        settings = [f"teacher.url={url}/v1", "teacher.model=m", "teacher.key=OWN_KEY", "serving.retries=0"]
+        OPENED.append(endpoint_of(load(None, settings)))
+        with pytest.raises(EndpointError, match=remedy) as caught:
+            await OPENED[-1].ask(request())
+    assert isinstance(caught.value.call, Call)
+    for said in (str(caught.value), caught.value.call.model_dump_json()):
+        assert "sk-of-mine" not in said
+        assert "serving." not in said
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+async def test_a_refusal_that_repeats_the_key_is_kept_without_it() -> None:
+    refusal = (400, {"error": {"message": "secret-canary may not set a seed"}})
+    with scripted(lambda number, body: refusal) as (url, _):
+        reply = await client(url).ask(request())
+    assert "may not set a seed" in reply.call.error
+    assert "secret-canary" not in reply.call.model_dump_json()
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import pytest
 from maieutic.config import RunConfig, load
 from maieutic.errors import ConfigError, SeedError
 from maieutic.records import Question
+from maieutic.tasks import material
 from maieutic.tasks.families.arithmetic import Arithmetic
 from maieutic.tasks.families.chain import Chains, parts_of
 from maieutic.tasks.families.rows import Rows
@@ -398,3 +399,30 @@ def test_a_gym_family_can_be_chained() -> None:
     assert all(family_of(told, material.seeds).audit(q) is True for q in chains)
     short = gather(config("curriculum.horizon=2", seeds="gym:leg_counting"))
     assert "no chain in the validation set: none has at most 302 characters" in short.notes[-1]
+
+
+def test_a_heldout_set_without_answers_says_just_that(written: Written) -> None:
+    bare = written([{"question": row["question"]} for row in rows(5, 50)], "bare.jsonl")
+    with pytest.raises(SeedError, match="holds no question with an answer"):
+        gather(config(seeds=str(written(rows(12))), heldout=[str(bare)]))
+
+
+def test_a_column_is_not_question_and_answer(written: Written) -> None:
+    told = {"question": "answer", "answer": "answer"}
+    with pytest.raises(ConfigError, match="read from 'answer' already"):
+        gather(config(seeds=str(written(rows(12))), columns=told))
+
+
+def test_a_long_draw_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("reasoning_gym")
+    monkeypatch.setattr(material, "_SILENCE_S", -1.0)
+    said: list[str] = []
+    gather(config("sets.per_cell=1", seeds="gym:chain_sum"), said.append)
+    assert "drawing questions: 5 of 6 skills and levels" in said
+
+
+def test_a_program_without_tests_is_told_to_add_them(written: Written) -> None:
+    tasks = [{"question": f"Print {n}.", "tests": [{"stdin": "", "stdout": str(n)}]} for n in range(6)]
+    file = written([*tasks, {"question": "Print on.", "tests": []}])
+    with pytest.raises(SeedError, match=r"line 7: no tests for 'Print on\.'"):
+        gather(config(seeds=str(file), checker="python"))
