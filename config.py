@@ -157,6 +157,9 @@ class SolverTraining(Section):
     epochs: float = Field(2, gt=0)
     pairs_per_question: int = Field(1, ge=1)
     """At most so many of one question."""
+    bare_references: bool = True
+    """Whether an answer without its working stands in for a reference, where nothing better is known.
+    It teaches the answer and not the way: say false for a model that reasons before it answers."""
     replay: float = Field(0.33, ge=0)
     """Pairs of earlier rounds, as a share of this round's."""
     least_pairs: int = Field(256, ge=1)

@@ -366,6 +366,8 @@ class RunReport(Record):
     baseline: Evaluation | None = None
     final: Evaluation | None = None
     gain: Gain | None = None
+    seed_labels: LabelFigures | None = None
+    """Of the seeds, those that the Teacher labelled among them; not audited."""
     further: list[HeldoutSet] = []
     """Held-out sets beside the main one, each by itself."""
     seconds: float = 0.0

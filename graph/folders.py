@@ -18,8 +18,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import httpx
+
 from ..config import RunConfig, TeacherConfig, dump, load
-from ..endpoints import check_url, check_variable, secret
+from ..endpoints import check_url, check_variable, is_local, secret
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
@@ -67,6 +69,7 @@ def check(config: RunConfig) -> None:
     """
     embedding_function(config.memory.embedding)
     _check_teacher(config.teacher)
+    _reach(config.teacher)
     if config.model == "pocket":
         _check_cache(cache_folder())
     else:
@@ -85,6 +88,33 @@ def _check_teacher(teacher: TeacherConfig) -> None:
     secret(teacher.url, teacher.key, "teacher.key")
     if not teacher.model:
         raise ConfigError("teacher.model is missing: the model's name at teacher.url")
+
+
+_REACHED_S = 10.0
+"""Seconds in which an endpoint must say anything at all."""
+
+
+def _reach(teacher: TeacherConfig) -> None:
+    """Ask for the list of models: what refuses the key, or is not there, is told before a run begins.
+
+    An endpoint need not have such a list: any other answer will do.
+    """
+    if not teacher.url:
+        return
+    key = secret(teacher.url, teacher.key, "teacher.key").get_secret_value()
+    try:
+        with httpx.Client(timeout=_REACHED_S, trust_env=not is_local(teacher.url)) as client:
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            status = client.get(f"{teacher.url.rstrip('/')}/models", headers=headers).status_code
+    except httpx.HTTPError as error:
+        raise ConfigError(
+            f"teacher.url: nothing answers at {teacher.url} ({type(error).__name__}); see that it is up"
+        ) from None
+    if status in (401, 403):
+        raise ConfigError(
+            f"teacher.key: {teacher.url} refuses the key (HTTP {status}); see the environment variable "
+            "that it names"
+        )
 
 
 def _check_cache(cache: Path) -> None:

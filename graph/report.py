@@ -76,6 +76,7 @@ def _gathered(
         baseline=_evaluation(folder, 0, "heldout") if finished else None,
         final=_evaluation(folder, kept, "heldout") if finished else None,
         gain=_gain(folder, kept, config, "heldout") if finished else None,
+        seed_labels=_labels(folder, 0),
         further=_further(folder, kept, config) if finished else [],
         seconds=round(sum(sum(_seconds(folder, n).values()) for n in folder.rounds()), 1),
         start_seconds=_seconds(folder, 0),
@@ -222,7 +223,7 @@ def _diversity(folder: RunFolder, number: int) -> dict[str, Any]:
 
 
 def _labels(folder: RunFolder, number: int) -> LabelFigures | None:
-    admitted = folder.read(number, "questions", Question)
+    admitted = [*folder.read(number, "questions", Question), *folder.read(number, "labelled", Question)]
     if not admitted:
         return None
     told = [audit.agreed for audit in folder.read(number, "audits", Audit) if audit.agreed is not None]

@@ -11,6 +11,7 @@ from ..curriculum.difficulty import utility
 from ..curriculum.pairs import build_pairs
 from ..memory.run import write_table
 from ..records import Attempt, PreferencePair, Proposal, Rollout, Verdict, Worth
+from ..tasks.arithmetic import ANSWER_MARK
 from ..trainers.jobs import TrainingJob, TrainingResult, run_job
 from .attempt import STAGE, selected
 from .room import Room
@@ -35,6 +36,8 @@ async def pair(room: Room, state: LoopState) -> LoopState:
     pairs: list[PreferencePair] = []
     for question in selected(room, round):
         prompt = room.solver.prompt(question)
+        if not (training.bare_references or question.solution.rpartition(ANSWER_MARK)[0].strip()):
+            question = question.model_copy(update={"solution": ""})
         pairs += build_pairs(question, judged.get(question.id, []), prompt, rng, training.pairs_per_question)
     earlier = [
         old

@@ -67,6 +67,7 @@ def show_round(console: Console, folder: RunFolder, number: int) -> None:
     report = load_report(folder)
     if number == 0 and report.baseline is not None:
         console.print(_map("round 0, the base model: held-out accuracy, %", report.baseline.by_cell, {}))
+        console.print(f"seeds: {labels_line(report.seed_labels)}", highlight=False)
         console.print(f"seconds: {_seconds(report.start_seconds)}", highlight=False)
         return
     entry = next((r for r in report.rounds if r.round == number), None)

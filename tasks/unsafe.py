@@ -82,7 +82,8 @@ def unsafe(text: str) -> str | None:
 
 def _hidden(sign: str) -> bool:
     tag = "\U000e0000" <= sign <= "\U000e007f"
-    return tag or sign in _HIDDEN or unicodedata.bidirectional(sign) in _TURNING
+    control = unicodedata.category(sign) == "Cc" and sign not in "\n\r\t"
+    return control or tag or sign in _HIDDEN or unicodedata.bidirectional(sign) in _TURNING
 
 
 _TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})

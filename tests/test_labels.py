@@ -5,7 +5,9 @@ Graph, memory, policies, checkers and records are real; the models are simulated
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 
@@ -139,6 +141,21 @@ async def test_without_a_teacher_nothing_is_labelled_and_the_generator_is_not_as
     assert max(q.confidence for q in chains) == pytest.approx(0.97**2)
 
 
+@pytest.mark.parametrize("bare", [True, False])
+async def test_an_answer_without_its_working_is_a_reference_where_that_is_wanted(
+    tmp_path: Path, seeds: Path, monkeypatch: pytest.MonkeyPatch, bare: bool
+) -> None:
+    monkeypatch.setattr(train, "run_job", pretend_to_train)
+    seeds.write_text("\n".join(seeds.read_text().splitlines()[:11]) + "\n")
+    folder = await play(
+        tmp_path / "run", config_of(seeds, f"training.bare_references={str(bare).lower()}", "rollouts.n=1")
+    )
+    pairs = [pair for n in (1, 2) for pair in folder.read(n, "pairs", PreferencePair)]
+    chosen = [pair.chosen for pair in pairs if pair.kind == "reference" and not pair.replayed]
+    assert any(text.startswith("#### ") for text in chosen) is bare
+    assert any("Q1" in text for text in chosen)  # what a chain's parts come to is work
+
+
 def test_what_is_wrong_with_a_teacher_is_said_before_anything_is_loaded(
     seeds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,11 +169,46 @@ def test_what_is_wrong_with_a_teacher_is_said_before_anything_is_loaded(
         (("teacher.url=http://127.0.0.1/v1",), "teacher.model is missing"),
         ((*MODEL, "teacher.key=sk-1234"), "takes the name of an environment variable, never a key itself"),
         ((*MODEL, "teacher.key=MINE"), "the environment variable that it names is not set"),
+        (MODEL, "nothing answers at http://127.0.0.1:1/v1 (ConnectError)"),
     ):
         with pytest.raises(ConfigError) as caught:
             check(config_of(seeds, *more))
         assert message in str(caught.value)
         assert "sk-1234" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "message"), [(401, "refuses the key (HTTP 401)"), (404, ""), (200, "")])
+def test_a_key_that_is_refused_is_told_before_anything_is_loaded(
+    seeds: Path, monkeypatch: pytest.MonkeyPatch, status: int, message: str
+) -> None:
+    seen: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["authorization"])
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    monkeypatch.setenv("MINE", "sk-mine")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    given = config_of(seeds, f"teacher.url={url}", "teacher.model=t", "teacher.key=MINE")
+    try:
+        if message:
+            with pytest.raises(ConfigError) as caught:
+                check(given)
+            assert message in str(caught.value)
+            assert "sk-mine" not in str(caught.value)
+        else:
+            check(given)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert seen == ["Bearer sk-mine"]
 
 
 # ------------------------------------------------------------------ over the wire
