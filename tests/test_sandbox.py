@@ -154,6 +154,8 @@ def test_a_bomb_ends_and_takes_nobody_with_it(sandbox: Sandbox, host: Host, name
 @pytest.mark.slow
 def test_the_host_goes_on_while_a_fork_bomb_lasts(sandbox: Sandbox, host: Host) -> None:
     most, stop = [0], threading.Event()
+    # The sleeping victim, and what earlier tests of this process left, such as a fork server.
+    before = len(psutil.Process().children(recursive=True))
 
     def count() -> None:
         while not stop.is_set():
@@ -169,8 +171,8 @@ def test_the_host_goes_on_while_a_fork_bomb_lasts(sandbox: Sandbox, host: Host) 
     finally:
         stop.set()
         counter.join()
-    # The sleeping victim, two of bubblewrap, `true`, and those that the limit lets be.
-    assert 10 < max(most) <= BRIEF.processes + 4
+    # Two of bubblewrap, `true`, and those that the limit lets be.
+    assert 10 < max(most) - before <= BRIEF.processes + 3
     assert unchanged(host)
 
 

@@ -119,7 +119,8 @@ def test_what_a_run_takes_is_said(tmp_path: Path) -> None:
     assert "answers:   none; 2 missing" in said
     assert "a run:     takes them" in said
     source = lines(tmp_path / "t.jsonl", [{"question": "What is 3 + 4 * 2?"}, {"question": "Who is it?"}])
-    assert "would refuse 1 of 2" in CliRunner().invoke(cli.app, ["seeds", "check", source]).output
+    said = CliRunner().invoke(cli.app, ["seeds", "check", source]).output
+    assert "a run:     takes them: run --seeds, but 2 without an answer need a Teacher" in said
 
 
 def test_what_is_in_a_held_out_set_is_counted(tmp_path: Path) -> None:
