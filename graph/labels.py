@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..curriculum.trust import UNANSWERABLE, Evidence, Label, label_of
+from ..errors import RunError
 from ..records import Audit, LabelCheck, Question
 from ..tasks.arithmetic import ANSWER_MARK
 from ..tasks.checkers.answers import final_answer
@@ -30,6 +31,11 @@ async def label_seeds(room: Room, state: LoopState) -> None:
         room.progress.note(f"{len(trusted)} of {len(unlabelled)} seeds without an answer were labelled")
     # Again after a kill, too, which may have come between the file and the bank.
     room.bank.add(room.folder.read(0, "labelled", Question))
+    if not room.bank.count():
+        raise RunError(
+            "no seed has an answer that is trusted: the Teacher's solutions are in rounds/0000/labels; see "
+            "labels.threshold, ask another Teacher, or add answers"
+        )
 
 
 async def label(

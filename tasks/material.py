@@ -118,7 +118,12 @@ def gather(config: RunConfig, tell: Tell = lambda said: None) -> Material:
             seeds = _safe(config.seeds, _short(config, config.seeds, seeds, notes), notes)
             # Before a part is set aside, which decides what is kept: a held-out set must not.
             seeds = _apart(config.seeds, seeds, measured, notes)
-            seeds, validation, drawn = _split(config, seeds, split_heldout=not named)
+            if named and sum(seed.label != "none" for seed in seeds) < _FEWEST:
+                lender = next(iter(named))
+                validation, named[lender] = _lent(config, lender, named[lender], notes)
+                drawn = []
+            else:
+                seeds, validation, drawn = _split(config, seeds, split_heldout=not named)
     main, *others = named or [""]
     heldout = named[main] if named else drawn
     sets = FixedSets(tuple(validation), tuple(heldout), {name: tuple(named[name]) for name in others})
@@ -283,13 +288,33 @@ def _split(
     if len(answered) < _FEWEST:
         raise SeedError(
             f"{config.seeds}: {len(answered)} different questions with an answer; at least {_FEWEST} are "
-            "needed, for a part of them is set aside to measure with: add questions, or answers to them"
+            "needed, for a part of them is set aside to measure with: add answers, or name a held-out set "
+            "that has some (--heldout), of which a part is set aside then"
         )
     Random(config.sets.seed).shuffle(answered)
     size = min(_MOST, max(1, round(_SHARE * len(answered))))
     validation, heldout = answered[:size], answered[size : 2 * size] if split_heldout else []
     apart = {question.id for question in (*validation, *heldout)}
     return [seed for seed in seeds if seed.id not in apart], validation, heldout
+
+
+def _lent(
+    config: RunConfig, name: str, heldout: list[Question], notes: list[str]
+) -> tuple[list[Question], list[Question]]:
+    """(validation, what is left of a named held-out set), where the seeds have too few answers to decide."""
+    if len(heldout) < _FEWEST:
+        raise SeedError(
+            f"{name}: {len(heldout)} questions with an answer; the seeds have fewer than {_FEWEST}, and a "
+            f"part of this set must stand in for the validation set: at least {_FEWEST} are needed"
+        )
+    order = list(heldout)
+    Random(config.sets.seed).shuffle(order)
+    size = min(_MOST, max(1, round(_SHARE * len(order))))
+    notes.append(
+        f"{name}: {size} of its {len(order)} questions decide what is kept and are not reported, for the "
+        f"seeds have fewer than {_FEWEST} answers"
+    )
+    return order[:size], order[size:]
 
 
 def _with_chains(

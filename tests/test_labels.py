@@ -141,6 +141,25 @@ async def test_without_a_teacher_nothing_is_labelled_and_the_generator_is_not_as
     assert max(q.confidence for q in chains) == pytest.approx(0.97**2)
 
 
+async def test_a_run_whose_seeds_have_no_answers_at_all(
+    tmp_path: Path, seeds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "run_job", pretend_to_train)
+    held = tmp_path / "held.csv"
+    lines = seeds.read_text().splitlines()
+    held.write_text("\n".join(lines[:9]) + "\n")
+    seeds.write_text("\n".join([lines[0], *lines[11:]]) + "\n")
+    given = {"seeds": str(seeds), "heldout": [str(held)]}
+    config = load(None, [*MODEL, "rounds=1", "training.least_pairs=1", "curriculum.new=8"], given)
+    folder = await play(tmp_path / "run", config, model=SimulatedTeacher())
+    assert folder.read(0, "questions", Question) == []
+    assert folder.read(0, "labelled", Question)
+    assert folder.read(1, "questions", Question)
+    report = write_report(folder, config, "done")
+    assert report.seed_labels is not None
+    assert set(report.seed_labels.sources) <= {"teacher", "vote"}
+
+
 @pytest.mark.parametrize("bare", [True, False])
 async def test_an_answer_without_its_working_is_a_reference_where_that_is_wanted(
     tmp_path: Path, seeds: Path, monkeypatch: pytest.MonkeyPatch, bare: bool

@@ -177,6 +177,24 @@ def test_unanswered_rows_are_left_to_a_teacher(written: Written) -> None:
     assert_apart(material)
 
 
+def test_a_held_out_set_lends_what_decides_where_no_seed_has_an_answer(written: Written) -> None:
+    bare = str(written([{"question": f"How many legs have {n} hens?"} for n in range(5)]))
+    held = str(written(rows(12), "held.jsonl"))
+    material = gather(config(*TEACHER, seeds=bare, heldout=[held]))
+    assert [len(part) for part in (material.seeds, material.sets.validation, material.sets.heldout)] == [
+        5,
+        3,
+        9,
+    ]
+    assert_apart(material)
+    assert "3 of its 12 questions decide what is kept and are not reported" in material.notes[-1]
+    with pytest.raises(SeedError, match=r"0 different questions with an answer; .* \(--heldout\)"):
+        gather(config(*TEACHER, seeds=bare))
+    few = str(written(rows(3), "few.jsonl"))
+    with pytest.raises(SeedError, match=r"few\.jsonl: 3 questions with an answer"):
+        gather(config(*TEACHER, seeds=bare, heldout=[few]))
+
+
 def test_a_set_with_few_answers_says_how_many_it_takes(written: Written) -> None:
     unanswered = [{"question": f"How many legs have {n} hens?", "answer": None} for n in range(50)]
     for count in range(4):
