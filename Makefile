@@ -54,7 +54,7 @@ $(DONE): pyproject.toml constraints.txt overrides-cpu.txt
 	if [ -n "$$PIP_INDEX_URL" ]; then export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$PIP_INDEX_URL}"; fi; \
 	if [ $(HARDWARE) = gpu ]; then $(UV) --editable ".[gpu,train,dev]"; \
 	else $(UV) --editable ".[cpu,train,dev]" --override overrides-cpu.txt --constraint constraints.txt; fi
-	@$(UV) --quiet "reasoning-gym==0.1.25" --constraint constraints.txt || echo "no reasoning-gym (it needs a C compiler): seeds named gym: are left out"
+	@$(UV) --quiet --editable ".[gym]" --constraint constraints.txt || echo "no reasoning-gym (it needs a C compiler): seeds named gym: are left out"
 	@touch $@
 
 clean:

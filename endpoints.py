@@ -7,9 +7,31 @@ import os
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from .errors import ConfigError
+
+
+class Message(BaseModel):
+    content: str | None = None
+
+
+class Choice(BaseModel):
+    message: Message
+    finish_reason: str | None = None
+
+
+class Usage(BaseModel):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class ChatCompletion(BaseModel):
+    """What we read of a chat completion, whoever sends it."""
+
+    choices: list[Choice]
+    usage: Usage | None = None
+
 
 DEFAULT_KEY = "OPENAI_API_KEY"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")

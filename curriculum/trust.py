@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from ..records import LabelSource
 
 TEACHER, SOLVER, AUTHOR = 0.8, 0.5, 0.5
-"""Chance that one answer of the Teacher, the Solver, the Generator about its own question, is right."""
+"""Chance that one answer of the Teacher, the Solver, the Generator about its own question, is right:
+chosen, not measured, as are the two below."""
 
 UNANSWERABLE = "none"
 """What a voter says of a question that has no answer, or more than one: a candidate like any other,

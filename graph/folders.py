@@ -28,8 +28,9 @@ from ..memory.run import RunFolder, write_whole
 from ..records import Question
 from ..serving.server import require_vllm
 from ..tasks.families.gym import PREFIX
-from ..tasks.material import Material, Tell, gather
+from ..tasks.material import Material, gather
 from ..tasks.sets import FixedSets
+from ..tasks.setting_apart import Tell
 from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
 from .report import versions

@@ -9,8 +9,8 @@ from ..curriculum import diversity
 from ..records import Diversity, Proposal, Question, short_id
 from ..tasks.families.family import Unreadable, Unsolvable
 from ..tasks.kinds import canonical
-from ..tasks.material import longest_question
 from ..tasks.sets import keys_of
+from ..tasks.sifting import longest_question
 from ..tasks.unsafe import unsafe
 from .labels import audit, label
 from .room import Room

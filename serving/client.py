@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import openai
-from pydantic import BaseModel
 
 from ..config import ServingConfig
+from ..endpoints import ChatCompletion, Usage
 from ..errors import EndpointError, MaieuticError
 from ..records import Call, short_id
 
@@ -70,27 +70,6 @@ SERVING = Settings("the server's log", "the server's log", "the server's log", "
 
 _LONGEST_ERROR = 500
 """Characters of what an endpoint says when it fails."""
-
-
-class _Message(BaseModel):
-    content: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Answer(BaseModel):
-    """What we read of a chat completion."""
-
-    choices: list[_Choice]
-    usage: _Usage = _Usage()
 
 
 class Completions:
@@ -162,7 +141,8 @@ class Completions:
                 ) from error
         texts = [choice.message.content or "" for choice in answer.choices]
         finished = [choice.finish_reason == "stop" for choice in answer.choices]
-        spent = (answer.usage.prompt_tokens, answer.usage.completion_tokens)
+        used = answer.usage or Usage()
+        spent = (used.prompt_tokens, used.completion_tokens)
         return Reply(texts, finished, self._record(request, texts, finished, *spent, started, ""))
 
     def _said(self, error: Exception) -> str:
@@ -182,7 +162,7 @@ class Completions:
             return f"see {self.settings.address}"
         return f"see {self.settings.log}, or raise {self.settings.deadline}"
 
-    async def _send(self, request: Request) -> _Answer:
+    async def _send(self, request: Request) -> ChatCompletion:
         # The client's own request, retries and errors, without its typed wrapper: filling
         # and reading that wrapper takes longer than everything else we do for a call.
         answer = await self._client.post(
@@ -190,7 +170,7 @@ class Completions:
             cast_to=object,
             body=request.body(self.model),
         )
-        return _Answer.model_validate(answer)
+        return ChatCompletion.model_validate(answer)
 
     def _record(
         self,

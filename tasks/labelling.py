@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from ..records import Question
 from .arithmetic import ANSWER_MARK
 from .checkers.answers import final_answer
+from .checkers.finding import data_of
 from .checkers.registry import JUDGE, named
 from .columns import SeedRow
-from .families.family import data_of
 from .kinds import SUITED, canonical, kind_of
 
 

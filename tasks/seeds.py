@@ -24,8 +24,7 @@ from .sources import rows_of
 BUILTIN = Path(__file__).with_name("pocket_seeds.jsonl")
 
 TRUSTED = 0.97
-"""Confidence in an answer that somebody wrote beside a question: careful sets have a few
-percent of wrong ones (GSM8K and MATH, by their re-annotations, one to four)."""
+"""Confidence in an answer that somebody wrote beside a question: chosen, not measured."""
 
 _SKILL = "general"
 _WORDS = {"easy": 1, "medium": 2, "hard": 3}

@@ -54,11 +54,6 @@ def expression(text: str) -> str | None:
         return None
 
 
-def key_of(text: str) -> str:
-    """What a question of the built-in family and its near copies, in another order, have in common."""
-    return arithmetic.unordered(arithmetic.parse_question(text))
-
-
 def build_sets(per_cell: int, seed: int, taken: Collection[str]) -> FixedSets:
     """Draw both sets; the same arguments give the same sets on every machine.
 

@@ -12,7 +12,7 @@ from maieutic.config import PocketModel
 from maieutic.errors import ConfigError, TrainingError
 from maieutic.records import Question
 from maieutic.tasks.seeds import family_question
-from maieutic.tasks.sets import key_of
+from maieutic.tasks.sets import expression
 from maieutic.trainers import base
 from maieutic.trainers.jobs import Progress, TrainingJob
 
@@ -28,8 +28,8 @@ def test_it_sees_easy_examples_only_and_none_that_is_set_aside() -> None:
     first = questions_in(base.examples(200, 0, set()))
     assert {question.level for question in first} == set(base.LEVELS)
     assert 0.05 < len(first) / 200 - 1 < 0.2
-    taken = {key_of(question.text) for question in first[:50] + first[-5:]}
-    assert not taken & {key_of(question.text) for question in questions_in(base.examples(200, 0, taken))}
+    taken = {expression(question.text) for question in first[:50] + first[-5:]}
+    assert not taken & {expression(question.text) for question in questions_in(base.examples(200, 0, taken))}
 
 
 def test_where_every_easy_question_is_set_aside_it_says_so() -> None:

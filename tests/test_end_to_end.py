@@ -41,7 +41,7 @@ from maieutic.records import (
 )
 from maieutic.tasks.checkers.family import check_exact
 from maieutic.tasks.material import gather
-from maieutic.tasks.sets import key_of
+from maieutic.tasks.sets import expression
 
 pytestmark = pytest.mark.slow
 
@@ -152,7 +152,7 @@ def test_nothing_trained_on_is_in_either_set(folder: RunFolder) -> None:
         prompts = {pair.prompt for pair in folder.read(number, "pairs", PreferencePair)}
         prompts |= {p.text for p in folder.read(number, "vetted", Proposal) if p.admitted}
         assert prompts
-        assert not {key_of(prompt) for prompt in prompts} & forbidden
+        assert not {expression(prompt) for prompt in prompts} & forbidden
 
 
 def test_new_questions_descend_from_seeds(folder: RunFolder) -> None:

@@ -19,10 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.errors import ConfigError
 from maieutic.records import Question, short_id
+from maieutic.tasks.checkers.finding import data_of
 from maieutic.tasks.checkers.registry import opened as checker
 from maieutic.tasks.families.arithmetic import Arithmetic
 from maieutic.tasks.families.chain import Chains, linkable, parts_of
-from maieutic.tasks.families.family import Unreadable, Unsolvable, data_of, spread
+from maieutic.tasks.families.family import Unreadable, Unsolvable, spread
 from maieutic.tasks.families.rows import Rows
 from maieutic.tasks.seeds import family_question
 from maieutic.tasks.sets import keys_of

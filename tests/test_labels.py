@@ -119,7 +119,7 @@ async def test_every_call_of_the_teacher_is_recorded_and_none_is_made_twice(play
             {p.name.rsplit("-", 1)[0] for p in (played.round(number) / "calls").glob("teacher-*")}
         )
         calls = [call for name in series for call in played.read(number, f"calls/{name}", Call)]
-        assert calls or number > 2
+        assert calls
         assert all(call.role == "teacher" and call.template for call in calls)
         assert len({(call.stage, call.subject_id) for call in calls}) == len(calls)
 

@@ -15,7 +15,7 @@ import pytest
 from maieutic.config import RunConfig, load
 from maieutic.errors import ConfigError, SeedError
 from maieutic.records import Question
-from maieutic.tasks import material
+from maieutic.tasks import setting_apart
 from maieutic.tasks.families.arithmetic import Arithmetic
 from maieutic.tasks.families.chain import Chains, parts_of
 from maieutic.tasks.families.rows import Rows
@@ -193,6 +193,14 @@ def test_a_held_out_set_lends_what_decides_where_no_seed_has_an_answer(written: 
     few = str(written(rows(3), "few.jsonl"))
     with pytest.raises(SeedError, match=r"few\.jsonl: 3 questions with an answer"):
         gather(config(*TEACHER, seeds=bare, heldout=[few]))
+
+
+def test_rows_without_an_answer_say_nothing_of_how_far_a_chain_is_trusted(written: Written) -> None:
+    unanswered = [{"question": f"How many legs have {n} hens?"} for n in range(5)]
+    told = config(*TEACHER, "curriculum.horizon=2", seeds=str(written([*rows(12), *unanswered])))
+    assert any(parts_of(question) for question in gather(told).sets.validation)
+    with pytest.raises(ConfigError, match=r"trusted 0\.78, less than labels\.threshold"):
+        gather(config("curriculum.horizon=8", seeds=str(written(rows(40)))))
 
 
 def test_a_set_with_few_answers_says_how_many_it_takes(written: Written) -> None:
@@ -435,7 +443,7 @@ def test_a_column_is_not_question_and_answer(written: Written) -> None:
 
 def test_a_long_draw_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("reasoning_gym")
-    monkeypatch.setattr(material, "_SILENCE_S", -1.0)
+    monkeypatch.setattr(setting_apart, "_SILENCE_S", -1.0)
     said: list[str] = []
     gather(config("sets.per_cell=1", seeds="gym:chain_sum"), said.append)
     assert "drawing questions: 5 of 6 skills and levels" in said

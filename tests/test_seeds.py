@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from maieutic.errors import ConfigError, SeedError
 from maieutic.tasks import arithmetic, seeds
-from maieutic.tasks.sets import build_sets, key_of
+from maieutic.tasks.sets import build_sets, expression
 from maieutic.trainers.base import LEVELS, examples
 
 
@@ -90,10 +90,10 @@ def test_both_sets_are_large_stratified_and_free_of_all_else() -> None:
         for question in questions:
             counts[(question.skill, question.level)] += 1
         assert set(counts.values()) == {12}
-    validation = {key_of(q.text) for q in sets.validation}
-    heldout = {key_of(q.text) for q in sets.heldout}
+    validation = {expression(q.text) for q in sets.validation}
+    heldout = {expression(q.text) for q in sets.heldout}
     assert not validation & heldout
-    assert not (validation | heldout) & {key_of(text) for text in taken}
+    assert not (validation | heldout) & {expression(text) for text in taken}
     assert sets.keys() == validation | heldout
     assert build_sets(12, 20_250_924, taken) == sets
 
@@ -103,7 +103,7 @@ def test_the_base_model_never_saw_a_question_of_either_set() -> None:
     rows = examples(5000, 0, sets.keys())
     shown = {row["prompt"].partition("\n")[0] for row in rows}
     written = {row["completion"] for row in rows if "\n" in row["prompt"]}
-    assert not {key_of(text) for text in shown | written} & sets.keys()
+    assert not {expression(text) for text in shown | written} & sets.keys()
     assert {arithmetic.cell_of(arithmetic.parse_question(text))[1] for text in shown | written} == set(LEVELS)
 
 

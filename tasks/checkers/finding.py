@@ -38,7 +38,7 @@ def stated(question: Question, completion: str) -> str | Finding:
     return said
 
 
-def beside(question: Question) -> dict[str, Any]:
+def data_of(question: Question) -> dict[str, Any]:
     """What a checker is given beside the reference: choices, a schema, a rubric."""
     if not question.data:
         return {}

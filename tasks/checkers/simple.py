@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ...records import Question
 from .answers import final_answer, plain
-from .finding import LONGEST, Finding, beside, stated
+from .finding import LONGEST, Finding, data_of, stated
 from .numbers import read_number, same_quantity
 from .schema import misfit
 
@@ -67,7 +67,7 @@ class Choice(_Stated):
     """
 
     def compare(self, question: Question, said: str) -> Finding:
-        choices = beside(question).get("choices", [])
+        choices = data_of(question).get("choices", [])
         if not isinstance(choices, list):
             return Finding("undecided", said, "the choices are no list")
         options = [_words(str(option)) for option in choices]
@@ -165,14 +165,14 @@ class Json:
     def quick(self, question: Question, completion: str) -> Finding | None:
         if len(completion) > LONGEST:
             return Finding("invalid", None, f"longer than {LONGEST} characters")
-        return None if "schema" in beside(question) else self.slow(question, completion)
+        return None if "schema" in data_of(question) else self.slow(question, completion)
 
     def slow(self, question: Question, completion: str) -> Finding:
         found = last_json(completion)
         if found is _NOTHING:
             return Finding("invalid", None, "no JSON value")
         said = json.dumps(found, ensure_ascii=False)[:1000]
-        data = beside(question)
+        data = data_of(question)
         if "schema" in data:
             against = misfit(data["schema"], found)
             if against is not None:

@@ -13,6 +13,9 @@ from .. import arithmetic, drawing
 from ..seeds import family_question
 from .family import Unreadable, Unsolvable
 
+_TRIES = 20
+"""Changes that may come to the parent's own terms in another order, by chance and in a row."""
+
 
 class Arithmetic:
     """Integer arithmetic with worked solutions (`tasks/arithmetic.py`)."""
@@ -38,7 +41,12 @@ class Arithmetic:
         return self._asked(expr)
 
     def neighbour(self, question: Question, rng: Random) -> Question | None:
-        return self._asked(drawing.neighbour(arithmetic.parse_question(question.text), rng))
+        parent = arithmetic.parse_question(question.text)
+        for _ in range(_TRIES):
+            expr = drawing.neighbour(parent, rng)
+            if arithmetic.unordered(expr) != arithmetic.unordered(parent):
+                return self._asked(expr)
+        return None
 
     def audit(self, question: Question) -> bool | None:
         """Read once more, by Python's own grammar of expressions in place of ours."""

@@ -26,8 +26,9 @@ from typing import Any
 from ...records import Question, short_id
 from ..arithmetic import ANSWER_MARK
 from ..checkers.answers import plain
+from ..checkers.finding import data_of
 from ..checkers.numbers import read_number
-from .family import Family, data_of
+from .family import Family
 
 _HEAD = "Work these out in order; Q1 stands for the answer of question 1, and so on."
 _NUMBER = re.compile(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...records import Question
 
@@ -58,15 +57,6 @@ class Family(Protocol):
     def audit(self, question: Question) -> bool | None:
         """Whether another way of working it out gives the same answer; None where there is none."""
         ...
-
-
-def data_of(question: Question) -> dict[str, Any]:
-    """What a question carries beside its answer; nothing where that is no JSON object."""
-    try:
-        data = json.loads(question.data) if question.data else {}
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def spread(cells: Sequence[tuple[str, int]], rng: Random) -> tuple[str, int]:

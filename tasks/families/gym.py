@@ -30,7 +30,8 @@ from urllib.parse import parse_qsl
 from ...errors import ConfigError, MissingPart
 from ...records import Question, short_id
 from ..arithmetic import ANSWER_MARK
-from .family import Unreadable, data_of, spread
+from ..checkers.finding import data_of
+from .family import Unreadable, spread
 
 PREFIX = "gym:"
 TOP = 6

@@ -18,11 +18,11 @@ from typing import IO, Literal, Protocol
 import psutil
 
 from ...processes import tree
+from .inside import READY
 
 Status = Literal["ended", "time", "memory", "output", "disk", "failed"]
 
 INSIDE = Path(__file__).with_name("inside.py").read_text(encoding="utf-8")
-READY = b"maieutic ready\n"
 _START_S = 30.0
 """Seconds for a sandbox to be ready; containers are slow to start."""
 

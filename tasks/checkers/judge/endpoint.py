@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import openai
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
+
+from ....endpoints import ChatCompletion
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
 _RETRIES = 3
@@ -43,25 +45,6 @@ class Reply:
 
     text: str
     whole: bool
-
-
-class _Message(BaseModel):
-    content: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Answer(BaseModel):
-    choices: list[_Choice]
-    usage: _Usage | None = None
 
 
 class Endpoint:
@@ -162,7 +145,7 @@ class Endpoint:
                 if size > _LONGEST_REPLY or time.monotonic() > until:
                     raise ValueError("too long")
         try:
-            answer = _Answer.model_validate(json.loads(b"".join(parts)))
+            answer = ChatCompletion.model_validate(json.loads(b"".join(parts)))
         except RecursionError:
             raise ValueError("nested too deep") from None
         if not answer.choices:

@@ -22,7 +22,7 @@ import jinja2
 
 from ....records import Question
 from ..answers import LONGEST_ANSWER, final_answer, plain, without_thinking
-from ..finding import LONGEST, Finding, beside
+from ..finding import LONGEST, Finding, data_of
 from .endpoint import Endpoint, Refused, Reply, Unanswered
 from .options import JudgeOptions
 from .votes import ORDERS, SCHEMA, Agreement, Vote, decide, read_vote
@@ -124,7 +124,7 @@ class Judge:
         if not said:
             return Finding("invalid", None, "empty")
         stated = final_answer(completion)
-        given = beside(question).get("rubric")
+        given = data_of(question).get("rubric")
         rubric = given if isinstance(given, str) and given.strip() else self._rubric
         if not question.answer.strip() and not rubric:
             return Finding("undecided", stated, "neither a reference nor a rubric")
