@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
+from . import arithmetic
+
 LONGEST_RUN = 13
 """Words in a row that two questions share by chance only seldom.
 
@@ -17,6 +19,19 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 def normal(text: str) -> str:
     """A text without what says nothing: case and spaces."""
     return " ".join(text.casefold().split())
+
+
+def expression(text: str) -> str | None:
+    """An arithmetic question's terms in a fixed order; None where a text is no such question."""
+    try:
+        return arithmetic.unordered(arithmetic.parse_question(text))
+    except arithmetic.NotArithmetic:
+        return None
+
+
+def key_of(text: str) -> str:
+    """What a text asks: the same for two that differ in nothing but the order of terms, or case and spaces."""
+    return expression(text) or normal(text)
 
 
 class Overlap:

@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..records import Question
 from . import arithmetic, drawing
 from .families.chain import parts_of
-from .overlap import normal
+from .overlap import expression, key_of
 from .seeds import family_question
 
 
@@ -43,15 +43,7 @@ def texts_of(question: Question) -> list[str]:
 
 def keys_of(question: Question) -> frozenset[str]:
     """What a question and its near copies have in common; of a chain, what its parts have."""
-    return frozenset(expression(text) or normal(text) for text in texts_of(question))
-
-
-def expression(text: str) -> str | None:
-    """An arithmetic question's terms in a fixed order; None where a text is no such question."""
-    try:
-        return arithmetic.unordered(arithmetic.parse_question(text))
-    except arithmetic.NotArithmetic:
-        return None
+    return frozenset(key_of(text) for text in texts_of(question))
 
 
 def build_sets(per_cell: int, seed: int, taken: Collection[str]) -> FixedSets:

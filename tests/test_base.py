@@ -11,8 +11,8 @@ import pytest
 from maieutic.config import PocketModel
 from maieutic.errors import ConfigError, TrainingError
 from maieutic.records import Question
+from maieutic.tasks.overlap import expression
 from maieutic.tasks.seeds import family_question
-from maieutic.tasks.sets import expression
 from maieutic.trainers import base
 from maieutic.trainers.jobs import Progress, TrainingJob
 

@@ -41,7 +41,7 @@ from maieutic.records import (
 )
 from maieutic.tasks.checkers.family import check_exact
 from maieutic.tasks.material import gather
-from maieutic.tasks.sets import expression
+from maieutic.tasks.overlap import expression
 
 pytestmark = pytest.mark.slow
 

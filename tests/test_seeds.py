@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from maieutic.errors import ConfigError, SeedError
 from maieutic.tasks import arithmetic, seeds
-from maieutic.tasks.sets import build_sets, expression
+from maieutic.tasks.overlap import expression
+from maieutic.tasks.sets import build_sets
 from maieutic.trainers.base import LEVELS, examples
 
 

@@ -28,6 +28,7 @@ from ..arithmetic import ANSWER_MARK
 from ..checkers.answers import plain
 from ..checkers.finding import data_of
 from ..checkers.numbers import read_number
+from ..overlap import key_of
 from .family import Family
 
 _HEAD = "Work these out in order; Q1 stands for the answer of question 1, and so on."
@@ -171,11 +172,11 @@ class Chains:
     def _atom(self, rng: Random, parts: Sequence[Part]) -> Question | None:
         """A question for the next place, none that is there already, and none of a higher level."""
         top = max((part["level"] for part in parts), default=self.inner.top)
-        used = {part["text"] for part in parts}
+        used = {key_of(part["text"]) for part in parts}
         few = bisect_right(self._levels, top)
         for _ in range(_TRIES):
             atom = self.inner.draw(rng) if self._draws else self.atoms[rng.randrange(few)] if few else None
-            if atom and linkable(atom) and atom.text not in used and atom.level <= top:
+            if atom and linkable(atom) and atom.level <= top and key_of(atom.text) not in used:
                 return atom
         return None
 
