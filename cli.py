@@ -83,7 +83,7 @@ def resume(
     runs_dir: RunsDir = Path("runs"),
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="key=value of serving, training, teacher.url …; repeatable."),
+        typer.Option("--set", help="key=value of serving, training, teacher.endpoint …; repeatable."),
     ] = None,
 ) -> None:
     """Go on with a run that was stopped or killed."""
@@ -130,7 +130,7 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     except MaieuticError:
         typer.echo(
             f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.*, training.*, "
-            "and teacher.url, .key, .concurrency, .deadline_s)",
+            "and teacher.endpoint, .key, .concurrency, .deadline_s)",
             err=True,
         )
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, SecretStr
@@ -14,11 +15,32 @@ from .errors import ConfigError
 
 class Message(BaseModel):
     content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+    @property
+    def thought(self) -> str:
+        """What a thinking model's server keeps apart from the answer; servers differ in its name."""
+        return self.reasoning or self.reasoning_content or ""
+
+
+class TokenLogprob(BaseModel):
+    logprob: float
+
+
+class Logprobs(BaseModel):
+    content: list[TokenLogprob] | None = None
 
 
 class Choice(BaseModel):
     message: Message
     finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+    @property
+    def token_logprobs(self) -> list[float]:
+        return [token.logprob for token in (self.logprobs and self.logprobs.content) or []]
 
 
 class Usage(BaseModel):

@@ -72,6 +72,10 @@ class Rollout(Record):
     """Mean of the completions of its call: an endpoint counts them together."""
     truncated: bool
     call_id: str
+    logprobs: list[float] = []
+    """Of its tokens, where a strategy needs them."""
+    messages: str = ""
+    """JSON of the whole conversation after the prompt, where tools were called; else empty."""
 
 
 class Verdict(Record):
@@ -165,6 +169,12 @@ class Call(Record):
     completion_tokens: int
     seconds: float
     error: str = ""
+    endpoint: str = ""
+    """Address that answered."""
+    reasoning: list[str] = []
+    """Of each completion, what a thinking model thought before it; no part of the answer."""
+    tool_calls: list[str] = []
+    """Of each completion, the calls of tools that it asks for: a JSON list, as they came."""
 
 
 class Worth(Record):

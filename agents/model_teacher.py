@@ -7,7 +7,7 @@ from random import Random
 
 from ..config import TeacherConfig
 from ..prompts import render, versioned
-from ..records import Question, short_id
+from ..records import Call, Question, short_id
 from ..serving.client import Request
 from ..tasks.checkers.answers import final_answer
 from ..tasks.checkers.simple import last_json
@@ -52,8 +52,8 @@ class ModelTeacher:
         designs: list[Design | None] = []
         for index, given in enumerate(assignments):
             request = requests.get(index)
-            reply = replies.get(request.subject_id) if request else None
-            drafted = _drafted(reply, given) if reply is not None else None
+            call = replies.get(request.subject_id) if request else None
+            drafted = _drafted(call.completions[0], given) if call else None
             designs.append(Design(drafted) if drafted else None)
         return designs
 
@@ -69,7 +69,7 @@ class ModelTeacher:
         }
         replies = await ask(list(asked.values()))
         return [
-            [replies.get(asked[question.id, number].subject_id, "") for number in range(times)]
+            [_said(replies.get(asked[question.id, number].subject_id)) for number in range(times)]
             for question in questions
         ]
 
@@ -79,7 +79,7 @@ class ModelTeacher:
         """A solution by another prompt; its answer is compared as the question's checker does."""
         asked = [self._request("audit", q.id, round, stage, question=q.text) for q in questions]
         replies = await ask(asked)
-        said = [final_answer(replies.get(question.id, "")) for question in questions]
+        said = [final_answer(_said(replies.get(question.id))) for question in questions]
         return [
             same(question, question.answer, answer) if answer else None
             for question, answer in zip(questions, said, strict=True)
@@ -100,6 +100,10 @@ class ModelTeacher:
             max_tokens=self.config.max_tokens,
             seed=call_seed(self.seed, round, stage, subject),
         )
+
+
+def _said(call: Call | None) -> str:
+    return call.completions[0] if call else ""
 
 
 def _drafted(reply: str, given: Assignment) -> Question | None:

@@ -54,6 +54,7 @@ class Solver:
                 tokens=share,
                 truncated=not finished,
                 call_id=reply.call.id,
+                logprobs=reply.logprobs[index] if request.logprobs else [],
             )
             for index, (text, finished) in enumerate(zip(reply.completions, reply.finished, strict=True))
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from ..records import Move, Question
+from ..records import Call, Move, Question
 from ..serving.client import Request
 from ..tasks.families.family import Family
 
@@ -47,9 +47,9 @@ class Design:
     """The remembered failure it was made from, where that was not the assignment's question."""
 
 
-Ask = Callable[[Sequence[Request]], Awaitable[dict[str, str]]]
-"""Sends requests, each for one completion, and gives the completions by what they are about; a
-request that was refused is not among them."""
+Ask = Callable[[Sequence[Request]], Awaitable[dict[str, Call]]]
+"""Sends requests, each for one completion, and gives the calls by what they are about; one that was
+refused or cut off is not among them."""
 
 
 class Teacher(Protocol):

@@ -51,7 +51,7 @@ async def measure(count: int, repeats: int) -> None:
         folder = create(config, Path(runs), "overhead", prepare(config))
         room = await open_room(config, folder, Quiet())
         try:
-            await room.serve("base", 0)
+            await room.serve("solver", "base", 0)
             asked = questions(count)
             await bare(room, asked[: count // 4])
             pairs = []

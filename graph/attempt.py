@@ -34,7 +34,6 @@ async def select(room: Room, state: LoopState) -> LoopState:
 
 async def attempt(room: Room, state: LoopState) -> LoopState:
     """The Solver attempts every selected question several times."""
-    await room.serve(state["solver"], state["round"])
     await roll_out(
         room,
         state["round"],

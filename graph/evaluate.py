@@ -26,7 +26,6 @@ async def evaluate(room: Room, state: LoopState) -> LoopState:
         for name in sets:
             room.folder.write_json(round, name, room.folder.read_json(state["solver_round"], name))
     else:
-        await room.serve(candidate, round)
         for name, questions in sets.items():
             await _measure(room, round, name, questions, candidate)
     tell_heldout(room)

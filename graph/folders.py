@@ -18,10 +18,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import httpx
-
-from ..config import RunConfig, TeacherConfig, dump, load
-from ..endpoints import check_url, check_variable, is_local, secret
+from ..config import RunConfig, dump, load
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
@@ -33,6 +30,7 @@ from ..tasks.sets import FixedSets
 from ..tasks.setting_apart import Tell
 from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
+from .remote import check_role, elsewhere, reach
 from .report import versions
 
 ROOM_ON_DISK = 500_000_000
@@ -69,8 +67,9 @@ def check(config: RunConfig) -> None:
         MissingPart: a package is not installed.
     """
     embedding_function(config.memory.embedding)
-    _check_teacher(config.teacher)
-    _reach(config.teacher)
+    for name, role in elsewhere(config).items():
+        check_role(name, role)
+        reach(name, role)
     if config.model == "pocket":
         _check_cache(cache_folder())
     else:
@@ -79,43 +78,6 @@ def check(config: RunConfig) -> None:
     for package in ("torch", "transformers", "trl"):
         if importlib.util.find_spec(package) is None:
             raise MissingPart(f"{package} is not installed in this Python; run `make setup`")
-
-
-def _check_teacher(teacher: TeacherConfig) -> None:
-    if not teacher.url:
-        return
-    check_url(teacher.url, "teacher.url: ")
-    check_variable(teacher.key, "teacher.key")
-    secret(teacher.url, teacher.key, "teacher.key")
-    if not teacher.model:
-        raise ConfigError("teacher.model is missing: the model's name at teacher.url")
-
-
-_REACHED_S = 10.0
-"""Seconds in which an endpoint must say anything at all."""
-
-
-def _reach(teacher: TeacherConfig) -> None:
-    """Ask for the list of models: what refuses the key, or is not there, is told before a run begins.
-
-    An endpoint need not have such a list: any other answer will do.
-    """
-    if not teacher.url:
-        return
-    key = secret(teacher.url, teacher.key, "teacher.key").get_secret_value()
-    try:
-        with httpx.Client(timeout=_REACHED_S, trust_env=not is_local(teacher.url)) as client:
-            headers = {"Authorization": f"Bearer {key}"} if key else {}
-            status = client.get(f"{teacher.url.rstrip('/')}/models", headers=headers).status_code
-    except httpx.HTTPError as error:
-        raise ConfigError(
-            f"teacher.url: nothing answers at {teacher.url} ({type(error).__name__}); see that it is up"
-        ) from None
-    if status in (401, 403):
-        raise ConfigError(
-            f"teacher.key: {teacher.url} refuses the key (HTTP {status}); see the environment variable "
-            "that it names"
-        )
 
 
 def _check_cache(cache: Path) -> None:
@@ -270,7 +232,7 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
 CHANGEABLE = ("serving", "training")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
 
-_OF_TEACHER = ("teacher.url", "teacher.key", "teacher.concurrency", "teacher.deadline_s")
+_OF_TEACHER = ("teacher.endpoint", "teacher.key", "teacher.concurrency", "teacher.deadline_s")
 """Settings that may change, too: how a Teacher is reached, not who it is."""
 
 
@@ -292,9 +254,10 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
                 f"{', '.join(CHANGEABLE)} and {', '.join(_OF_TEACHER)}; start a new run for another"
             )
     config = load(folder.config, overrides)
-    if bool(config.teacher.url) != bool(load(folder.config).teacher.url):
-        raise ConfigError("--set teacher.url: who teaches a run that has begun stays; start a new run")
-    _check_teacher(config.teacher)
+    if config.teacher.is_model != load(folder.config).teacher.is_model:
+        raise ConfigError("--set teacher.endpoint: who teaches a run that has begun stays; start a new run")
+    for name, role in elsewhere(config).items():
+        check_role(name, role)
     with locked(folder):
         _note_config(folder, config)
     return config

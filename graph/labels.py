@@ -55,7 +55,6 @@ async def label(
     solutions = dict(zip([question.id for question in asked], taught, strict=True))
     solved: dict[str, list[str]] = {}
     if config.ask_solver and asked:
-        await room.serve(solver, round)
         for rollout in await roll_out(room, round, stage, asked, solver, room.solver.sampling):
             solved.setdefault(rollout.question_id, []).append("" if rollout.truncated else rollout.completion)
     checks = []

@@ -11,7 +11,8 @@ from ..config import Sampling
 from ..errors import EndpointError, MaieuticError
 from ..memory.run import RunFolder
 from ..records import Call, Question, Record, Rollout, Verdict
-from ..serving.client import Completions, Reply, Request
+from ..serving.client import Client, Reply, Request
+from .canary import BASE
 from .room import Room
 
 PART = 128
@@ -28,27 +29,25 @@ R = TypeVar("R", bound=Record)
 
 async def ask_all(
     room: Room,
+    client: Client,
     round: int,
     series: str,
     requests: Sequence[Request],
     read: Callable[[Request, Reply], list[R]] | None,
-    client: Completions | None = None,
     already: int = 0,
+    part: int = PART,
 ) -> None:
     """Send requests, bounded by the client, and write what they give as parts of `series`.
 
     Args:
         read: makes records of a reply; without it the calls are all that is kept.
-        client: of another endpoint than our server's.
         already: requests of this stage that were answered before, when it was begun.
 
     Calls are written before what came of them, so that a record's call is always there.
     Any failure writes what has come so far, then stops the rest.
     """
-    part = PART if client is None else PAID_PART
     wanted = {request.subject_id: request for request in requests}
-    endpoint = client or room.client
-    pending = [asyncio.ensure_future(endpoint.ask(request)) for request in requests]
+    pending = [asyncio.ensure_future(client.ask(request)) for request in requests]
     got: list[R] = []
     calls: list[Call] = []
     refused: list[Call] = []
@@ -73,7 +72,8 @@ async def ask_all(
         await asyncio.gather(*pending, return_exceptions=True)
         if calls:
             _write(room.folder, round, series, calls, got if read else None)
-    hint = "serving.max_model_len" if client is None else "teacher.model and teacher.max_tokens"
+    role = requests[0].role if requests else ""
+    hint = f"{role}.model and {role}.max_tokens" if role in room.remote else "serving.max_model_len"
     _tell_refused(room, refused, len(requests) + already, hint)
 
 
@@ -107,17 +107,20 @@ def asker(room: Room, round: int, stage: str) -> Ask:
     Its calls are their own record; a resumed stage reads them and asks for the rest.
     """
 
-    async def ask(requests: Sequence[Request]) -> dict[str, str]:
+    async def ask(requests: Sequence[Request]) -> dict[str, Call]:
         series = f"teacher-{stage}"
         calls = room.folder.read(round, f"calls/{series}", Call)
         there = {call.subject_id for call in calls if not call.error}
         todo = [request for request in requests if request.subject_id not in there]
         if todo:
             done = len(requests) - len(todo)
-            await ask_all(room, round, series, todo, None, room.teacher_endpoint, done)
+            client = await room.serve("teacher", BASE, round)
+            await ask_all(room, client, round, series, todo, None, done, PAID_PART)
             calls = room.folder.read(round, f"calls/{series}", Call)
         # One that was cut off may have lost its answer, or show half of it.
-        return {c.subject_id: c.completions[0] for c in calls if c.completions and all(c.finished)}
+        wanted = {request.subject_id for request in requests}
+        whole = [call for call in calls if call.completions and all(call.finished)]
+        return {call.subject_id: call for call in whole if call.subject_id in wanted}
 
     return ask
 
@@ -139,7 +142,8 @@ async def roll_out(
     if todo:
         requests = [room.solver.request(question, round, stage, checkpoint, sampling) for question in todo]
         there_already = len(questions) - len(todo)
-        await ask_all(room, round, series, requests, room.solver.rollouts, already=there_already)
+        client = await room.serve("solver", checkpoint, round)
+        await ask_all(room, client, round, series, requests, room.solver.rollouts, there_already)
     order = {question.id: place for place, question in enumerate(questions)}
     rollouts = room.folder.read(round, series, Rollout)
     return sorted(rollouts, key=lambda r: (order.get(r.question_id, -1), r.index))

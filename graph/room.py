@@ -22,7 +22,7 @@ from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
-from ..serving.client import Completions
+from ..serving.client import Client, Completions
 from ..serving.server import VllmServer, end_leftover, remember
 from ..tasks.families.family import Family
 from ..tasks.sets import FixedSets
@@ -54,8 +54,8 @@ class Room:
     solver: Solver
     generator: Generator
     verifier: Verifier
-    teacher_endpoint: Completions | None = None
-    """The endpoint of a Teacher that is a model; None where the family teaches."""
+    remote: dict[str, Client] = field(default_factory=dict)
+    """Of the roles whose models are elsewhere."""
     progress: Progress = field(default_factory=Quiet)
     after_round: Callable[[bool], None] = lambda over: None
     """Called when a round is decided, with whether it was the last: reports are made here, and
@@ -63,7 +63,7 @@ class Room:
     serving: str = ""
     """The checkpoint whose weights the server has, once its canary has passed."""
     _serve_seconds: float = 0.0
-    _client: Completions | None = None
+    _client: Client | None = None
 
     @cached_property
     def apart(self) -> KeptApart:
@@ -72,12 +72,12 @@ class Room:
     @property
     def policy_top(self) -> int:
         """Highest level that is taught; a Teacher that is a model goes beyond the family's."""
-        return self.family.top + (BEYOND if self.teacher_endpoint else 0)
+        return self.family.top + (BEYOND if self.config.teacher.is_model else 0)
 
     @property
     def can_label(self) -> bool:
         """Whether the answer to a text that the Generator wrote can be found out."""
-        return self.family.reads or self.teacher_endpoint is not None
+        return self.family.reads or self.config.teacher.is_model
 
     def weights(self, checkpoint: str) -> Path:
         """The folder of a checkpoint.
@@ -96,7 +96,7 @@ class Room:
         return Random(f"{self.config.seed}/{round}/{stage}")
 
     @property
-    def client(self) -> Completions:
+    def client(self) -> Client:
         if self._client is None:
             raise RuntimeError("serve() comes before the first completion")
         return self._client
@@ -106,17 +106,22 @@ class Room:
         """Whether the server was started and is gone: such a room cannot go on."""
         return self.server.starts > 0 and not self.server.alive
 
-    async def serve(self, checkpoint: str, round: int) -> None:
-        """Have the server answer with a checkpoint's weights.
+    async def serve(self, role: str, checkpoint: str, round: int) -> Client:
+        """Have a checkpoint answer for a role, where this run serves it itself.
 
+        Returns:
+            Who is to be asked.
         Raises:
             ServerError: the server is gone, or does not answer as the checkpoint does.
         """
+        if role in self.remote:
+            return self.remote[role]
         started = time.monotonic()
         try:
             await self._serve(checkpoint, round)
         finally:
             self._serve_seconds += time.monotonic() - started
+        return self.client
 
     async def _serve(self, checkpoint: str, round: int) -> None:
         if not self.server.starts:
@@ -158,7 +163,7 @@ class Room:
             self.folder.write_json(round, "seconds", account)
 
     async def close(self) -> None:
-        for client in (self._client, self.teacher_endpoint):
+        for client in (self._client, *self.remote.values()):
             if client is not None:
                 await client.close()
         self.verifier.close()

@@ -16,13 +16,12 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from ..agents.generator import Generator
 from ..agents.model_teacher import ModelTeacher
 from ..agents.solver import Solver
-from ..agents.teacher import FamilyTeacher
+from ..agents.teacher import FamilyTeacher, Teacher
 from ..agents.verifier import Verifier
 from ..config import RunConfig
 from ..curriculum.policy import Policy
 from ..curriculum.socratic import Socratic
 from ..curriculum.uniform import Uniform
-from ..endpoints import is_local, secret
 from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.embedding import embedding_function
@@ -30,8 +29,8 @@ from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..memory.store import Store
 from ..records import Question, RunReport
-from ..serving.client import Completions, Settings
 from ..serving.server import VllmServer, end_leftover
+from ..tasks.families.family import Family
 from ..tasks.material import default_sets, family_of
 from ..tasks.sets import FixedSets
 from ..trainers.base import ensure_base
@@ -41,6 +40,7 @@ from .canary import BASE
 from .evaluate import tell_heldout
 from .folders import locked, read_sets
 from .progress import Progress, Quiet
+from .remote import client_of, elsewhere
 from .report import write_report
 from .room import BEYOND, Room
 from .state import LoopState
@@ -53,6 +53,11 @@ def policy_of(config: RunConfig, top: int) -> Policy:
     return Socratic(config.curriculum.mastered, config.curriculum.leap, top)
 
 
+def teacher_of(config: RunConfig, family: Family) -> Teacher:
+    """The configured Teacher."""
+    return ModelTeacher(config.teacher, config.seed) if config.teacher.is_model else FamilyTeacher(family)
+
+
 async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) -> Room:
     """Wire a run: base model, memory, agents. The server is started by the first node.
 
@@ -63,7 +68,6 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
     family = family_of(config, folder.read(0, "questions", Question))
     store = Store(folder.memory, embedding_function(config.memory.embedding))
     base = await _base(config, folder, sets, progress)
-    endpoint = endpoint_of(config) if config.teacher.url else None
     room = Room(
         config=config,
         folder=folder,
@@ -71,37 +75,18 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         server=VllmServer(base, folder.logs / "vllm.log", config.serving),
         sets=sets,
         family=family,
-        policy=policy_of(config, family.top + (BEYOND if config.teacher.url else 0)),
+        policy=policy_of(config, family.top + (BEYOND if config.teacher.is_model else 0)),
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
-        teacher=ModelTeacher(config.teacher, config.seed) if endpoint else FamilyTeacher(family),
+        teacher=teacher_of(config, family),
         solver=Solver(config.rollouts, config.seed),
         generator=Generator(config.generator, config.seed),
         verifier=Verifier(),
-        teacher_endpoint=endpoint,
+        remote={name: client_of(name, role, config) for name, role in elsewhere(config).items()},
         progress=progress,
     )
     restore(room)
     return room
-
-
-def endpoint_of(config: RunConfig) -> Completions:
-    """The client of a Teacher that is a model."""
-    given = config.teacher
-    serving = config.serving.model_copy(
-        update={"concurrency": given.concurrency, "request_deadline_s": given.deadline_s}
-    )
-    key = secret(given.url, given.key, "teacher.key")
-    url = given.url.rstrip("/").removesuffix("/v1")
-    # Some servers take no empty key.
-    named = Settings(
-        f"teacher.key (now the environment variable {given.key})",
-        "teacher.url and teacher.model",
-        "whether teacher.url can be reached and has room",
-        "teacher.deadline_s",
-    )
-    secret_or_none = key.get_secret_value() or "none"
-    return Completions(url, secret_or_none, given.model, serving, away=not is_local(url), settings=named)
 
 
 async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress: Progress) -> Path:

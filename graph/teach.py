@@ -48,7 +48,7 @@ async def teach(room: Room, state: LoopState) -> LoopState:
     lessons = _plan(room, round, attempts, max(0, wanted), f"teach{turn}")
     room.progress.begin(round, "teach", len(lessons))
     parents = _Parents(room, round)
-    if room.teacher_endpoint is not None:
+    if room.config.teacher.is_model:
         # A model needs something to start from, also where the policy looks at no outcome.
         drawn, there = room.rng(round, f"teach{turn}/parents"), sorted(parents.questions)
         lessons = [x if x.question_id else Lesson("neighbour", drawn.choice(there)) for x in lessons]
@@ -161,9 +161,10 @@ async def generate(room: Room, state: LoopState) -> LoopState:
         proposals[proposal.id] = proposal
     room.progress.begin(round, "generate", len(proposals))
     room.progress.advance(len(there))
-    await room.serve(state["writer"], round)
+    client = await room.serve("generator", state["writer"], round)
     await ask_all(
         room,
+        client,
         round,
         series,
         [

@@ -175,7 +175,7 @@ def _read(room: Room, proposal: Proposal) -> Question:
     if proposal.checker:
         given = {name: getattr(proposal, name) for name in DRAFTED}
         return Question(id=short_id("q", proposal.text), **lineage, **given)
-    if room.family.reads or not room.teacher_endpoint or not proposal.text:
+    if room.family.reads or not room.config.teacher.is_model or not proposal.text:
         return room.family.read(proposal.text).model_copy(update=lineage)
     (parent,) = room.bank.get([proposal.parent_id]) if proposal.parent_id else (None,)
     return Question(

@@ -54,7 +54,9 @@ def _taken(found: Survey) -> str:
         return "takes them as built-in arithmetic, and draws more of it: run --seeds"
     said = []
     if found.unanswered:
-        said.append(f"{found.unanswered:,} without an answer need a Teacher (teacher.url) or are removed")
+        said.append(
+            f"{found.unanswered:,} without an answer need a Teacher (teacher.endpoint) or are removed"
+        )
     texts = found.answers.get("text", 0)
     if texts:
         said.append(f"{texts:,} with a long answer need --checker judge?… or one of yours")

@@ -6,7 +6,8 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import openai
 
@@ -14,6 +15,14 @@ from ..config import ServingConfig
 from ..endpoints import ChatCompletion, Usage
 from ..errors import EndpointError, MaieuticError
 from ..records import Call, short_id
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A JSON schema that a completion must follow."""
+
+    name: str
+    json: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +35,23 @@ class Request:
     stage: str
     round: int
     template: str
-    messages: list[dict[str, str]]
+    messages: list[dict[str, Any]]
+    """As the API takes them; those of a conversation with tools have more than a role and a content."""
     n: int
     temperature: float
     top_p: float
     max_tokens: int
     seed: int
+    schema: Schema | None = None
+    """What the completion must be; an endpoint without structured output is asked without it."""
+    tools: tuple[dict[str, Any], ...] = ()
+    """Functions that the model may call, as the API takes them."""
+    logprobs: bool = False
+    """Whether the log-probability of every token of the completions is wanted."""
 
     def body(self, model: str) -> dict[str, object]:
         """What is posted to `/v1/chat/completions`."""
-        return {"model": model, "messages": self.messages, **self.sampling()}
+        return {"model": model, "messages": self.messages, **self.sampling(), **self._shape()}
 
     def sampling(self) -> dict[str, float]:
         return {
@@ -46,6 +62,17 @@ class Request:
             "seed": self.seed,
         }
 
+    def _shape(self) -> dict[str, object]:
+        shape: dict[str, object] = {}
+        if self.schema is not None:
+            shaped = {"name": self.schema.name, "strict": True, "schema": self.schema.json}
+            shape["response_format"] = {"type": "json_schema", "json_schema": shaped}
+        if self.tools:
+            shape["tools"] = list(self.tools)
+        if self.logprobs:
+            shape["logprobs"] = True
+        return shape
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -54,6 +81,8 @@ class Reply:
     completions: list[str]
     finished: list[bool]
     call: Call
+    logprobs: list[list[float]] = field(default_factory=list)
+    """Of each completion's tokens, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +99,16 @@ SERVING = Settings("the server's log", "the server's log", "the server's log", "
 
 _LONGEST_ERROR = 500
 """Characters of what an endpoint says when it fails."""
+
+
+class Client(Protocol):
+    """Who is asked: one endpoint, or several as one."""
+
+    async def ask(self, request: Request) -> Reply:
+        """Complete one request; see `Completions.ask`."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class Completions:
@@ -140,10 +179,16 @@ class Completions:
                     call,
                 ) from error
         texts = [choice.message.content or "" for choice in answer.choices]
-        finished = [choice.finish_reason == "stop" for choice in answer.choices]
+        finished = [choice.finish_reason in ("stop", "tool_calls") for choice in answer.choices]
         used = answer.usage or Usage()
         spent = (used.prompt_tokens, used.completion_tokens)
-        return Reply(texts, finished, self._record(request, texts, finished, *spent, started, ""))
+        call = self._record(request, texts, finished, *spent, started, "").model_copy(
+            update={
+                "reasoning": [choice.message.thought for choice in answer.choices],
+                "tool_calls": [json.dumps(choice.message.tool_calls or []) for choice in answer.choices],
+            }
+        )
+        return Reply(texts, finished, call, [choice.token_logprobs for choice in answer.choices])
 
     def _said(self, error: Exception) -> str:
         """An error as it is recorded and shown: one line, short, and without the key, which some repeat."""

@@ -54,7 +54,7 @@ def family_of(config: RunConfig, seeds: Sequence[Question]) -> Family:
             horizon = 1
         elif not horizon:
             # A Teacher that is a model writes what is harder; it makes no chains.
-            horizon = 1 if config.teacher.url else _HORIZON
+            horizon = 1 if config.teacher.is_model else _HORIZON
     return Chains(inner, atoms, horizon) if horizon > 1 else inner
 
 
@@ -78,7 +78,7 @@ def gather(config: RunConfig, tell: Tell = lambda said: None) -> Material:
     if config.seeds.startswith(PREFIX):
         seeds, validation, drawn = from_gym(config, opened(config.seeds), measured, notes, tell)
     else:
-        teacher, most = bool(config.teacher.url), config.sets.most_seeds
+        teacher, most = config.teacher.is_model, config.sets.most_seeds
         seeds = load_seeds(config.seeds, config.columns, config.checker, most, teacher, notes)
         if all(map(_worked_out, seeds)):
             sets = _arithmetic_sets(config, [*seeds, *measured])
@@ -165,11 +165,11 @@ def _with_chains(
     """The sets with chains of their own questions, where the run has chains to teach."""
     family = family_of(config, seeds)
     if not isinstance(family, Chains):
-        if isinstance(family, Rows) and not config.teacher.url:
+        if isinstance(family, Rows) and not config.teacher.is_model:
             notes.append(
                 f"{config.seeds}: no new questions will be written: its rows are not chained (that takes a "
                 "number in the text, a number for an answer, and curriculum.horizon above 1), and no Teacher "
-                "is named; see teacher.url"
+                "is named; see teacher.endpoint"
             )
         elif config.curriculum.horizon > 1:
             notes.append(

@@ -30,7 +30,7 @@ def expression(text: str) -> str | None:
 
 
 def key_of(text: str) -> str:
-    """What a text asks: the same for two that differ in nothing but the order of terms, or case and spaces."""
+    """What a text asks: the same for texts that differ only in the order of terms, case and spaces."""
     return expression(text) or normal(text)
 
 

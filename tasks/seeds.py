@@ -140,7 +140,7 @@ def _as_it_is(row: SeedRow, checker: str, unanswered: bool) -> Question:
     if kind == "none" and not unanswered:
         raise SeedError(
             f"{row.place}: no answer to {row.question[:60]!r}; add one, or name a Teacher that labels it "
-            "(--set teacher.url=… and teacher.model=…)"
+            "(--set teacher.endpoint=… and teacher.model=…)"
         )
     suited = checker or SUITED[kind]
     if suited is None and kind != "none":

@@ -167,7 +167,7 @@ def room_in(
         solver=Solver(config.rollouts, config.seed),
         generator=Generator(config.generator, config.seed),
         verifier=Verifier(),
-        teacher_endpoint=model,  # type: ignore[arg-type]
+        remote={"teacher": model} if model else {},
         progress=Quiet(),
     )
     restore(room)

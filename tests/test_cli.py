@@ -263,13 +263,18 @@ def test_a_teacher_may_move_but_not_change(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("NEW_KEY", raising=False)
     alone = begun(tmp_path)
     with pytest.raises(ConfigError, match="who teaches"):
-        runs.change(alone, ["teacher.url=http://127.0.0.1:9/v1", "teacher.concurrency=3"])
+        runs.change(alone, ["teacher.endpoint=http://127.0.0.1:9/v1", "teacher.concurrency=3"])
     taught = RunFolder(tmp_path / "two")
-    config = load(None, ["teacher.url=http://127.0.0.1:9/v1", "teacher.model=m"])
+    config = load(None, ["teacher.endpoint=http://127.0.0.1:9/v1", "teacher.model=m"])
     runs.begin(taught, config, Material((), FixedSets((), ())))
-    changed = runs.change(taught, ["teacher.url=http://127.0.0.1:10/v1", "teacher.deadline_s=9"])
-    assert (changed.teacher.url, changed.teacher.deadline_s) == ("http://127.0.0.1:10/v1", 9)
-    for override in ("teacher.url=", "teacher.model=n", "teacher.key=NEW_KEY", "teacher.url=nowhere"):
+    changed = runs.change(taught, ["teacher.endpoint=http://127.0.0.1:10/v1", "teacher.deadline_s=9"])
+    assert (changed.teacher.endpoint, changed.teacher.deadline_s) == (["http://127.0.0.1:10/v1"], 9)
+    for override in (
+        "teacher.endpoint=",
+        "teacher.model=n",
+        "teacher.key=NEW_KEY",
+        "teacher.endpoint=nowhere",
+    ):
         with pytest.raises(ConfigError):
             runs.change(taught, [override])
     assert changed == runs.find(tmp_path, "two")[1]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from maieutic.config import ServingConfig, load
 from maieutic.errors import EndpointError, ServerError
-from maieutic.graph.run import endpoint_of
+from maieutic.graph.remote import client_of
 from maieutic.records import Call
 from maieutic.serving.client import Completions, Request
 from maieutic.serving.server import VllmServer, free_port
@@ -84,8 +84,8 @@ async def test_trouble_that_stays_is_an_error_with_a_remedy() -> None:
             (401, {"error": {"message": "bad key sk-of-mine\n"}}),
             "refuses the key; see teacher.key .* OWN_KEY",
         ),
-        ((404, {"error": {"message": "no model m"}}), "no model m.*see teacher.url and teacher.model"),
-        ((200, "<html>sk-of-mine</html>"), "no chat completion.*see teacher.url and teacher.model"),
+        ((404, {"error": {"message": "no model m"}}), "no model m.*see teacher.endpoint and teacher.model"),
+        ((200, "<html>sk-of-mine</html>"), "no chat completion.*see teacher.endpoint and teacher.model"),
         ((500, "sk-of-mine" * 900), "raise teacher.deadline_s"),
     ],
 )
@@ -94,8 +94,9 @@ async def test_what_a_teacher_says_when_it_fails_tells_what_to_do_and_no_key(
 ) -> None:
     monkeypatch.setenv("OWN_KEY", "sk-of-mine")
     with scripted(lambda number, body: answer) as (url, _):
-        settings = [f"teacher.url={url}/v1", "teacher.model=m", "teacher.key=OWN_KEY", "serving.retries=0"]
-        OPENED.append(endpoint_of(load(None, settings)))
+        settings = [f"teacher.endpoint={url}/v1", "teacher.model=m", "teacher.key=OWN_KEY"]
+        config = load(None, [*settings, "serving.retries=0"])
+        OPENED.append(client_of("teacher", config.teacher, config))
         with pytest.raises(EndpointError, match=remedy) as caught:
             await OPENED[-1].ask(request())
     assert isinstance(caught.value.call, Call)

@@ -212,13 +212,13 @@ async def test_a_server_with_other_weights_than_it_should_have_is_found_out(
         shutil.copy(folder.checkpoint("solver-0002") / "canary.json", mine.checkpoint(name))
     room = await open_room(config, mine, Quiet())
     try:
-        await room.serve("solver-0001", 0)
+        await room.serve("solver", "solver-0001", 0)
         async with httpx.AsyncClient(base_url=room.server.url, trust_env=False) as keyless:
             for route in ("/collective_rpc", "/reset_prefix_cache", "/v1/models"):
                 assert (await keyless.post(route, json={})).status_code == 401
         assert listeners(room) <= {"127.0.0.1", "::1"}
         with pytest.raises(ServerError, match="does not answer as solver-0002 does"):
-            await room.serve("solver-0002", 0)
+            await room.serve("solver", "solver-0002", 0)
     finally:
         await room.close()
 

@@ -18,8 +18,8 @@ from maieutic.config import RunConfig, TeacherConfig, load
 from maieutic.errors import ConfigError, SeedError
 from maieutic.graph import train
 from maieutic.graph.folders import check
+from maieutic.graph.remote import client_of
 from maieutic.graph.report import write_report
-from maieutic.graph.run import endpoint_of
 from maieutic.memory.run import RunFolder
 from maieutic.records import Audit, Call, LabelCheck, PreferencePair, Proposal, Question
 from maieutic.serving.client import Request
@@ -54,7 +54,7 @@ def config_of(seeds: Path, *more: str) -> RunConfig:
     ])  # fmt: skip
 
 
-MODEL = ("teacher.url=http://127.0.0.1:1/v1", "teacher.model=t")
+MODEL = ("teacher.endpoint=http://127.0.0.1:1/v1", "teacher.model=t")
 
 
 @pytest.fixture(scope="module")
@@ -181,11 +181,11 @@ def test_what_is_wrong_with_a_teacher_is_said_before_anything_is_loaded(
     monkeypatch.delenv("MINE", raising=False)
     for more, message in (
         (
-            ("teacher.url=127.0.0.1:8000", "teacher.model=t"),
-            "teacher.url: '127.0.0.1:8000'; expected such as",
+            ("teacher.endpoint=127.0.0.1:8000/v1", "teacher.model=t"),
+            "teacher.endpoint: '127.0.0.1:8000/v1'; expected such as",
         ),
-        (("teacher.url=http://k:v@127.0.0.1/v1", "teacher.model=t"), "a key goes into a variable"),
-        (("teacher.url=http://127.0.0.1/v1",), "teacher.model is missing"),
+        (("teacher.endpoint=http://k:v@127.0.0.1/v1", "teacher.model=t"), "a key goes into a variable"),
+        (("teacher.endpoint=http://127.0.0.1/v1",), "teacher.model is missing"),
         ((*MODEL, "teacher.key=sk-1234"), "takes the name of an environment variable, never a key itself"),
         ((*MODEL, "teacher.key=MINE"), "the environment variable that it names is not set"),
         (MODEL, "nothing answers at http://127.0.0.1:1/v1 (ConnectError)"),
@@ -215,7 +215,7 @@ def test_a_key_that_is_refused_is_told_before_anything_is_loaded(
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/v1"
-    given = config_of(seeds, f"teacher.url={url}", "teacher.model=t", "teacher.key=MINE")
+    given = config_of(seeds, f"teacher.endpoint={url}", "teacher.model=t", "teacher.key=MINE")
     try:
         if message:
             with pytest.raises(ConfigError) as caught:
@@ -231,6 +231,14 @@ def test_a_key_that_is_refused_is_told_before_anything_is_loaded(
 
 
 # ------------------------------------------------------------------ over the wire
+
+
+def called(request: Request, reply: str) -> Call:
+    return Call(
+        id="c", round=1, stage="s", role="teacher", model="m", checkpoint="", template="",
+        subject_id=request.subject_id, messages="[]", sampling="{}", completions=[reply], finished=[True],
+        prompt_tokens=0, completion_tokens=0, seconds=0.0,
+    )  # fmt: skip
 
 
 def question(text: str = "What is the total of 3 and 4?", answer: str = "7") -> Question:
@@ -256,8 +264,8 @@ REPLIES = [
 
 @pytest.mark.parametrize(("reply", "drafted"), REPLIES)
 async def test_what_a_reply_drafts(reply: str, drafted: tuple[str, str] | None) -> None:
-    async def ask(requests: object) -> dict[str, str]:
-        return {request.subject_id: reply for request in requests}  # type: ignore[attr-defined]
+    async def ask(requests: list[Request]) -> dict[str, Call]:
+        return {request.subject_id: called(request, reply) for request in requests}
 
     teacher = ModelTeacher(TeacherConfig(), 0)
 
@@ -274,12 +282,12 @@ async def test_what_a_reply_drafts(reply: str, drafted: tuple[str, str] | None) 
 async def test_an_endpoint_is_asked_as_configured(seeds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINE", "sk-secret")
     with scripted(lambda number, body: completion("#### 7" if number == 1 else "#### none")) as (url, asked):
-        config = config_of(seeds, f"teacher.url={url}/v1", "teacher.model=big", "teacher.key=MINE")
-        client = endpoint_of(config)
+        config = config_of(seeds, f"teacher.endpoint={url}/v1", "teacher.model=big", "teacher.key=MINE")
+        client = client_of("teacher", config.teacher, config)
 
-        async def ask(requests: list[Request]) -> dict[str, str]:
+        async def ask(requests: list[Request]) -> dict[str, Call]:
             replies = [await client.ask(request) for request in requests]
-            return {reply.call.subject_id: reply.completions[0] for reply in replies}
+            return {reply.call.subject_id: reply.call for reply in replies}
 
         teacher = ModelTeacher(config.teacher, 0)
         found = await teacher.solve([question()], 2, 1, "label0", ask)  # type: ignore[arg-type]

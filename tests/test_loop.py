@@ -79,13 +79,13 @@ async def test_a_model_that_nobody_trained_here_is_known_again_by_its_first_answ
     folder = RunFolder(tmp_path)
     begin(folder, config, gather(config))
     room = room_in(folder, config)
-    await room.serve("base", 0)
+    await room.serve("solver", "base", 0)
     again = room_in(folder, config)
-    await again.serve("base", 0)
+    await again.serve("solver", "base", 0)
     other = room_in(folder, config)
     other._client = SimulatedSolver(turned="canary")  # type: ignore[assignment]
     with pytest.raises(ServerError, match="does not answer as base does"):
-        await other.serve("base", 0)
+        await other.serve("solver", "base", 0)
 
 
 async def test_a_checkpoint_without_a_canary_is_not_served(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ async def test_a_checkpoint_without_a_canary_is_not_served(tmp_path: Path) -> No
     folder.checkpoint("solver-0001").mkdir(parents=True)
     (folder.checkpoint("solver-0001") / "canary.json").write_text('{"distinguishes": false, "items": []}')
     with pytest.raises(ServerError, match="holds no completion to compare"):
-        await room.serve("solver-0001", 1)
+        await room.serve("solver", "solver-0001", 1)
 
 
 async def test_state_from_outside_names_no_path(tmp_path: Path) -> None:
@@ -106,4 +106,4 @@ async def test_state_from_outside_names_no_path(tmp_path: Path) -> None:
     room = room_in(folder, config)
     for name in ("/etc", "../solver-0001", "solver-0001/..", "base/.."):
         with pytest.raises(RunError, match="names no checkpoint"):
-            await room.serve(name, 0)
+            await room.serve("solver", name, 0)

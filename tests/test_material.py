@@ -24,7 +24,7 @@ from maieutic.tasks.seeds import level_of
 from maieutic.tasks.sets import keys_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-TEACHER = ["teacher.url=http://127.0.0.1:1/v1", "teacher.model=m"]
+TEACHER = ["teacher.endpoint=http://127.0.0.1:1/v1", "teacher.model=m"]
 Written = Callable[..., Path]
 
 

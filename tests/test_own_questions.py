@@ -136,8 +136,8 @@ def test_a_teacher_labels_seeds_without_an_answer(tmp_path: Path) -> None:
 
     with scripted(adding) as (url, asked):
         folder, printed = played(
-            tmp_path, "--seeds", str(file), "--set", f"teacher.url={url}/v1", "--set", "teacher.model=big",
-            "--set", "teacher.key=OWN_KEY", "--set", "generator.proposals=4",
+            tmp_path, "--seeds", str(file), "--set", f"teacher.endpoint={url}/v1",
+            "--set", "teacher.model=big", "--set", "teacher.key=OWN_KEY", "--set", "generator.proposals=4",
             environment={**os.environ, "OWN_KEY": "sk-not-to-be-seen"},
         )  # fmt: skip
     assert "4 of 4 seeds without an answer were labelled" in printed

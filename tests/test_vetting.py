@@ -27,7 +27,7 @@ def room(tmp_path: Path) -> Any:
     sets = FixedSets((family_question("What is 6 * 7 + 2 - 5?"),), (family_question("What is 40 mod 7?"),))
     family = Arithmetic()
     return SimpleNamespace(
-        bank=bank, sets=sets, config=load(), family=family, policy_top=family.top, teacher_endpoint=None,
+        bank=bank, sets=sets, config=load(), family=family, policy_top=family.top,
         apart=KeptApart(sets, bank, 0.985),
     )  # fmt: skip
 

@@ -1,0 +1,58 @@
+"""RunConfig: everything a run can be told, one YAML file, unknown keys refused.
+
+A field's docstring stands under the field. Defaults are the pocket profile.
+"""
+
+from .reading import dump, load
+from .roles import (
+    FAMILY,
+    LOCAL,
+    NONE,
+    Budget,
+    GeneratorConfig,
+    Price,
+    Role,
+    Sampling,
+    SolverConfig,
+    TeacherConfig,
+    VerifierConfig,
+)
+from .run import RunConfig
+from .sections import (
+    POCKET_LENGTH,
+    CurriculumConfig,
+    GateConfig,
+    LabelsConfig,
+    MemoryConfig,
+    PocketModel,
+    ServingConfig,
+    SetsConfig,
+)
+from .training import LoraConfig, SolverTraining
+
+__all__ = [
+    "FAMILY",
+    "LOCAL",
+    "NONE",
+    "POCKET_LENGTH",
+    "Budget",
+    "CurriculumConfig",
+    "GateConfig",
+    "GeneratorConfig",
+    "LabelsConfig",
+    "LoraConfig",
+    "MemoryConfig",
+    "PocketModel",
+    "Price",
+    "Role",
+    "RunConfig",
+    "Sampling",
+    "ServingConfig",
+    "SetsConfig",
+    "SolverConfig",
+    "SolverTraining",
+    "TeacherConfig",
+    "VerifierConfig",
+    "dump",
+    "load",
+]

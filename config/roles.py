@@ -1,0 +1,158 @@
+"""Who plays, and where each role's model is.
+
+A role's `endpoint` is `local`, a model that this run serves, or the address of any endpoint that
+speaks the OpenAI API; several addresses are used in proportion to how fast they answer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from .section import Section
+
+LOCAL, FAMILY, NONE = "local", "family", "none"
+"""Endpoints that are no address: served by this run; the questions' own family; nobody."""
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Endpoints = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1, max_length=64)]
+"""One address, or several of equal standing."""
+
+Tool = Literal["python", "search"]
+"""`python` runs a program in the sandbox of the checker of that name; `search` looks into the memory."""
+
+
+class Price(Section):
+    """What an endpoint takes, in its own currency, for a million tokens."""
+
+    prompt: float = Field(0, ge=0)
+    completion: float = Field(0, ge=0)
+
+
+class Budget(Section):
+    """How much a role may ask for in a whole run; 0 for no end."""
+
+    calls: int = Field(0, ge=0)
+    tokens: int = Field(0, ge=0)
+    """Of prompts and completions together, as the endpoint counts them."""
+
+
+class Role(Section):
+    """Where a role's model is, and what it may cost."""
+
+    endpoint: Endpoints = [LOCAL]
+    model: str = ""
+    """A folder or a name at the Hugging Face hub where the endpoint is `local`; else its name at the
+    endpoint. Empty for the run's `model`."""
+    key: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the endpoint's key; never the key itself."""
+    budget: Budget = Budget()
+    price: Price = Price()
+
+    @model_validator(mode="after")
+    def _endpoints_are_of_one_kind(self) -> Role:
+        known = {LOCAL, *type(self).model_fields["endpoint"].get_default()}
+        named = [one for one in self.endpoint if "/" not in one]
+        if [one for one in named if one not in known] or (named and len(self.endpoint) > 1):
+            raise ValueError(
+                f"endpoint {', '.join(self.endpoint)[:100]}: expected {' or '.join(sorted(known))} alone, "
+                "or one or more addresses such as http://127.0.0.1:8000/v1"
+            )
+        return self
+
+    @property
+    def addresses(self) -> list[str]:
+        """Those of endpoints elsewhere."""
+        return [] if self.endpoint[0] in (LOCAL, FAMILY, NONE) else self.endpoint
+
+    @property
+    def local(self) -> bool:
+        """Whether this run serves the model itself."""
+        return self.endpoint == [LOCAL]
+
+
+class SolverConfig(Role):
+    """Who attempts the questions; its sampling is in `rollouts`."""
+
+    tools: list[Tool] = []
+    """What it may call while it works a question out; conversations are then trained on whole."""
+    most_turns: int = Field(4, ge=1, le=32)
+    """Calls of tools in one rollout, at most."""
+    handbook: int = Field(0, ge=0, le=64)
+    """Behaviours of the handbook that its prompt is given; 0 for none. Training leaves them out."""
+
+
+class Sampling(Section):
+    """The Solver's rollouts."""
+
+    n: int = Field(4, ge=1, le=64)
+    """Rollouts of a question in a round (Socratic-Zero: 8)."""
+    temperature: float = Field(1.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_tokens: int = Field(200, ge=1)
+    """A completion cut off here is invalid, whatever it says."""
+
+
+class GeneratorConfig(Role):
+    """How much the Generator is asked for, and how it is trained."""
+
+    proposals: int = Field(96, ge=0, le=1_000_000)
+    """Questions asked of the Generator in round 1; more as its utility grows."""
+    most: int = Field(768, ge=0, le=1_000_000)
+    """Questions asked of it at the very most; 0 for a run without a Generator."""
+    temperature: float = Field(0.7, ge=0)
+    max_tokens: int = Field(64, ge=16)
+    """Of a question that it writes; a cut-off one is refused as unreadable. More for word problems."""
+    utility_mean: float = Field(0.5, ge=0, le=1)
+    """Pass rate at which a question is worth most (Socratic-Zero's μ and, below, σ)."""
+    utility_deviation: float = Field(0.2, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
+    batch_size: int = Field(16, ge=1)
+    epochs: float = Field(3, gt=0)
+
+
+class TeacherConfig(Role):
+    """Who writes questions and labels them: the questions' own family, or a model."""
+
+    endpoint: Endpoints = [FAMILY]
+    """`family` needs no model; `local`, an address, or several."""
+    temperature: float = Field(0.7, gt=0, le=2)
+    max_tokens: int = Field(2048, ge=16)
+    concurrency: int = Field(16, ge=1, le=1024)
+    """Requests in flight at each address."""
+    deadline_s: float = Field(180, gt=0)
+    """Seconds for one request, its retries and waits included."""
+    tools: list[Tool] = []
+    """What it may call before it answers."""
+    most_turns: int = Field(4, ge=1, le=32)
+
+    @property
+    def is_model(self) -> bool:
+        return self.endpoint != [FAMILY]
+
+
+class VerifierConfig(Role):
+    """What decides where a question's checker cannot, and is measured where it can."""
+
+    endpoint: Endpoints = [NONE]
+    """`none` leaves what no checker decides undecided; `local`, an address, or several."""
+    then: list[Literal["vote", "judge", "debate"]] = ["judge"]
+    """Asked in this order, each about what those before it left undecided."""
+    temperature: float = Field(0.7, ge=0, le=2)
+    max_tokens: int = Field(1024, ge=16)
+    concurrency: int = Field(16, ge=1, le=1024)
+    deadline_s: float = Field(180, gt=0)
+    calibration: int = Field(32, ge=0, le=100_000)
+    """Rollouts of a round that a checker has decided, drawn by chance, of which the model is asked,
+    too: how far its verdicts agree is in the report."""
+    tools: list[Tool] = []
+    most_turns: int = Field(4, ge=1, le=32)
+
+    @property
+    def is_model(self) -> bool:
+        return self.endpoint != [NONE]

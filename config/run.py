@@ -1,0 +1,76 @@
+"""RunConfig: everything a run can be told."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from .roles import GeneratorConfig, Sampling, SolverConfig, TeacherConfig, VerifierConfig
+from .section import Section
+from .sections import (
+    POCKET_LENGTH,
+    CurriculumConfig,
+    GateConfig,
+    LabelsConfig,
+    MemoryConfig,
+    PocketModel,
+    ServingConfig,
+    SetsConfig,
+)
+from .training import SolverTraining
+
+
+class RunConfig(Section):
+    """A whole run."""
+
+    seed: int = Field(0, ge=0, lt=2**63)
+    rounds: int = Field(6, ge=1, le=10_000)
+    seeds: str = "builtin"
+    """`builtin`; a file (JSONL, JSON, CSV, TSV, Parquet); `hf:NAME[:CONFIG[:SPLIT]]`; or
+    `gym:FAMILY[?parameter=value]`, `gym:all`."""
+    heldout: list[str] = []
+    """Held-out sets of your own, named like seeds; the first is the main one. Without any, one is
+    drawn from the family, or split off the seeds."""
+    columns: dict[str, str] = {}
+    """Columns of files that have other names than ours: `{question: Frage}`."""
+    checker: str = ""
+    """Decides about the answers of seeds from files; chosen by their kind where it is empty."""
+    model: str = "pocket"
+    """`pocket`, or a folder with a chat model in safetensors."""
+    pocket: PocketModel = PocketModel()
+    serving: ServingConfig = ServingConfig()
+    prompts: str = ""
+    """A folder of your own templates: one that has the name of ours takes its place."""
+    solver: SolverConfig = SolverConfig()
+    rollouts: Sampling = Sampling()
+    curriculum: CurriculumConfig = CurriculumConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    verifier: VerifierConfig = VerifierConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+    labels: LabelsConfig = LabelsConfig()
+    training: SolverTraining = SolverTraining()
+    gate: GateConfig = GateConfig()
+    sets: SetsConfig = SetsConfig()
+    memory: MemoryConfig = MemoryConfig()
+
+    @model_validator(mode="after")
+    def _vllm_will_take_it(self) -> RunConfig:
+        if self.rollouts.temperature == 0 and self.rollouts.n > 1:
+            raise ValueError(
+                f"rollouts.temperature 0 gives {self.rollouts.n} times the same completion, and vLLM refuses "
+                "it; set rollouts.n to 1, or a temperature"
+            )
+        if self.model == "pocket" and self.serving.max_model_len > POCKET_LENGTH:
+            raise ValueError(
+                f"serving.max_model_len {self.serving.max_model_len} is more than the {POCKET_LENGTH} tokens "
+                "that the pocket model can take; lower it, or name another model"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _prompts_have_room(self) -> RunConfig:
+        if self.rollouts.max_tokens >= self.serving.max_model_len:
+            raise ValueError(
+                f"rollouts.max_tokens {self.rollouts.max_tokens} leaves no room for a prompt within "
+                f"serving.max_model_len {self.serving.max_model_len}; lower the one or raise the other"
+            )
+        return self

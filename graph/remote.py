@@ -1,0 +1,76 @@
+"""Endpoints elsewhere: checked and reached before a run begins, and a client for each role."""
+
+from __future__ import annotations
+
+import httpx
+
+from ..config import Role, RunConfig, TeacherConfig, VerifierConfig
+from ..endpoints import check_url, check_variable, is_local, secret
+from ..errors import ConfigError
+from ..serving.client import Completions, Settings
+
+ROLES = ("solver", "generator", "teacher", "verifier")
+
+_REACHED_S = 10.0
+"""Seconds in which an endpoint must say anything at all."""
+
+
+def elsewhere(config: RunConfig) -> dict[str, Role]:
+    """The roles whose endpoints this run does not serve itself."""
+    named = {name: getattr(config, name) for name in ROLES}
+    return {name: role for name, role in named.items() if role.addresses}
+
+
+def check_role(name: str, role: Role) -> None:
+    """
+    Raises:
+        ConfigError: an address, the model's name or the key's variable cannot be right.
+    """
+    for address in role.addresses:
+        check_url(address, f"{name}.endpoint: ")
+        check_variable(role.key, f"{name}.key")
+        secret(address, role.key, f"{name}.key")
+    if not role.model:
+        raise ConfigError(f"{name}.model is missing: the model's name at {name}.endpoint")
+
+
+def reach(name: str, role: Role) -> None:
+    """Ask for the list of models: what refuses the key, or is not there, is told before a run begins.
+
+    An endpoint need not have such a list: any other answer will do.
+    """
+    for address in role.addresses:
+        key = secret(address, role.key, f"{name}.key").get_secret_value()
+        try:
+            with httpx.Client(timeout=_REACHED_S, trust_env=not is_local(address)) as client:
+                headers = {"Authorization": f"Bearer {key}"} if key else {}
+                status = client.get(f"{address.rstrip('/')}/models", headers=headers).status_code
+        except httpx.HTTPError as error:
+            raise ConfigError(
+                f"{name}.endpoint: nothing answers at {address} ({type(error).__name__}); see that it is up"
+            ) from None
+        if status in (401, 403):
+            raise ConfigError(
+                f"{name}.key: {address} refuses the key (HTTP {status}); see the environment variable "
+                "that it names"
+            )
+
+
+def client_of(name: str, role: Role, config: RunConfig) -> Completions:
+    """The client of a role whose endpoint is elsewhere."""
+    serving = config.serving
+    if isinstance(role, TeacherConfig | VerifierConfig):
+        given = {"concurrency": role.concurrency, "request_deadline_s": role.deadline_s}
+        serving = serving.model_copy(update=given)
+    (address, *_) = role.addresses
+    key = secret(address, role.key, f"{name}.key")
+    named = Settings(
+        f"{name}.key (now the environment variable {role.key})",
+        f"{name}.endpoint and {name}.model",
+        f"whether {name}.endpoint can be reached and has room",
+        f"{name}.deadline_s",
+    )
+    url = address.rstrip("/").removesuffix("/v1")
+    # Some servers take no empty key.
+    secret_or_none = key.get_secret_value() or "none"
+    return Completions(url, secret_or_none, role.model, serving, away=not is_local(address), settings=named)
