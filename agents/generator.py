@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..config import GeneratorConfig
-from ..prompts import render, versioned
+from ..prompts import Prompts
 from ..serving.client import Request
 from .seeds import call_seed
 
@@ -14,12 +14,12 @@ _LONGEST = 20_000
 class Generator:
     """Turns a question and an attempt at it into a request for a new question."""
 
-    def __init__(self, config: GeneratorConfig, seed: int) -> None:
-        self.config, self.seed = config, seed
+    def __init__(self, config: GeneratorConfig, seed: int, prompts: Prompts) -> None:
+        self.config, self.seed, self.prompts = config, seed, prompts
 
     def prompt(self, question: str, attempt: str) -> str:
         """The user message for a question and an attempt at it; training uses the very same."""
-        return render("generator", question=question, attempt=attempt)
+        return self.prompts.render("generator", question=question, attempt=attempt)
 
     def request(self, prompt: str, subject: str, round: int, stage: str, checkpoint: str) -> Request:
         """The call that proposes one question."""
@@ -29,7 +29,7 @@ class Generator:
             checkpoint=checkpoint,
             stage=stage,
             round=round,
-            template=versioned("generator"),
+            template=self.prompts.versioned("generator"),
             messages=[{"role": "user", "content": prompt}],
             n=1,
             temperature=self.config.temperature,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from ..config import TeacherConfig
-from ..prompts import render, versioned
+from ..prompts import Prompts
 from ..records import Call, Question, short_id
 from ..serving.client import Request
 from ..tasks.checkers.answers import final_answer
@@ -27,8 +27,8 @@ class ModelTeacher:
         seed: the run's; every call samples with a seed of its own that comes from it.
     """
 
-    def __init__(self, config: TeacherConfig, seed: int) -> None:
-        self.config, self.seed = config, seed
+    def __init__(self, config: TeacherConfig, seed: int, prompts: Prompts) -> None:
+        self.config, self.seed, self.prompts = config, seed, prompts
 
     async def design(
         self, assignments: Sequence[Assignment], round: int, stage: str, rng: Random, ask: Ask
@@ -92,8 +92,8 @@ class ModelTeacher:
             checkpoint="",
             stage=stage,
             round=round,
-            template=versioned(template),
-            messages=[{"role": "user", "content": render(template, **values)}],
+            template=self.prompts.versioned(template),
+            messages=[{"role": "user", "content": self.prompts.render(template, **values)}],
             n=1,
             temperature=self.config.temperature,
             top_p=1.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..config import Sampling
-from ..prompts import render, versioned
+from ..prompts import Prompts
 from ..records import Question, Rollout
 from ..serving.client import Reply, Request
 from .seeds import call_seed
@@ -12,13 +12,13 @@ from .seeds import call_seed
 class Solver:
     """Turns questions into requests and replies into rollouts."""
 
-    def __init__(self, sampling: Sampling, seed: int) -> None:
-        self.sampling, self.seed = sampling, seed
+    def __init__(self, sampling: Sampling, seed: int, prompts: Prompts) -> None:
+        self.sampling, self.seed, self.prompts = sampling, seed, prompts
         self.greedy = sampling.model_copy(update={"n": 1, "temperature": 0.0})
 
     def prompt(self, question: Question) -> str:
         """The user message for a question; training uses the very same."""
-        return render("solver", question=question.text)
+        return self.prompts.render("solver", question=question.text)
 
     def request(
         self, question: Question, round: int, stage: str, checkpoint: str, sampling: Sampling
@@ -30,7 +30,7 @@ class Solver:
             checkpoint=checkpoint,
             stage=stage,
             round=round,
-            template=versioned("solver"),
+            template=self.prompts.versioned("solver"),
             messages=[{"role": "user", "content": self.prompt(question)}],
             n=sampling.n,
             temperature=sampling.temperature,

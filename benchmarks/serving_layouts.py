@@ -27,6 +27,7 @@ from maieutic.agents.solver import Solver
 from maieutic.config import RunConfig, load
 from maieutic.graph.folders import create, prepare, read_sets
 from maieutic.processes import tree
+from maieutic.prompts import Prompts
 from maieutic.serving.client import Request
 from maieutic.serving.server import VllmServer
 from maieutic.trainers.base import ensure_base
@@ -54,7 +55,7 @@ class Work:
         self.config, self.base, self.folder = config, base, folder
         self.other = folder / "generator"
         shutil.copytree(base, self.other)
-        solver, generator = Solver(config.rollouts, 0), Generator(config.generator, 0)
+        solver, generator = Solver(config.rollouts, 0, Prompts()), Generator(config.generator, 0, Prompts())
         chosen = questions(asked)
         self.attempts = [solver.request(q, 1, "attempt", "base", solver.sampling) for q in chosen]
         self.proposals = [

@@ -28,6 +28,7 @@ from ..memory.embedding import embedding_function
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..memory.store import Store
+from ..prompts import Prompts
 from ..records import Question, RunReport
 from ..serving.server import VllmServer, end_leftover
 from ..tasks.families.family import Family
@@ -53,9 +54,11 @@ def policy_of(config: RunConfig, top: int) -> Policy:
     return Socratic(config.curriculum.mastered, config.curriculum.leap, top)
 
 
-def teacher_of(config: RunConfig, family: Family) -> Teacher:
+def teacher_of(config: RunConfig, family: Family, prompts: Prompts) -> Teacher:
     """The configured Teacher."""
-    return ModelTeacher(config.teacher, config.seed) if config.teacher.is_model else FamilyTeacher(family)
+    if config.teacher.is_model:
+        return ModelTeacher(config.teacher, config.seed, prompts)
+    return FamilyTeacher(family)
 
 
 async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) -> Room:
@@ -66,6 +69,7 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
     """
     sets = read_sets(folder)
     family = family_of(config, folder.read(0, "questions", Question))
+    prompts = Prompts(Path(config.prompts) if config.prompts else None)
     store = Store(folder.memory, embedding_function(config.memory.embedding))
     base = await _base(config, folder, sets, progress)
     room = Room(
@@ -78,9 +82,9 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         policy=policy_of(config, family.top + (BEYOND if config.teacher.is_model else 0)),
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
-        teacher=teacher_of(config, family),
-        solver=Solver(config.rollouts, config.seed),
-        generator=Generator(config.generator, config.seed),
+        teacher=teacher_of(config, family, prompts),
+        solver=Solver(config.rollouts, config.seed, prompts),
+        generator=Generator(config.generator, config.seed, prompts),
         verifier=Verifier(),
         remote={name: client_of(name, role, config) for name, role in elsewhere(config).items()},
         progress=progress,

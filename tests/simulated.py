@@ -27,6 +27,7 @@ from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
+from maieutic.prompts import Prompts
 from maieutic.records import Call, Question
 from maieutic.serving.client import Reply, Request
 from maieutic.tasks.arithmetic import NotArithmetic
@@ -152,7 +153,7 @@ def room_in(
     """A room with real memory, policy and records; models and trainers are simulated."""
     store = Store(folder.memory, NgramEmbedding())
     family = family_of(config, folder.read(0, "questions", Question))
-    teacher = ModelTeacher(config.teacher, config.seed) if model else FamilyTeacher(family)
+    teacher = ModelTeacher(config.teacher, config.seed, Prompts()) if model else FamilyTeacher(family)
     room = Room(
         config=config,
         folder=folder,
@@ -164,8 +165,8 @@ def room_in(
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
         teacher=teacher,
-        solver=Solver(config.rollouts, config.seed),
-        generator=Generator(config.generator, config.seed),
+        solver=Solver(config.rollouts, config.seed, Prompts()),
+        generator=Generator(config.generator, config.seed, Prompts()),
         verifier=Verifier(),
         remote={"teacher": model} if model else {},
         progress=Quiet(),

@@ -13,6 +13,7 @@ from maieutic.errors import EndpointError
 from maieutic.graph.progress import Quiet
 from maieutic.graph.rollouts import asker
 from maieutic.memory.run import RunFolder
+from maieutic.prompts import Prompts
 from maieutic.records import Call, Question
 from maieutic.serving.client import Reply, Request
 from maieutic.tasks.labelling import grouped, same, suited, with_answer
@@ -89,7 +90,7 @@ def test_work_is_kept_where_it_comes_to_the_answer(solution: str, kept: str | No
 def test_a_question_that_was_cut_off_is_none(
     completion: str, finished: bool, one_line: bool, text: str
 ) -> None:
-    assert Generator(GeneratorConfig(), 0).proposed(completion, finished, one_line) == text
+    assert Generator(GeneratorConfig(), 0, Prompts()).proposed(completion, finished, one_line) == text
 
 
 class Endpoint:

@@ -21,6 +21,7 @@ from maieutic.graph.folders import check
 from maieutic.graph.remote import client_of
 from maieutic.graph.report import write_report
 from maieutic.memory.run import RunFolder
+from maieutic.prompts import Prompts
 from maieutic.records import Audit, Call, LabelCheck, PreferencePair, Proposal, Question
 from maieutic.serving.client import Request
 from maieutic.tasks.material import gather
@@ -267,7 +268,7 @@ async def test_what_a_reply_drafts(reply: str, drafted: tuple[str, str] | None) 
     async def ask(requests: list[Request]) -> dict[str, Call]:
         return {request.subject_id: called(request, reply) for request in requests}
 
-    teacher = ModelTeacher(TeacherConfig(), 0)
+    teacher = ModelTeacher(TeacherConfig(), 0, Prompts())
 
     designs = await teacher.design(
         [Assignment("harder", question(), "#### 8", 2)], 1, "teach0", Random(0), ask
@@ -289,7 +290,7 @@ async def test_an_endpoint_is_asked_as_configured(seeds: Path, monkeypatch: pyte
             replies = [await client.ask(request) for request in requests]
             return {reply.call.subject_id: reply.call for reply in replies}
 
-        teacher = ModelTeacher(config.teacher, 0)
+        teacher = ModelTeacher(config.teacher, 0, Prompts())
         found = await teacher.solve([question()], 2, 1, "label0", ask)  # type: ignore[arg-type]
         assert await teacher.audit([question()], 1, "audit", ask) == [False]  # type: ignore[arg-type]
         await client.close()

@@ -20,8 +20,8 @@ import platformdirs
 from ..config import PocketModel
 from ..errors import ConfigError, TrainingError
 from ..memory.run import write_table
-from ..prompts import FOLDER as PROMPTS
-from ..prompts import render
+from ..prompts import OURS as PROMPTS
+from ..prompts import Prompts
 from ..tasks import arithmetic, drawing
 from .jobs import Progress, TrainingJob, run_job
 
@@ -78,13 +78,13 @@ def examples(count: int, seed: int, excluded: Collection[str]) -> list[dict[str,
                 return arithmetic.question_text(expr), arithmetic.worked(expr)
         raise ConfigError("sets.per_cell leaves no easy questions to warm the base model up on; lower it")
 
-    rows: list[dict[str, Any]] = []
+    ours, rows = Prompts(), list[dict[str, Any]]()
     for _ in range(count):
         text, worked = question()
         if rng.random() < WRITTEN:
-            prompt, completion = render("generator", question=text, attempt=worked), question()[0]
+            prompt, completion = ours.render("generator", question=text, attempt=worked), question()[0]
         else:
-            prompt, completion = render("solver", question=text), worked
+            prompt, completion = ours.render("solver", question=text), worked
         rows.append({"prompt": prompt, "completion": completion, "weight": 1.0})
     return rows
 

@@ -1,0 +1,74 @@
+"""Completions that others depend on: JSON by a schema, and one more try where there is none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ..serving.client import Request, Schema
+from ..tasks.checkers.answers import without_thinking
+from ..tasks.checkers.simple import last_json
+from .teacher import Ask
+
+M = TypeVar("M", bound=BaseModel)
+
+_LONGEST_QUOTED = 4_000
+"""Characters of an unreadable completion that are sent back with the repair."""
+
+
+def schema_of(model: type[BaseModel]) -> Schema:
+    """The JSON schema of a pydantic model; strings in it should have a `max_length`, because an
+    untrained model that is held to a schema never ends one by itself."""
+    return Schema(model.__name__.strip("_").lower(), model.model_json_schema())
+
+
+async def ask_for(requests: Sequence[Request], model: type[M], ask: Ask) -> dict[str, M]:
+    """Ask for objects of a kind.
+
+    Returns:
+        The objects by their requests' subjects. A request that was refused, cut off or answered twice
+        with something else is not among them.
+    """
+    shaped = {request.subject_id: replace(request, schema=schema_of(model)) for request in requests}
+    calls = await ask(list(shaped.values()))
+    found = {name: read(call.completions[0], model) for name, call in calls.items()}
+    repairs = {
+        f"{name}.repair": repaired(shaped[name], calls[name].completions[0])
+        for name, said in found.items()
+        if said is None
+    }
+    again = await ask(list(repairs.values())) if repairs else {}
+    for name, call in again.items():
+        found[name.removesuffix(".repair")] = read(call.completions[0], model)
+    return {name: said for name, said in found.items() if said is not None}
+
+
+def read(text: str, model: type[M]) -> M | None:
+    """The object that a completion holds, its last JSON; None where it is none of the kind."""
+    try:
+        return model.model_validate(last_json(without_thinking(text)))
+    except (ValidationError, RecursionError):
+        return None
+
+
+def repaired(request: Request, said: str) -> Request:
+    """The request for another try, after a completion that is not what the schema asks for."""
+    assert request.schema is not None
+    wanted = json.dumps(request.schema.json, ensure_ascii=False)
+    return replace(
+        request,
+        subject_id=f"{request.subject_id}.repair",
+        messages=[
+            *request.messages,
+            {"role": "assistant", "content": said[:_LONGEST_QUOTED] or "…"},
+            {
+                "role": "user",
+                "content": f"That is not what was asked for. Reply with one JSON object of this schema and "
+                f"nothing else: {wanted}",
+            },
+        ],
+    )
