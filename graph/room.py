@@ -15,7 +15,7 @@ from ..agents.generator import Generator
 from ..agents.solver import Solver
 from ..agents.teacher import Teacher
 from ..agents.verifier import Verifier
-from ..config import RunConfig
+from ..config import Role, RunConfig
 from ..curriculum.policy import Policy
 from ..errors import RunError
 from ..memory.bank import QuestionBank
@@ -26,8 +26,9 @@ from ..serving.fleet import Fleet
 from ..tasks.families.family import Family
 from ..tasks.sets import FixedSets
 from .apart import KeptApart
-from .canary import BASE, check_canary
+from .canary import BASE, check_canary, compare
 from .progress import Progress, Quiet
+from .remote import adapt, client_of
 
 BEYOND = 5
 """Levels above the family's that a Teacher may climb to, where it is a model."""
@@ -57,7 +58,7 @@ class Room:
     generator: Generator
     verifier: Verifier
     remote: dict[str, Client] = field(default_factory=dict)
-    """Of the roles whose models are elsewhere."""
+    """Of the roles whose models are elsewhere, and of the adapters that they were given, by name."""
     progress: Progress = field(default_factory=Quiet)
     after_round: Callable[[bool], None] = lambda over: None
     """Called when a round is decided, with whether it was the last: reports are made here, and
@@ -112,7 +113,7 @@ class Room:
             ServerError: the server is gone, or does not answer as the checkpoint does.
         """
         if role in self.remote:
-            return self.remote[role]
+            return await self._elsewhere(role, checkpoint, round)
         started = time.monotonic()
         try:
             return await self._serve(role, checkpoint, round)
@@ -132,6 +133,25 @@ class Room:
             self.folder.write_json(round, "swaps", [*swaps, {"to": checkpoint, "seconds": seconds}])
         hosted.prove(checkpoint)
         return hosted.client(checkpoint)
+
+    async def _elsewhere(self, role: str, checkpoint: str, round: int) -> Client:
+        """The client of a role whose model is elsewhere, with the adapter of its checkpoint loaded there."""
+        if checkpoint == BASE:
+            return self.remote[role]
+        if checkpoint not in self.remote:
+            config: Role = getattr(self.config, role)
+            weights = self.weights(checkpoint, role)
+            name = await adapt(role, config, checkpoint, weights)
+            for address in config.addresses:
+                one = {"endpoint": [address], "model": name}
+                client = client_of(role, config.model_copy(update=one), self.config)
+                try:
+                    await compare(self, [client], weights / "canary.json", checkpoint, round)
+                finally:
+                    await client.close()
+            named = config.model_copy(update={"model": name})
+            self.remote[checkpoint] = client_of(role, named, self.config)
+        return self.remote[checkpoint]
 
     async def rest(self) -> None:
         """Before a job trains: the servers give back what it needs."""

@@ -70,11 +70,10 @@ class Hosted:
             return max(await asyncio.gather(*(server.swap(weights) for server in self.servers)))
         if weights == self.model:
             return 0.0
-        for server in self.servers:
-            spare = [name for name in self.proven if name in server.adapters and name != checkpoint]
-            for name in spare[: max(0, len(server.adapters) - LOADED + 1)]:
-                await server.drop(name)
-                self.proven = [other for other in self.proven if other != name]
+        loaded = [name for name in self.proven if name in self.servers[0].adapters]
+        for name in loaded[: max(0, len(loaded) - LOADED + 1)]:
+            await asyncio.gather(*(server.drop(name) for server in self.servers))
+            self.proven.remove(name)
         return max(await asyncio.gather(*(server.adapt(checkpoint, weights) for server in self.servers)))
 
     def prove(self, checkpoint: str) -> None:
