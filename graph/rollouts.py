@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from ..agents.teacher import Ask
 from ..config import Sampling
-from ..errors import EndpointError, MaieuticError
+from ..errors import EndpointError, MaieuticError, printable
 from ..memory.run import RunFolder
 from ..records import Call, Question, Record, Rollout
 from ..serving.client import Client, Reply, Request
@@ -152,7 +152,7 @@ async def _send(
         await ask_all(room, forgiving, round, series, requests, None, already, PAID_PART)
     except EndpointError as error:
         rest = "; it is not asked again in this stage" if patience.over else ""
-        room.progress.note(f"{role}: {error}{rest}")
+        room.progress.note(printable(f"{role}: {error}{rest}"))
 
 
 async def roll_out(

@@ -40,6 +40,8 @@ class Forgiving:
             EndpointError: too many have failed in a row.
         """
         async with self._slots:
+            if self.patience.over:
+                raise EndpointError(f"{self.patience.failed} requests in a row have failed")
             try:
                 reply = await self.client.ask(request)
             except EndpointError as error:
