@@ -225,8 +225,9 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
 CHANGEABLE = ("serving", "training")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
 
-_OF_TEACHER = ("teacher.endpoint", "teacher.key", "teacher.concurrency", "teacher.deadline_s")
-"""Settings that may change, too: how a Teacher is reached, not who it is."""
+_HOW = ("endpoint", "key", "concurrency", "deadline_s")
+_REACHED = tuple(f"{role}.{setting}" for role in ("teacher", "verifier") for setting in _HOW)
+"""Settings that may change, too: how a Teacher or a Verifier is reached, not who it is."""
 
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
@@ -241,14 +242,17 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         raise RunError(f"{folder.path.name} is done, and --set can change nothing in it; play a new run")
     for override in overrides:
         name = override.partition("=")[0]
-        if name.partition(".")[0] not in CHANGEABLE and name not in _OF_TEACHER:
+        if name.partition(".")[0] not in CHANGEABLE and name not in _REACHED:
             raise ConfigError(
                 f"--set {override}: a run that has begun keeps its settings, but for those of "
-                f"{', '.join(CHANGEABLE)} and {', '.join(_OF_TEACHER)}; start a new run for another"
+                f"{', '.join(CHANGEABLE)} and {', '.join(_REACHED)}; start a new run for another"
             )
     config = load(folder.config, overrides)
-    if config.teacher.is_model != load(folder.config).teacher.is_model:
+    before = load(folder.config)
+    if config.teacher.is_model != before.teacher.is_model:
         raise ConfigError("--set teacher.endpoint: who teaches a run that has begun stays; start a new run")
+    if config.verifier.is_model != before.verifier.is_model:
+        raise ConfigError("--set verifier.endpoint: who judges a run that has begun stays; start a new run")
     for name, role in elsewhere(config).items():
         check_role(name, role)
     with locked(folder):

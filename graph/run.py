@@ -17,7 +17,7 @@ from ..agents.generator import Generator
 from ..agents.model_teacher import ModelTeacher
 from ..agents.solver import Solver
 from ..agents.teacher import FamilyTeacher, Teacher
-from ..agents.verifier import Verifier
+from ..agents.verifier import Verifier, examiners_of
 from ..config import RunConfig
 from ..curriculum.policy import Policy
 from ..curriculum.socratic import Socratic
@@ -89,7 +89,7 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         teacher=teacher_of(config, family, prompts),
         solver=Solver(config.rollouts, config.seed, prompts),
         generator=Generator(config.generator, config.seed, prompts),
-        verifier=Verifier(),
+        verifier=Verifier(examiners_of(config.verifier, config.seed, prompts)),
         remote={name: client_of(name, role, config) for name, role in elsewhere(config).items()},
         progress=progress,
     )

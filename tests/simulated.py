@@ -14,7 +14,7 @@ from maieutic.agents.generator import Generator
 from maieutic.agents.model_teacher import ModelTeacher
 from maieutic.agents.solver import Solver
 from maieutic.agents.teacher import FamilyTeacher
-from maieutic.agents.verifier import Verifier
+from maieutic.agents.verifier import Verifier, examiners_of
 from maieutic.config import RunConfig, ServingConfig
 from maieutic.graph.attempt import restore
 from maieutic.graph.build import beginning, build
@@ -29,7 +29,7 @@ from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
 from maieutic.prompts import Prompts
 from maieutic.records import Call, Question
-from maieutic.serving.client import Reply, Request
+from maieutic.serving.client import Client, Reply, Request
 from maieutic.serving.command import Hosting
 from maieutic.serving.fleet import Fleet
 from maieutic.serving.hosted import Hosted
@@ -165,7 +165,11 @@ def same_canary(weights: Path) -> None:
 
 
 def room_in(
-    folder: RunFolder, config: RunConfig, turned: str = "", model: SimulatedTeacher | None = None
+    folder: RunFolder,
+    config: RunConfig,
+    turned: str = "",
+    model: SimulatedTeacher | None = None,
+    judge: Client | None = None,
 ) -> Room:
     """A room with real memory, policy and records; models and trainers are simulated."""
     store = Store(folder.memory, NgramEmbedding())
@@ -186,8 +190,8 @@ def room_in(
         teacher=teacher,
         solver=Solver(config.rollouts, config.seed, Prompts()),
         generator=Generator(config.generator, config.seed, Prompts()),
-        verifier=Verifier(),
-        remote={"teacher": model} if model else {},
+        verifier=Verifier(examiners_of(config.verifier, config.seed, Prompts())),
+        remote={name: client for name, client in (("teacher", model), ("verifier", judge)) if client},
         progress=Quiet(),
     )
     restore(room)
@@ -195,12 +199,16 @@ def room_in(
 
 
 async def play(
-    path: Path, config: RunConfig, turned: str = "", model: SimulatedTeacher | None = None
+    path: Path,
+    config: RunConfig,
+    turned: str = "",
+    model: SimulatedTeacher | None = None,
+    judge: Client | None = None,
 ) -> RunFolder:
     """A whole run of the real graph."""
     folder = RunFolder(path)
     begin(folder, config, gather(config))
-    room = room_in(folder, config, turned, model)
+    room = room_in(folder, config, turned, model, judge)
     same_canary(room.base)
 
     async def this_room() -> Room:
