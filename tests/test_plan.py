@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from maieutic.config import RunConfig, load, profiles
 from maieutic.errors import ConfigError
 from maieutic.inspector.plan import brief, show
 from maieutic.serving import footprint, workload
-from maieutic.serving.hardware import GIB, Hardware, imagined, visible
+from maieutic.serving.hardware import GIB, Hardware, found, imagined, visible
 from maieutic.serving.plan import make_plan
 from maieutic.serving.shapes import KNOWN, shape_of
 from rich.console import Console
@@ -202,10 +203,29 @@ SMI = """0, GPU-aa11, NVIDIA A100, 81920, 10
     ],
 )
 def test_visible_gpus(variable: str | None, indices: list[int]) -> None:
-    found = visible(SMI, variable)
-    assert [gpu.index for gpu in found] == indices
-    assert all(gpu.total == 80 * GIB for gpu in found)
+    seen = visible(SMI, variable)
+    assert [gpu.index for gpu in seen] == indices
+    assert all(gpu.total == 80 * GIB for gpu in seen)
     assert visible("No devices were found\n", None) == ()
+
+
+def test_this_machine_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text(f"#!/bin/sh\ncat <<'END'\n{SMI}END\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    monkeypatch.setattr("maieutic.serving.hardware.on_cpu", lambda: False)
+    there = found()
+    assert [(gpu.index, gpu.free // 2**20) for gpu in there.gpus] == [(1, 920), (0, 81_910)]
+    assert not there.imagined
+    # What others hold of a GPU is not given out.
+    made = make_plan(config("model=Qwen/Qwen3-4B", *LORA, "serving.gpu_memory_utilization=0.5"), there)
+    assert made.fits and made.servers[0].replicas == [[0]]
+    smi.write_text("#!/bin/sh\nexit 9\n")
+    assert found().gpus == ()
+    monkeypatch.setattr("maieutic.serving.hardware.on_cpu", lambda: True)
+    assert found().gpus == ()
 
 
 @pytest.mark.parametrize(
