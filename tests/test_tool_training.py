@@ -11,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 trl = pytest.importorskip("trl")
 
-from maieutic.trainers import dpo  # noqa: E402
+from maieutic.memory.run import write_table  # noqa: E402
+from maieutic.trainers import dpo, worker  # noqa: E402
 from maieutic.trainers.conversations import (  # noqa: E402
     ConversationDPO,
     OwnTokens,
@@ -19,7 +20,7 @@ from maieutic.trainers.conversations import (  # noqa: E402
     prepared,
     tokenised,
 )
-from maieutic.trainers.jobs import TrainingJob  # noqa: E402
+from maieutic.trainers.jobs import TrainingJob, TrainingResult  # noqa: E402
 from maieutic.trainers.pocket_model import build_model, build_tokenizer  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
 from transformers import PreTrainedTokenizerFast  # noqa: E402
@@ -196,6 +197,23 @@ def test_a_real_training_gives_the_tools_words_no_loss(
     after = logits[:, :-1].log_softmax(-1).gather(2, batch["input_ids"][:, 1:, None])[..., 0]
     mask = batch["completion_mask"][:2, 1:].bool()
     assert after[:2][mask].mean() > logps[:2][mask].mean() + 0.5
+
+
+@pytest.mark.slow
+def test_a_whole_job(tmp_path: Path) -> None:
+    """Rows as the graph writes them, through Parquet, to weights with a canary."""
+    saved_model(tmp_path / "base", PLAIN)
+    plain = {**ROW, "prompt": "come", "chosen_messages": "", "rejected_messages": ""}
+    write_table(tmp_path / "rows.parquet", [ROW, plain])
+    job = TrainingJob(
+        objective="dpo", model=str(tmp_path / "base"), data=str(tmp_path / "rows.parquet"),
+        output=str(tmp_path / "out"), seed=1, learning_rate=1e-2, batch_size=1, max_length=400,
+        canary_tokens=4,
+    )  # fmt: skip
+    worker.run(job)
+    result = TrainingResult.model_validate_json((tmp_path / "out/result.json").read_text())
+    assert (result.examples, result.steps) == (2, 2)
+    assert json.loads((tmp_path / "out/canary.json").read_text())["items"]
 
 
 def test_what_a_tool_said_is_never_a_target() -> None:

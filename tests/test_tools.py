@@ -11,10 +11,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from maieutic.agents.conversing import MOST_CALLS, Conversation, converse, tool_calls_of, with_tools
+from maieutic.agents.conversing import Conversation, converse, with_tools
+from maieutic.agents.tool_calls import MOST_CALLS, tool_calls_of
 from maieutic.agents.tools import (
     LONGEST_RESULT,
     About,
@@ -27,6 +29,9 @@ from maieutic.agents.tools import (
 from maieutic.config import ServingConfig, load
 from maieutic.curriculum.pairs import build_pairs, trainer_row
 from maieutic.errors import ConfigError, EndpointError, MissingPart
+from maieutic.graph import attempt as attempt_node
+from maieutic.graph import train
+from maieutic.graph.build import beginning
 from maieutic.graph.conversations import KeptResults, check_tools
 from maieutic.graph.folders import begin
 from maieutic.graph.rollouts import asker, roll_out
@@ -38,11 +43,13 @@ from maieutic.memory.search import MemorySearch
 from maieutic.memory.store import Store
 from maieutic.records import Attempt, Call, Question, Rollout, ToolResult, Verdict
 from maieutic.serving.client import Completions, Request, Schema
+from maieutic.tasks.arithmetic import NotArithmetic
 from maieutic.tasks.material import gather
 from maieutic.tasks.sandbox.find import find_sandbox
+from maieutic.tasks.seeds import family_question
 from maieutic.tasks.sets import keys_of
 from scripted import Answer, scripted
-from simulated import room_in
+from simulated import pretend_to_train, room_in
 
 
 class Word(Arguments):
@@ -552,3 +559,35 @@ def test_pairs_carry_whole_conversations() -> None:
     assert build_pairs(asked, judged((told(0, "#### 7", altered=True), "right")), "p", Random(0)) == []
     assert set(trainer_row(pair, "")) == {"prompt", "chosen", "rejected"}
     assert trainer_row(pair, "[]")["chosen_messages"] == right.messages
+
+
+async def test_the_trainer_gets_conversations_and_the_tools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From rollouts to the file that a training job reads, over the graph's own nodes."""
+    monkeypatch.setattr(train, "run_job", pretend_to_train)
+
+    def answers(number: int, body: dict[str, Any]) -> Answer:
+        if not any(message["role"] == "tool" for message in body["messages"]):
+            return calling("", using("search", '{"query": "sums"}'))
+        try:
+            solved = family_question(body["messages"][0]["content"]).answer
+        except NotArithmetic:
+            solved = "0"
+        return calling(f"#### {int(solved) + body['seed'] % 2}")
+
+    with scripted(answers) as (url, _):
+        room = room_with(tmp_path, url, "solver.tools=[search]", "training.least_pairs=1", "rollouts.n=4")
+        asked = [question for question, _ in room.bank.known()][:4]
+        room.folder.write_json(1, "selected", [question.id for question in asked])
+        state = {**beginning(room), "round": 1}
+        for node in (attempt_node.attempt, attempt_node.verify, train.pair, train.train_solver):
+            await node(room, state)
+        await room.client.close()
+    rows = pq.read_table(room.folder.round(1) / "solver-0001.parquet").to_pylist()
+    assert rows and all(json.loads(row["tools"])[0]["function"]["name"] == "search" for row in rows)
+    both = [row for row in rows if row["chosen_messages"] and row["rejected_messages"]]
+    assert both
+    for row in both:
+        *_, last = json.loads(row["chosen_messages"])
+        assert last == {"role": "assistant", "content": row["chosen"]}
