@@ -170,6 +170,9 @@ class PreferencePair(Record):
     chosen: str
     rejected: str
     replayed: bool = False
+    chosen_messages: str = ""
+    """JSON of the whole conversation after the prompt, where tools were called; `chosen` is its end."""
+    rejected_messages: str = ""
 
 
 class Call(Record):
@@ -202,6 +205,22 @@ class Call(Record):
     """Of each completion, what a thinking model thought before it; no part of the answer."""
     tool_calls: list[str] = []
     """Of each completion, the calls of tools that it asks for: a JSON list, as they came."""
+
+
+class ToolResult(Record):
+    """What a tool gave for one call; written before the model is told, so that a resume tells the same."""
+
+    id: str
+    call_id: str
+    """Of the reply that asked for it."""
+    place: int
+    """Among the tools that this reply called."""
+    name: str
+    arguments: str
+    """JSON, as it came; cut where it was too long."""
+    result: str
+    """As the model is told it."""
+    seconds: float
 
 
 class Worth(Record):

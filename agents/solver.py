@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..config import Sampling
 from ..prompts import Prompts
 from ..records import Question, Rollout
 from ..serving.client import Reply, Request
+from .conversing import Conversation
 from .seeds import call_seed
 
 
@@ -37,6 +40,39 @@ class Solver:
             top_p=sampling.top_p,
             max_tokens=sampling.max_tokens,
             seed=call_seed(self.seed, round, stage, question.id),
+        )
+
+    def singles(
+        self, question: Question, round: int, stage: str, checkpoint: str, sampling: Sampling
+    ) -> list[Request]:
+        """A request for each attempt at a question: one that calls tools is a conversation of its own."""
+        alone = self.request(question, round, stage, checkpoint, sampling.model_copy(update={"n": 1}))
+        return [
+            replace(
+                alone,
+                subject_id=f"{question.id}.{index}",
+                seed=call_seed(self.seed, round, stage, question.id, index),
+            )
+            for index in range(sampling.n)
+        ]
+
+    def told(self, talk: Conversation, question: Question) -> Rollout | None:
+        """The rollout that a conversation is; none where the endpoint refused its first request."""
+        if not talk.calls:
+            return None
+        request, index = talk.request, int(talk.request.subject_id.rpartition(".")[2])
+        return Rollout(
+            id=f"{question.id}.{request.round}.{request.stage}.{index}",
+            question_id=question.id,
+            round=request.round,
+            stage=request.stage,
+            checkpoint=request.checkpoint,
+            index=index,
+            completion=talk.answer,
+            tokens=sum(call.completion_tokens for call in talk.calls),
+            truncated=not talk.whole,
+            call_id=talk.calls[-1].id,
+            messages=talk.transcript() if talk.tools_called else "",
         )
 
     def rollouts(self, request: Request, reply: Reply) -> list[Rollout]:

@@ -30,6 +30,7 @@ from ..tasks.sets import FixedSets
 from ..tasks.setting_apart import Tell
 from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
+from .conversations import check_tools
 from .local import check_models, own_models
 from .remote import check_role, elsewhere, reach
 from .report import versions
@@ -68,6 +69,7 @@ def check(config: RunConfig) -> None:
         MissingPart: a package is not installed.
     """
     embedding_function(config.memory.embedding)
+    check_tools(config)
     for name, role in elsewhere(config).items():
         check_role(name, role)
         reach(name, role)

@@ -14,6 +14,7 @@ from ..records import Call, Question, Record, Rollout
 from ..serving.client import Client, Reply, Request
 from ..serving.forgiving import Forgiving, Patience
 from .canary import BASE
+from .conversations import talk_out, talking, toolbox_of
 from .room import Room
 
 PART = 128
@@ -130,7 +131,13 @@ def asker(
         whole = [call for call in calls if call.completions and all(call.finished)]
         return {call.subject_id: call for call in whole if call.subject_id in wanted}
 
-    return ask
+    return talking(room, "teacher", round, stage, ask)
+
+
+async def _send_turn(room: Room, round: int, series: str, requests: Sequence[Request], already: int) -> None:
+    """One turn of the Solver's conversations with tools."""
+    client = await room.serve("solver", requests[0].checkpoint, round)
+    await ask_all(room, client, round, series, requests, None, already)
 
 
 async def _send(
@@ -169,7 +176,10 @@ async def roll_out(
     todo = [question for question in questions if question.id not in there]
     room.progress.begin(round, stage, len(questions))
     room.progress.advance(len(questions) - len(todo))
-    if todo:
+    toolbox = toolbox_of(room, "solver")
+    if todo and toolbox:
+        await talk_out(room, round, stage, todo, checkpoint, sampling, toolbox, _send_turn)
+    elif todo:
         requests = [room.solver.request(question, round, stage, checkpoint, sampling) for question in todo]
         there_already = len(questions) - len(todo)
         client = await room.serve("solver", checkpoint, round)

@@ -8,12 +8,13 @@ from typing import Any
 
 from ..agents.seeds import call_seed
 from ..curriculum.difficulty import utility
-from ..curriculum.pairs import build_pairs
+from ..curriculum.pairs import build_pairs, trainer_row
 from ..memory.run import write_table
 from ..records import Attempt, PreferencePair, Proposal, Rollout, Verdict, Worth
 from ..tasks.arithmetic import ANSWER_MARK
 from ..trainers.jobs import TrainingJob, TrainingResult, run_job
 from .attempt import STAGE, selected
+from .conversations import tools_of
 from .room import Room
 from .state import LoopState
 
@@ -70,7 +71,8 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
         )
         return {"candidate": state["solver"]}
     name = f"solver-{round:04d}"
-    rows = [{"prompt": p.prompt, "chosen": p.chosen, "rejected": p.rejected} for p in pairs]
+    tools = tools_of(room)
+    rows = [trainer_row(pair, tools) for pair in pairs]
     await _train(
         room,
         round,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..records import Attempt, Question
+from ..records import Attempt, Question, Zone
 from .store import Store, annotate, upsert
 
 
@@ -48,7 +48,7 @@ class QuestionBank:
         annotate(
             self._questions,
             [a.question_id for a in noted],
-            [{"last_round": a.round, "last": a.model_dump_json()} for a in noted],
+            [{"last_round": a.round, "last": a.model_dump_json(), "zone": a.zone} for a in noted],
         )
 
     def get(self, ids: Sequence[str]) -> list[Question]:
@@ -69,6 +69,16 @@ class QuestionBank:
         found = self._questions.get(include=["metadatas"])
         rows = [(_question(metadata), _attempt(metadata)) for metadata in found["metadatas"] or []]
         return sorted(rows, key=lambda row: row[0].id)
+
+    def like(self, text: str, count: int, zone: Zone | None = None) -> list[Question]:
+        """The questions most similar to a text, nearest first; of one zone where it is named."""
+        found = self._questions.query(
+            query_embeddings=list(self.embedded([text])),
+            n_results=max(1, min(count, self.count())),
+            where={"zone": zone} if zone else None,
+            include=["metadatas"],
+        )
+        return [_question(metadata) for metadata in (found["metadatas"] or [[]])[0]]
 
     def embedded(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(texts, size), each of length 1."""

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from .common import PrintProgress, arguments, figures, like_length
+from .conversations import ConversationDPO, has_conversations, prepared
 from .jobs import TrainingJob
 from .models import load
 
@@ -28,11 +29,13 @@ def train(
     """Train from `job.model` on preference pairs.
 
     Args:
-        rows: `prompt`, `chosen`, `rejected` texts; they are wrapped as chat messages.
+        rows: `prompt`, `chosen`, `rejected` texts; they are wrapped as chat messages. Where the Solver
+            was offered tools, also `tools`, `chosen_messages` and `rejected_messages`.
     Returns:
         The trained model and the trainer's figures.
     """
-    lengths = [len(row["chosen"]) + len(row["rejected"]) for row in rows]
+    sides = ("chosen", "rejected")
+    lengths = [sum(len(row.get(f"{side}_messages") or row[side]) for side in sides) for row in rows]
     rows = like_length(rows, lengths, job.batch_size, job.seed)
     data = Dataset.from_list(
         [
@@ -44,7 +47,11 @@ def train(
             for row in rows
         ]
     )
-    trainer = DPOTrainer(
+    trainer_of, collator = DPOTrainer, None
+    if has_conversations(rows):
+        trainer_of = ConversationDPO
+        data, collator = prepared(rows, tokenizer, job.max_length)
+    trainer = trainer_of(
         # No reference is given: TRL takes the checkpoint that the round started with.
         model=load(job),
         args=DPOConfig(
@@ -54,6 +61,7 @@ def train(
             loss_weights=[1.0, job.nll_weight],
         ),
         train_dataset=data,
+        data_collator=collator,
         processing_class=tokenizer,
         callbacks=[PrintProgress()],
     )

@@ -37,7 +37,8 @@ class TrainingJob(BaseModel):
     model: str
     """Folder of the checkpoint to start from; with `pocket`, it is made first."""
     data: str
-    """Parquet: `prompt, chosen, rejected` for dpo; `prompt, completion, weight` for sft."""
+    """Parquet: `prompt, chosen, rejected` for dpo, with `tools` and both sides' `…_messages` where the
+    Solver was offered tools; `prompt, completion, weight` for sft."""
     output: str
     """Folder that holds the new checkpoint once everything is done; not there before."""
     seed: int
