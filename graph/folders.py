@@ -22,6 +22,7 @@ from ..config import RunConfig, dump, load
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
+from ..prompts import Prompts, prompts_of
 from ..records import Question
 from ..serving.server import require_vllm
 from ..tasks.families.gym import PREFIX
@@ -51,8 +52,9 @@ def prepare(config: RunConfig, tell: Tell = lambda said: None) -> Material:
         The seed questions and the fixed sets.
     Raises:
         SeedError: a seed or held-out set cannot be used.
-        ConfigError: the fixed sets cannot be drawn; and see `check`.
+        ConfigError: a prompt template cannot be used, or the fixed sets cannot be drawn; and see `check`.
     """
+    prompts_of(config.prompts)
     material = gather(config, tell)
     check(config)
     return material
@@ -183,6 +185,8 @@ def begin(folder: RunFolder, config: RunConfig, material: Material) -> None:
     for place, questions in enumerate(material.sets.further.values(), 2):
         folder.write(0, f"{HELDOUT}{place}", 0, questions)
     folder.write_json(0, "sets", {"further": list(material.sets.further), "notes": material.notes})
+    for name, text in prompts_of(config.prompts).texts().items():
+        write_whole(folder.prompts / f"{name}.jinja", text)
     _note_config(folder, config)
 
 
@@ -195,7 +199,13 @@ def absolute(config: RunConfig) -> RunConfig:
     """The same settings, valid in any working directory."""
     model = config.model if config.model == "pocket" else str(Path(config.model).absolute())
     update = {"seeds": _absolute(config.seeds), "heldout": [_absolute(s) for s in config.heldout]}
-    return config.model_copy(update={"model": model, **update})
+    prompts = str(Path(config.prompts).absolute()) if config.prompts else ""
+    return config.model_copy(update={"model": model, "prompts": prompts, **update})
+
+
+def read_prompts(folder: RunFolder, config: RunConfig) -> Prompts:
+    """The templates that a run began with; a run of before there were copies has those of its settings."""
+    return Prompts(folder.prompts) if folder.prompts.is_dir() else prompts_of(config.prompts)
 
 
 def _absolute(source: str) -> str:

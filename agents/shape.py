@@ -1,0 +1,61 @@
+"""JSON schemas of replies, cut to what a request has tokens for.
+
+An untrained model that is held to a schema never ends a text by itself: only its greatest length does.
+So that such a reply ends, too, all texts together must fit into the tokens of the request.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from ..serving.client import Schema
+
+_TEXT_SHARE = 0.75
+"""Of a request's tokens for the texts of a reply, at one character a token, which is the worst that
+happens with plain letters; the rest is for the JSON around them."""
+
+_LEAST = 48
+"""Characters that every text keeps."""
+
+
+def schema_of(model: type[BaseModel], max_tokens: int | None = None) -> Schema:
+    """The JSON schema of a pydantic model as endpoints want it: every property required and no others,
+    nothing referred to.
+
+    Args:
+        max_tokens: of the request; texts are cut to fit. Their greatest lengths keep their proportions.
+    """
+    whole = model.model_json_schema()
+    shape = _plain(whole, whole.get("$defs", {}))
+    if max_tokens is not None:
+        most = _characters(shape)
+        _cut(shape, min(1.0, _TEXT_SHARE * max_tokens / max(1, most)))
+    return Schema(model.__name__.strip("_").lower(), shape)
+
+
+def _plain(node: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in node:
+        return _plain(known[node["$ref"].rpartition("/")[2]], known)
+    shape = {key: node[key] for key in node if key not in ("$defs", "title", "default", "description")}
+    if "properties" in node:
+        inner = {name: _plain(value, known) for name, value in node["properties"].items()}
+        shape |= {"properties": inner, "required": list(inner), "additionalProperties": False}
+    if "items" in node:
+        shape["items"] = _plain(node["items"], known)
+    return shape
+
+
+def _characters(node: dict[str, Any]) -> int:
+    """Of all texts at their longest."""
+    inner = sum(_characters(value) for value in node.get("properties", {}).values())
+    listed = node.get("maxItems", 1) * _characters(node["items"]) if "items" in node else 0
+    return int(node.get("maxLength", 0)) + inner + listed
+
+
+def _cut(node: dict[str, Any], share: float) -> None:
+    if "maxLength" in node:
+        node["maxLength"] = max(min(_LEAST, node["maxLength"]), int(share * node["maxLength"]))
+    for value in (*node.get("properties", {}).values(), *([node["items"]] if "items" in node else [])):
+        _cut(value, share)
