@@ -6,6 +6,7 @@ So that such a reply ends, too, all texts together must fit into the tokens of t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,13 +26,14 @@ def schema_of(model: type[BaseModel], max_tokens: int | None = None) -> Schema:
     nothing referred to.
 
     Args:
-        max_tokens: of the request; texts are cut to fit. Their greatest lengths keep their proportions.
+        max_tokens: of the request; texts are cut to fit, the long ones by more characters.
     """
     whole = model.model_json_schema()
     shape = _plain(whole, whole.get("$defs", {}))
     if max_tokens is not None:
-        most = _characters(shape)
-        _cut(shape, min(1.0, _TEXT_SHARE * max_tokens / max(1, most)))
+        most, least = _characters(shape, _longest), _characters(shape, _least)
+        room = _TEXT_SHARE * max_tokens - least
+        _cut(shape, min(1.0, max(0.0, room / max(1, most - least))))
     return Schema(model.__name__.strip("_").lower(), shape)
 
 
@@ -47,15 +49,24 @@ def _plain(node: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     return shape
 
 
-def _characters(node: dict[str, Any]) -> int:
-    """Of all texts at their longest."""
-    inner = sum(_characters(value) for value in node.get("properties", {}).values())
-    listed = node.get("maxItems", 1) * _characters(node["items"]) if "items" in node else 0
-    return int(node.get("maxLength", 0)) + inner + listed
+def _longest(node: dict[str, Any]) -> int:
+    return int(node.get("maxLength", 0))
+
+
+def _least(node: dict[str, Any]) -> int:
+    return min(_LEAST, _longest(node))
+
+
+def _characters(node: dict[str, Any], of: Callable[[dict[str, Any]], int]) -> int:
+    """Of all texts together."""
+    inner = sum(_characters(value, of) for value in node.get("properties", {}).values())
+    listed = node.get("maxItems", 1) * _characters(node["items"], of) if "items" in node else 0
+    return of(node) + inner + listed
 
 
 def _cut(node: dict[str, Any], share: float) -> None:
+    """Leave each text its least, and this share of what it may have beyond."""
     if "maxLength" in node:
-        node["maxLength"] = max(min(_LEAST, node["maxLength"]), int(share * node["maxLength"]))
+        node["maxLength"] = _least(node) + int(share * (_longest(node) - _least(node)))
     for value in (*node.get("properties", {}).values(), *([node["items"]] if "items" in node else [])):
         _cut(value, share)
