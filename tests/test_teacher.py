@@ -295,7 +295,7 @@ MORE = ("teacher.hints=3", "teacher.subproblems=2", "teacher.skills=5", "curricu
 
 
 async def test_all_moves_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulated.GROWS", -8)  # so that some questions are too hard
+    monkeypatch.setattr("simulated.GROWS", -20)  # so that some questions are too hard
     model = SimulatedTeacher()
     config = config_of(own(tmp_path), *MODEL, *MORE, "rollouts.n=2")
     folder = await play(tmp_path / "run", config, model=model)
