@@ -294,6 +294,28 @@ def init(
 
 
 @app.command()
+def prompts(
+    name: Annotated[str | None, typer.Argument(help="A template to show whole.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--from", help="Your own folder of templates: checked, and shown first.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="A folder to write copies into, for you to edit.")] = None,
+) -> None:
+    """List the prompt templates, show one, or write copies to edit."""
+    from .inspector import prompts as views
+    from .inspector.console import screen
+    from .prompts import Prompts
+
+    templates = Prompts(folder)
+    if to is not None:
+        typer.echo(printable(views.write_copies(templates, to, [name] if name else None)))
+    elif name is not None:
+        typer.echo(printable(templates.text(name)))
+    else:
+        views.list_prompts(screen(), templates)
+
+
+@app.command()
 def doctor() -> None:
     """Say what this machine has, what is missing, and how to get it."""
     from .inspector.console import screen

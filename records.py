@@ -15,7 +15,8 @@ Zone = Literal["mastered", "learning", "too_hard"]
 Outcome = Literal["right", "wrong", "invalid", "undecided"]
 Origin = Literal["seed", "teacher", "generator"]
 Author = Literal["teacher", "generator"]
-Move = Literal["harder", "neighbour", "uniform", "design"]
+Move = Literal["harder", "neighbour", "uniform", "design", "refine", "simplify", "diversify", "subproblem"]
+"""How a new question was made from another; `design` is the Generator's."""
 PairKind = Literal["rollouts", "reference", "anchor"]
 LabelSource = Literal["seed", "family", "executed", "teacher", "vote", "none"]
 """How a reference answer was made: written beside the seed question; drawn together with the
@@ -154,6 +155,8 @@ class Proposal(Record):
     confidence: float = Field(0.0, ge=0, le=1)
     prompt: str = ""
     """What the Generator is trained to answer with `text`."""
+    why: str = ""
+    """What the author says that it is for, such as what the attempt got wrong."""
     admitted: bool | None = None
     reason: str = ""
     question_id: str | None = None
@@ -221,6 +224,25 @@ class ToolResult(Record):
     result: str
     """As the model is told it."""
     seconds: float
+
+
+class Hint(Record):
+    """Guidance for a question that was failed: what may be read with it, and does not give its answer."""
+
+    question_id: str
+    round: int
+    kind: Literal["hint", "subproblems"]
+    text: str
+
+
+class SkillNote(Record):
+    """The skills that a question needs, and those that an answer lacked, as the Teacher names them."""
+
+    question_id: str
+    rollout_id: str
+    round: int
+    needed: list[str]
+    missing: list[str]
 
 
 class Worth(Record):

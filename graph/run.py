@@ -40,7 +40,7 @@ from .attempt import restore
 from .build import beginning, build
 from .canary import BASE
 from .evaluate import tell_heldout
-from .folders import locked, read_sets
+from .folders import locked, read_prompts, read_sets
 from .local import fleet_of, own_models
 from .progress import Progress, Quiet
 from .remote import client_of, elsewhere
@@ -49,11 +49,12 @@ from .room import BEYOND, Room
 from .state import LoopState
 
 
-def policy_of(config: RunConfig, top: int) -> Policy:
-    """The configured curriculum policy."""
+def policy_of(config: RunConfig, top: int, teacher: Teacher) -> Policy:
+    """The configured curriculum policy, with the moves that the Teacher has."""
     if config.curriculum.policy == "uniform":
         return Uniform()
-    return Socratic(config.curriculum.mastered, config.curriculum.leap, top)
+    quota = config.teacher.quota if config.teacher.is_model else 1.0
+    return Socratic(config.curriculum.mastered, config.curriculum.leap, top, teacher.moves, quota)
 
 
 def teacher_of(config: RunConfig, family: Family, prompts: Prompts) -> Teacher:
@@ -71,7 +72,8 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
     """
     sets = read_sets(folder)
     family = family_of(config, folder.read(0, "questions", Question))
-    prompts = Prompts(Path(config.prompts) if config.prompts else None)
+    prompts = read_prompts(folder, config)
+    teacher = teacher_of(config, family, prompts)
     store = Store(folder.memory, embedding_function(config.memory.embedding))
     base = await _base(config, folder, sets, progress)
     own = {role: folder_of(model, f"{role}.model") for role, model in own_models(config).items()}
@@ -83,10 +85,10 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         fleet=fleet_of(config, base, own, folder),
         sets=sets,
         family=family,
-        policy=policy_of(config, family.top + (BEYOND if config.teacher.is_model else 0)),
+        policy=policy_of(config, family.top + (BEYOND if config.teacher.is_model else 0), teacher),
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
-        teacher=teacher_of(config, family, prompts),
+        teacher=teacher,
         solver=Solver(config.rollouts, config.seed, prompts),
         generator=Generator(config.generator, config.seed, prompts),
         verifier=Verifier(examiners_of(config.verifier, config.seed, prompts)),
