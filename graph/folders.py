@@ -232,8 +232,9 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
 CHANGEABLE = ("serving", "training")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
 
-_OF_TEACHER = ("teacher.endpoint", "teacher.key", "teacher.concurrency", "teacher.deadline_s")
-"""Settings that may change, too: how a Teacher is reached, not who it is."""
+_ALONE = ("teacher.endpoint", "teacher.key", "teacher.concurrency", "teacher.deadline_s", "review")
+"""Settings that may change, too: how a Teacher is reached, not who it is; and whether a person reads
+what it writes."""
 
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
@@ -248,10 +249,10 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         raise RunError(f"{folder.path.name} is done, and --set can change nothing in it; play a new run")
     for override in overrides:
         name = override.partition("=")[0]
-        if name.partition(".")[0] not in CHANGEABLE and name not in _OF_TEACHER:
+        if name.partition(".")[0] not in CHANGEABLE and name not in _ALONE:
             raise ConfigError(
                 f"--set {override}: a run that has begun keeps its settings, but for those of "
-                f"{', '.join(CHANGEABLE)} and {', '.join(_OF_TEACHER)}; start a new run for another"
+                f"{', '.join(CHANGEABLE)} and {', '.join(_ALONE)}; start a new run for another"
             )
     config = load(folder.config, overrides)
     if config.teacher.is_model != load(folder.config).teacher.is_model:
