@@ -152,7 +152,7 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     except MaieuticError:
         typer.echo(
             f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.*, training.*, "
-            "and teacher.endpoint, .key, .concurrency, .deadline_s)",
+            "and .endpoint, .key, .concurrency, .deadline_s of teacher, verifier)",
             err=True,
         )
         raise

@@ -1,7 +1,7 @@
 """Behaviours named by the Teacher: the recurring moves in a right solution.
 
 Source: Metacognitive Reuse, arXiv 2509.13237 (solve, reflect, emit behaviours of a name and an
-instruction). Differs: the solutions are the Solver's own, a checker has found them right, and
+instruction). Differs: the solutions are the Solver's own, the Verifier has found them right, and
 reflecting and naming are one call.
 """
 

@@ -1,4 +1,4 @@
-"""Nodes that find out what the Solver can do: select, attempt, verify, profile."""
+"""Nodes that find out what the Solver can do: select, attempt, profile; and see verify.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..curriculum.policy import Known
 from ..memory.handbook import kept
 from ..records import Attempt, Behaviour, Question, Rollout, Verdict
 from .labels import label_seeds
-from .rollouts import roll_out, verify_all
+from .rollouts import roll_out
 from .room import Room
 from .state import LoopState
 
@@ -38,18 +38,6 @@ async def attempt(room: Room, state: LoopState) -> LoopState:
     round, questions = state["round"], selected(room, state["round"])
     shown = room.handbook.like(questions, room.config.solver.handbook)
     await roll_out(room, round, STAGE, questions, state["solver"], room.solver.sampling, shown)
-    return {}
-
-
-async def verify(room: Room, state: LoopState) -> LoopState:
-    """The Verifier judges every rollout."""
-    round = state["round"]
-    rollouts = room.folder.read(round, f"rollouts/{STAGE}", Rollout)
-    room.progress.begin(round, "verify", len(rollouts))
-    await verify_all(room, round, STAGE, selected(room, round), rollouts)
-    room.progress.advance(len(rollouts))
-    for summary in room.verifier.summaries():
-        room.progress.note(summary)
     return {}
 
 
