@@ -18,10 +18,12 @@ Author = Literal["teacher", "generator"]
 Move = Literal["harder", "neighbour", "uniform", "design", "refine", "simplify", "diversify", "subproblem"]
 """How a new question was made from another; `design` is the Generator's."""
 PairKind = Literal["rollouts", "reference", "anchor"]
-LabelSource = Literal["seed", "family", "executed", "teacher", "vote", "none"]
+LabelSource = Literal["seed", "family", "executed", "teacher", "vote", "human", "none"]
 """How a reference answer was made: written beside the seed question; drawn together with the
 question by its family; worked out by a program from the text; given by the Teacher, whose other
-solutions agree; the majority of several solvers; not at all yet."""
+solutions agree; the majority of several solvers; by the person who reviewed it; not at all yet."""
+Decision = Literal["accepted", "edited", "refused"]
+Status = Literal["running", "stopped", "waiting for review", "done"]
 
 Method = Literal["vote", "judge", "debate"]
 """How a model is asked whether a rollout is right."""
@@ -80,6 +82,8 @@ class Rollout(Record):
     """Of its tokens, where a strategy needs them."""
     messages: str = ""
     """JSON of the whole conversation after the prompt, where tools were called; else empty."""
+    behaviours: list[str] = []
+    """Of the handbook, those that its prompt showed; what is trained on leaves them out."""
 
 
 class Verdict(Record):
@@ -160,6 +164,23 @@ class Proposal(Record):
     admitted: bool | None = None
     reason: str = ""
     question_id: str | None = None
+
+
+class Review(Record):
+    """What a person said of a proposed question."""
+
+    proposal_id: str
+    decision: Decision
+    before: str
+    """The text as it was proposed."""
+    text: str
+    """The text, the answer and the solution as the person left them."""
+    answer: str
+    solution: str
+    reason: str = ""
+    """Why it was refused, where the person said so."""
+    by: str = ""
+    """The person's name on the machine where the question was shown."""
 
 
 class PreferencePair(Record):
@@ -243,6 +264,23 @@ class SkillNote(Record):
     round: int
     needed: list[str]
     missing: list[str]
+
+
+class Behaviour(Record):
+    """A move that the Teacher found in a right solution, put so that it helps with other questions."""
+
+    id: str
+    round: int
+    name: str
+    instruction: str
+    skill: str
+    """Of the question that was solved by it."""
+    question_id: str
+    rollout_id: str
+    known_as: str = ""
+    """The behaviour of the handbook that it repeats, which is counted once more in its place."""
+    reason: str = ""
+    """Why it was refused; empty where it was not."""
 
 
 class Worth(Record):
@@ -468,7 +506,7 @@ class RunReport(Record):
 
     schema_version: int = 1
     name: str
-    status: Literal["running", "stopped", "done"]
+    status: Status
     seed: int
     policy: str
     baseline: Evaluation | None = None

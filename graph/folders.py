@@ -239,8 +239,9 @@ CHANGEABLE = ("serving", "training")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
 
 _HOW = ("endpoint", "key", "concurrency", "deadline_s")
-_REACHED = tuple(f"{role}.{setting}" for role in ("teacher", "verifier") for setting in _HOW)
-"""Settings that may change, too: how a Teacher or a Verifier is reached, not who it is."""
+_ALONE = (*(f"{role}.{setting}" for role in ("teacher", "verifier") for setting in _HOW), "review")
+"""Settings that may change, too: how a Teacher or a Verifier is reached, not who it is; and whether
+a person reads what is written."""
 
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
@@ -255,10 +256,10 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         raise RunError(f"{folder.path.name} is done, and --set can change nothing in it; play a new run")
     for override in overrides:
         name = override.partition("=")[0]
-        if name.partition(".")[0] not in CHANGEABLE and name not in _REACHED:
+        if name.partition(".")[0] not in CHANGEABLE and name not in _ALONE:
             raise ConfigError(
                 f"--set {override}: a run that has begun keeps its settings, but for those of "
-                f"{', '.join(CHANGEABLE)} and {', '.join(_REACHED)}; start a new run for another"
+                f"{', '.join(CHANGEABLE)} and {', '.join(_ALONE)}; start a new run for another"
             )
     config = load(folder.config, overrides)
     before = load(folder.config)

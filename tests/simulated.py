@@ -24,6 +24,7 @@ from maieutic.graph.room import BEYOND, Room
 from maieutic.graph.run import policy_of
 from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import NgramEmbedding
+from maieutic.memory.handbook import Handbook
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
@@ -197,6 +198,7 @@ def room_in(
         policy=policy_of(config, family.top + (BEYOND if model else 0), teacher),
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
+        handbook=Handbook(store),
         teacher=teacher,
         solver=Solver(config.rollouts, config.seed, Prompts()),
         generator=Generator(config.generator, config.seed, Prompts()),
