@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,16 +17,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.agents.asking import answered
 from maieutic.agents.context import failures_text, missing_text, often_missing, weakness_text
+from maieutic.agents.generator import Generator
 from maieutic.agents.guidance import reveals
 from maieutic.agents.model_teacher import ModelTeacher
 from maieutic.agents.outputs import Designed, Hinted, Skills, Split
 from maieutic.agents.shape import schema_of
 from maieutic.agents.teacher import Assignment, Missing, Seen
-from maieutic.config import TeacherConfig, load
+from maieutic.config import GeneratorConfig, TeacherConfig, load
 from maieutic.errors import EndpointError
 from maieutic.graph import train
+from maieutic.graph.notes import missing
 from maieutic.graph.remote import client_of
 from maieutic.memory.profile import Weakness
+from maieutic.memory.run import RunFolder
 from maieutic.prompts import Prompts
 from maieutic.records import Call, Hint, LabelCheck, Move, Proposal, Question, SkillNote
 from maieutic.serving.client import Completions, Reply, Request
@@ -436,3 +440,21 @@ async def test_a_good_teacher_over_the_wire(tmp_path: Path) -> None:
     names = [body["response_format"]["json_schema"]["name"] for body in asked]
     assert names == ["designed", "designed", "hinted", "split", "skills"]
     assert len(asked[1]["messages"]) == 3
+
+
+def test_the_generator_is_told_what_is_missing_where_it_can_read_it() -> None:
+    generator = Generator(GeneratorConfig(), 0, Prompts())
+    plain, told = generator.prompt("Q?", "A"), generator.prompt("Q?", "A", "adding (2)")
+    assert plain == "Q?\nAttempt: A\nNew question:"
+    assert told == "Q?\nAttempt: A\nOften missing: adding (2)\nNew question:"
+    templates = [generator.request("p", "s", 1, "g", "base", told=told).template for told in (False, True)]
+    assert templates == ["generator@1", "generator_told@1"]
+    assert generator.proposed("<think>hm</think>\nWhat is 1 + 1?", True, one_line=True) == "What is 1 + 1?"
+
+
+@pytest.mark.parametrize(("model", "said"), [("pocket", ""), ("somewhere/else", "adding (1)")])
+def test_the_pocket_model_is_told_nothing(tmp_path: Path, model: str, said: str) -> None:
+    config = load(None, [*MODEL, f"generator.model={model}"])
+    folder = RunFolder(tmp_path)
+    folder.write(1, "skills", 0, [note("adding")])
+    assert missing(SimpleNamespace(config=config, folder=folder), 1) == said  # type: ignore[arg-type]
