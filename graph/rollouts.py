@@ -114,9 +114,8 @@ def asker(room: Room, round: int, stage: str) -> Ask:
         there = {call.subject_id for call in calls if not call.error}
         todo = [request for request in requests if request.subject_id not in there]
         if todo:
-            done = len(requests) - len(todo)
             client = await room.serve("teacher", BASE, round)
-            await ask_all(room, client, round, series, todo, None, done, PAID_PART)
+            await ask_all(room, client, round, series, todo, None, len(there), PAID_PART)
             calls = room.folder.read(round, f"calls/{series}", Call)
         # One that was cut off may have lost its answer, or show half of it.
         wanted = {request.subject_id for request in requests}
@@ -144,9 +143,10 @@ async def roll_out(
     series = f"rollouts/{stage}"
     there = {rollout.question_id for rollout in room.folder.read(round, series, Rollout)}
     todo = [question for question in questions if question.id not in there]
-    room.progress.begin(round, stage, len(questions))
-    room.progress.advance(len(questions) - len(todo))
     toolbox = toolbox_of(room, "solver")
+    # How many turns conversations will take is not known.
+    room.progress.begin(round, stage, 0 if toolbox else len(questions))
+    room.progress.advance(len(questions) - len(todo))
     if todo and toolbox:
         await talk_out(room, round, stage, todo, checkpoint, sampling, toolbox, _send_turn)
     elif todo:
