@@ -484,6 +484,16 @@ def test_what_the_solver_must_never_find(memory: MemorySearch) -> None:
     assert found[0].solution == "worked out #### 12" and not any(one.attempt for one in found)
 
 
+def test_an_empty_memory_has_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path, NgramEmbedding())
+    bank, profile = QuestionBank(store), WeaknessProfile(store)
+    memory = MemorySearch(bank, profile, 0.9, lambda q: False, lambda a, b: False)
+    assert memory.for_solver("pens", MASTERED[0]) == memory.for_author("pens", "") == []
+    bank.add(MASTERED)
+    assert memory.for_solver("pens", MASTERED[0]) == []
+    assert len(memory.for_author("", "")) == 3
+
+
 def test_what_an_author_finds(memory: MemorySearch) -> None:
     prompt = f"Is this right?\n\n{LEARNING[0].text.upper()}\nSaid: 34"
     found = memory.for_author(LEARNING[0].text, prompt)
