@@ -103,9 +103,11 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     from .graph.run import play
     from .inspector import console as shown
     from .inspector.page import write_page
+    from .inspector.plan import brief
 
     console = shown.screen()
     console.print(f"run {folder.path.name} in {folder.path}", markup=False, highlight=False)
+    console.print(brief(config), markup=False, highlight=False, soft_wrap=True)
     page = folder.path / "report.html"
 
     async def until_told() -> RunReport:
@@ -130,7 +132,7 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     except MaieuticError:
         typer.echo(
             f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.*, training.*, "
-            "and teacher.endpoint, .key, .concurrency, .deadline_s)",
+            "and .endpoint, .key, .concurrency, .deadline_s of teacher, verifier)",
             err=True,
         )
         raise
@@ -242,6 +244,53 @@ def grade(
         console.print(checks.summary(), markup=False, highlight=False, soft_wrap=True)
     if out is not None:
         console.print(f"written to {out}", markup=False, highlight=False)
+
+
+@app.command()
+def plan(
+    config: Annotated[Path | None, typer.Argument(help="YAML file; the pocket profile if left out.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, such as rollouts.n=8; repeatable.")
+    ] = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option(help="Imagined hardware: 1x24GB, 8x80GB, 0 for none; this machine's if left out."),
+    ] = None,
+    ram: Annotated[float | None, typer.Option(min=0.1, max=1e6, help="GiB of its host memory.")] = None,
+    tokens_per_second: Annotated[
+        float, typer.Option(min=0, max=1e9, help="What one GPU writes, where you know; else assumed.")
+    ] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole plan as JSON.")] = False,
+) -> None:
+    """Say what would run where, and what it takes, before anything is loaded."""
+    from .config import load
+    from .inspector.console import screen
+    from .inspector.plan import planned, show
+
+    made = planned(load(config, settings or []), gpus, ram, tokens_per_second)
+    if as_json:
+        typer.echo(made.model_dump_json(indent=1))
+    else:
+        show(screen(), made)
+    if not made.fits:
+        raise typer.Exit(2)
+
+
+@app.command()
+def init(
+    profile: Annotated[str | None, typer.Argument(help="Its name; all are listed if left out.")] = None,
+    to: Annotated[Path | None, typer.Option(help="File to write; PROFILE.yaml here if left out.")] = None,
+) -> None:
+    """Write a commented copy of a profile, to be changed and run."""
+    from .config import profiles
+
+    if profile is None:
+        for name, line in profiles.listed():
+            typer.echo(f"{name:16}{line}")
+        return
+    file = profiles.write(profile, to or Path(f"{profile}.yaml"))
+    typer.echo(f"{file} is written. What it takes:  maieutic plan {shlex.quote(str(file))}")
+    typer.echo(f"Then change it as you like, and:  maieutic run {shlex.quote(str(file))}")
 
 
 @app.command()

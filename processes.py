@@ -10,6 +10,7 @@ Run as `python -m maieutic.processes COMMAND …` this file is that guard.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -17,14 +18,119 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
 GRACE_SECONDS = float(os.environ.get("MAIEUTIC_GRACE_SECONDS", "8"))
 """Seconds a process gets to end by itself; the environment decides, so that guards know it, too."""
+
+
+class Running(Protocol):
+    """A server or a training job that was started: a tree of processes with one owner."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        ...
+
+    async def wait(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        ...
+
+    async def line(self) -> bytes:
+        """The next line of its standard output, where that was asked for; empty at the end."""
+        ...
+
+    async def stop(self) -> None:
+        """End it and everything that it started; safe to call twice."""
+        ...
+
+    def noted(self) -> list[dict[str, float]]:
+        """What identifies its processes, for `end_noted` after a crash of ours."""
+        ...
+
+
+class Launcher(Protocol):
+    """How servers and training jobs are started: on this machine (`launch`), or elsewhere one day."""
+
+    async def __call__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str], piped: bool = False
+    ) -> Running:
+        """
+        Args:
+            log: takes standard error and, where it is not `piped` to us, standard output; added to.
+        """
+        ...
+
+
+class Local:
+    """A tree of processes on this machine, under a guard."""
+
+    def __init__(self, guard: asyncio.subprocess.Process) -> None:
+        self._guard = guard
+
+    @property
+    def alive(self) -> bool:
+        return self._guard.returncode is None
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._guard.returncode
+
+    async def wait(self) -> int:
+        return await self._guard.wait()
+
+    async def line(self) -> bytes:
+        assert self._guard.stdout is not None
+        try:
+            return await self._guard.stdout.readline()
+        except ValueError:
+            return b"\n"  # one too long for the buffer is let go
+
+    async def stop(self) -> None:
+        if not self.alive:
+            return
+        if self._guard.stdin is not None:
+            self._guard.stdin.close()
+        try:
+            await asyncio.wait_for(self._guard.wait(), timeout=30)
+        except TimeoutError:
+            await asyncio.to_thread(end_all, reversed(tree(self._guard.pid)))
+
+    def noted(self) -> list[dict[str, float]]:
+        return [{"pid": process.pid, "started": process.create_time()} for process in tree(self._guard.pid)]
+
+
+async def launch(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], piped: bool = False
+) -> Local:
+    """Start a command on this machine; see `Launcher`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        guard = await asyncio.create_subprocess_exec(
+            *guarded(command),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE if piped else file,
+            stderr=file,
+            env=dict(environment),
+            start_new_session=True,
+        )
+    return Local(guard)
+
+
+def end_noted(noted: Iterable[Mapping[str, float]]) -> None:
+    """End the processes that a crash of ours left, where those very ones still run."""
+    for entry in noted:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if abs(psutil.Process(int(entry["pid"])).create_time() - entry["started"]) < 1:
+                end_all(reversed(tree(int(entry["pid"]))))
 
 
 def guarded(command: Sequence[str]) -> list[str]:

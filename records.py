@@ -22,6 +22,9 @@ LabelSource = Literal["seed", "family", "executed", "teacher", "vote", "none"]
 question by its family; worked out by a program from the text; given by the Teacher, whose other
 solutions agree; the majority of several solvers; not at all yet."""
 
+Method = Literal["vote", "judge", "debate"]
+"""How a model is asked whether a rollout is right."""
+
 
 class Record(BaseModel):
     """Base of all records: frozen, and no field that nobody declared."""
@@ -86,6 +89,30 @@ class Verdict(Record):
     outcome: Outcome
     extracted: str | None = None
     reason: str = ""
+    by: Literal["checker", Method] = "checker"
+    """Who decided; of one that nobody could decide, who was asked last."""
+    confidence: float = Field(1.0, ge=0, le=1)
+    """Share of a model's votes for what it says; 1 of a checker."""
+
+
+class Opinion(Record):
+    """What the Verifier's model says of one rollout by one method."""
+
+    rollout_id: str
+    question_id: str
+    method: Method
+    outcome: Outcome
+    """Right, wrong, or undecided."""
+    share: float | None = Field(None, ge=0, le=1)
+    """Of the votes that could be read, those for right: how likely the model thinks it; None where
+    none could be read or compared."""
+    confidence: float = Field(0.0, ge=0, le=1)
+    """Of the votes that could be read, those for right or for wrong, whichever they came to; too low
+    a share leaves the outcome undecided. 0 where they came to nothing."""
+    reason: str = ""
+    checked: Outcome
+    """What the checker says: where that is right or wrong, this opinion decides nothing and is
+    compared with it."""
 
 
 class Attempt(Record):
@@ -261,6 +288,34 @@ class LabelFigures(Record):
     """Wilson interval."""
 
 
+class Calibration(Record):
+    """How far a method of the Verifier's model agrees with the checkers, on rollouts drawn by chance."""
+
+    n: int
+    """Rollouts that it was asked about."""
+    decided: int
+    """Of them, those that it calls right or wrong, surely enough to count."""
+    agreed: int
+    """Of these, those of which the checker says the same."""
+    accuracy: float | None
+    """Share of the decided that agreed."""
+    ci95: tuple[float, float] | None
+    """Wilson interval."""
+    brier: float | None
+    """Mean squared error of the share of votes for right; 0.25 is what always saying ½ gives."""
+    ece: float | None
+    """Expected calibration error of that share, in ten bins."""
+
+
+class VerifierFigures(Record):
+    """What the Verifier's model decided in a round, and how far that can be believed."""
+
+    verdicts: dict[str, dict[str, int]]
+    """Verdicts on attempts by who decided (or was asked last), and by outcome."""
+    calibration: dict[str, Calibration]
+    """By method."""
+
+
 class Evaluation(Record):
     """Greedy accuracy on a fixed set of questions."""
 
@@ -358,6 +413,8 @@ class RoundReport(Record):
     rollouts: RolloutCounts
     generator: GeneratorFigures
     labels: LabelFigures | None = None
+    verifier: VerifierFigures | None = None
+    """None where it is no model."""
     diversity: Diversity | None = None
     collapsed: str = ""
     """What of the diversity fell too far since the first round that has any; empty where nothing did."""

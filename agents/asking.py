@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -26,16 +26,24 @@ def schema_of(model: type[BaseModel]) -> Schema:
     return Schema(model.__name__.strip("_").lower(), model.model_json_schema())
 
 
-async def ask_for(requests: Sequence[Request], model: type[M], ask: Ask) -> dict[str, M]:
+async def ask_for(
+    requests: Sequence[Request],
+    model: type[M],
+    ask: Ask,
+    reading: Callable[[str], M | None] | None = None,
+) -> dict[str, M]:
     """Ask for objects of a kind.
 
+    Args:
+        reading: reads a completion more strictly than `read` does.
     Returns:
         The objects by their requests' subjects. A request that was refused, cut off or answered twice
         with something else is not among them.
     """
     shaped = {request.subject_id: replace(request, schema=schema_of(model)) for request in requests}
+    reads = reading or (lambda text: read(text, model))
     calls = await ask(list(shaped.values()))
-    found = {name: read(call.completions[0], model) for name, call in calls.items()}
+    found = {name: reads(call.completions[0]) for name, call in calls.items()}
     repairs = {
         f"{name}.repair": repaired(shaped[name], calls[name].completions[0])
         for name, said in found.items()
@@ -43,7 +51,7 @@ async def ask_for(requests: Sequence[Request], model: type[M], ask: Ask) -> dict
     }
     again = await ask(list(repairs.values())) if repairs else {}
     for name, call in again.items():
-        found[name.removesuffix(".repair")] = read(call.completions[0], model)
+        found[name.removesuffix(".repair")] = reads(call.completions[0])
     return {name: said for name, said in found.items() if said is not None}
 
 

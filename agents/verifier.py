@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ..records import Question, Rollout, Verdict
+from ..config import VerifierConfig
+from ..prompts import Prompts
+from ..records import Opinion, Question, Rollout, Verdict
 from ..tasks.checkers.finding import Checks, Finding
 from ..tasks.checkers.registry import opened
+from .debate import Debate
+from .judging import Judging
+from .opinions import Examiner, Requests
+from .voting import Voting
 
 _CUT_OFF = Finding("invalid", None, "cut off before its end")
 """What looks like its answer may be the beginning of a longer one."""
 
 
-class Verifier:
-    """Has each question's own checker decide; cut-off rollouts count as without an answer."""
+def examiners_of(config: VerifierConfig, seed: int, prompts: Prompts) -> list[Examiner]:
+    """The configured ways of asking the Verifier's model, in their order; none where there is no model.
 
-    def __init__(self) -> None:
+    Args:
+        seed: the run's.
+    """
+    if not config.is_model:
+        return []
+    requests = Requests(config, seed, prompts)
+    known: dict[str, Callable[[Requests], Examiner]] = {"vote": Voting, "judge": Judging, "debate": Debate}
+    return [known[name](requests) for name in config.then]
+
+
+class Verifier:
+    """Has each question's own checker decide; cut-off rollouts count as without an answer.
+
+    Args:
+        examiners: ask a model about what no checker decides; see `graph/verify.py`.
+    """
+
+    def __init__(self, examiners: Sequence[Examiner] = ()) -> None:
+        self.examiners = examiners
         self._checks: dict[str, Checks] = {}
 
     def judge(self, items: Sequence[tuple[Question, Rollout]]) -> list[Verdict]:
@@ -57,4 +81,31 @@ def _verdict(rollout: Rollout, finding: Finding) -> Verdict:
         outcome=finding.outcome,
         extracted=finding.extracted,
         reason=finding.reason,
+    )
+
+
+def weighed(opinion: Opinion, threshold: float) -> Opinion:
+    """An opinion that decides nothing where too small a share of the votes is for it."""
+    if opinion.outcome == "undecided" or opinion.confidence >= threshold:
+        return opinion
+    reason = f"{100 * opinion.confidence:.0f} % are too few for {opinion.outcome}: {opinion.reason}"
+    return opinion.model_copy(update={"outcome": "undecided", "reason": reason})
+
+
+def concluded(verdict: Verdict, opinions: Sequence[Opinion]) -> Verdict:
+    """A checker's verdict, with what the model said of it where the checker could not decide.
+
+    The first opinion that decides counts; where none does, it stays undecided, by who was asked last.
+    """
+    if verdict.outcome != "undecided" or not opinions:
+        return verdict
+    said = next((opinion for opinion in opinions if opinion.outcome in ("right", "wrong")), opinions[-1])
+    before = [verdict.reason, *(f"{o.method}: {o.reason}" for o in opinions[: opinions.index(said)])]
+    return verdict.model_copy(
+        update={
+            "outcome": said.outcome,
+            "by": said.method,
+            "confidence": said.confidence,
+            "reason": "; ".join(part for part in (*before, said.reason) if part),
+        }
     )

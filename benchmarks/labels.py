@@ -163,6 +163,7 @@ async def _with_model(count: int, seeds: int) -> None:
     """The same with the pocket base model as Teacher and as Solver, on what it was warmed up on."""
     from maieutic.graph.run import default_sets
     from maieutic.serving.client import Completions, Request
+    from maieutic.serving.command import Hosting
     from maieutic.serving.server import VllmServer
     from maieutic.tasks.checkers.answers import final_answer
     from maieutic.trainers.base import ensure_base
@@ -173,7 +174,7 @@ async def _with_model(count: int, seeds: int) -> None:
     drawn = questions(count, seeds, (1, 2, 3))
     n = config.labels.solves + config.rollouts.n
     with tempfile.TemporaryDirectory(prefix="maieutic-labels-") as folder:
-        server = VllmServer(base, Path(folder) / "vllm.log", config.serving)
+        server = VllmServer(Hosting(base, Path(folder) / "vllm.log"), config.serving)
         try:
             await server.start()
             client = Completions(server.url, server.key, server.name, config.serving, server.require_alive)

@@ -32,7 +32,8 @@ async def bare(room: Room, asked: list[Question]) -> float:
     """Tokens per second of plain posts."""
     sampling = room.solver.sampling
     requests = [room.solver.request(question, 0, "bare", "base", sampling) for question in asked]
-    tokens, seconds = await posted(room.server, requests, room.config.serving.concurrency)
+    (server,) = room.fleet.hosted["solver"].servers
+    tokens, seconds = await posted(server, requests, room.config.serving.concurrency)
     return tokens / seconds
 
 

@@ -29,23 +29,13 @@ from maieutic.graph.folders import create, prepare, read_sets
 from maieutic.processes import tree
 from maieutic.prompts import Prompts
 from maieutic.serving.client import Request
+from maieutic.serving.command import Hosting
 from maieutic.serving.server import VllmServer
 from maieutic.trainers.base import ensure_base
 
 from .bare import posted, questions
 
 Play = Callable[[], Awaitable[None]]
-
-
-class AdapterServer(VllmServer):
-    """The same server, with an adapter for each role over one set of weights."""
-
-    adapters: dict[str, Path]
-
-    def _command(self) -> list[str]:
-        named = [f"{name}={path}" for name, path in self.adapters.items()]
-        options = ["--enable-lora", "--max-loras", "2", "--max-lora-rank", "16"]
-        return [*super()._command(), *options, "--lora-modules", *named]
 
 
 class Work:
@@ -63,8 +53,8 @@ class Work:
             for q in chosen[:written]
         ]
 
-    def server(self, kind: type[VllmServer] = VllmServer) -> VllmServer:
-        return kind(self.base, self.folder / "vllm.log", self.config.serving)
+    def server(self, rank: int = 0) -> VllmServer:
+        return VllmServer(Hosting(self.base, self.folder / "vllm.log", rank=rank), self.config.serving)
 
     async def ask(self, server: VllmServer, requests: list[Request], model: str = "") -> None:
         await posted(server, requests, self.config.serving.concurrency, model)
@@ -101,12 +91,12 @@ async def one_each(work: Work) -> AsyncIterator[Play]:
 
 @asynccontextmanager
 async def adapters(work: Work) -> AsyncIterator[Play]:
-    server = work.server(AdapterServer)
-    assert isinstance(server, AdapterServer)
-    server.adapters = {name: work.folder / f"adapter-{name}" for name in ("solver", "writer")}
-    await asyncio.to_thread(_make_adapters, work.base, server.adapters)
-    async with server:
+    places = {name: work.folder / f"adapter-{name}" for name in ("solver", "writer")}
+    await asyncio.to_thread(_make_adapters, work.base, places)
+    async with work.server(rank=16) as server:
         await server.start()
+        for name, place in places.items():
+            await server.adapt(name, place)
 
         async def play() -> None:
             await work.ask(server, work.attempts, "solver")

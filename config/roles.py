@@ -141,8 +141,14 @@ class VerifierConfig(Role):
 
     endpoint: Endpoints = [NONE]
     """`none` leaves what no checker decides undecided; `local`, an address, or several."""
-    then: list[Literal["vote", "judge", "debate"]] = ["judge"]
+    then: list[Literal["vote", "judge", "debate"]] = Field(["judge"], min_length=1, max_length=3)
     """Asked in this order, each about what those before it left undecided."""
+    votes: int = Field(3, ge=1, le=15)
+    """Odd. Answers that `vote` asks for; votes of `judge` and of `debate` in each of two orders."""
+    threshold: float = Field(0.75, ge=0.5, le=1)
+    """Share of votes from which a model's verdict counts; below it, the rollout stays undecided."""
+    turns: int = Field(3, ge=1, le=3)
+    """Of each side in a debate; more of them make verdicts worse (arXiv 2501.13124)."""
     temperature: float = Field(0.7, ge=0, le=2)
     max_tokens: int = Field(1024, ge=16)
     concurrency: int = Field(16, ge=1, le=1024)
@@ -152,6 +158,18 @@ class VerifierConfig(Role):
     too: how far its verdicts agree is in the report."""
     tools: list[Tool] = []
     most_turns: int = Field(4, ge=1, le=32)
+
+    @model_validator(mode="after")
+    def _votes_can_decide(self) -> VerifierConfig:
+        if self.votes % 2 == 0:
+            raise ValueError(f"votes {self.votes} can tie; make it odd")
+        if self.temperature == 0 and self.votes > 1:
+            raise ValueError(
+                f"temperature 0 gives {self.votes} times the same vote; set votes to 1, or a temperature"
+            )
+        if len(set(self.then)) < len(self.then):
+            raise ValueError(f"then: {', '.join(self.then)} names a method twice; name each once")
+        return self
 
     @property
     def is_model(self) -> bool:

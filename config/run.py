@@ -67,6 +67,21 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _trained_roles_can_be_given_checkpoints(self) -> RunConfig:
+        for name, role in (("solver", self.solver), ("generator", self.generator)):
+            if role.addresses and self.training.method != "lora":
+                raise ValueError(
+                    f"{name}.endpoint is elsewhere, where only adapters can be loaded: set training.method "
+                    "to lora, or serve it here with endpoint: local"
+                )
+            if role.addresses and self.model == "pocket":
+                raise ValueError(
+                    f"{name}.endpoint is elsewhere, and adapters for its model are trained over the same one "
+                    "here: name that in model"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _prompts_have_room(self) -> RunConfig:
         if self.rollouts.max_tokens >= self.serving.max_model_len:
             raise ValueError(

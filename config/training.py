@@ -13,7 +13,7 @@ class LoraConfig(Section):
     """A low-rank adapter in place of all weights (2106.09685)."""
 
     rank: int = Field(16, ge=1, le=512)
-    alpha: float = Field(32, gt=0)
+    alpha: int = Field(32, ge=1)
     """The adapter counts alpha / rank times."""
     dropout: float = Field(0.0, ge=0, lt=1)
 

@@ -1,4 +1,4 @@
-"""Nodes that find out what the Solver can do: select, attempt, verify, profile."""
+"""Nodes that find out what the Solver can do: select, attempt, profile; and see verify.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..curriculum.difficulty import zone_of
 from ..curriculum.policy import Known
 from ..records import Attempt, Question, Rollout, Verdict
 from .labels import label_seeds
-from .rollouts import roll_out, verify_all
+from .rollouts import roll_out
 from .room import Room
 from .state import LoopState
 
@@ -42,18 +42,6 @@ async def attempt(room: Room, state: LoopState) -> LoopState:
         state["solver"],
         room.solver.sampling,
     )
-    return {}
-
-
-async def verify(room: Room, state: LoopState) -> LoopState:
-    """The Verifier judges every rollout."""
-    round = state["round"]
-    rollouts = room.folder.read(round, f"rollouts/{STAGE}", Rollout)
-    room.progress.begin(round, "verify", len(rollouts))
-    await verify_all(room, round, STAGE, selected(room, round), rollouts)
-    room.progress.advance(len(rollouts))
-    for summary in room.verifier.summaries():
-        room.progress.note(summary)
     return {}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 
-from . import attempt, evaluate, teach, train, vet
+from . import attempt, evaluate, teach, train, verify, vet
 from .room import Room
 from .state import LoopState
 
@@ -18,7 +18,7 @@ Node = Callable[[Room, LoopState], Awaitable[LoopState]]
 NODES: dict[str, Node] = {
     "select": attempt.select,
     "attempt": attempt.attempt,
-    "verify": attempt.verify,
+    "verify": verify.verify,
     "profile": attempt.profile,
     "teach": teach.teach,
     "generate": teach.generate,

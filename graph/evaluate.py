@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from ..curriculum.difficulty import generator_quota
 from ..curriculum.gate import Decision, decide, right_marks, wilson
 from ..records import Evaluation, Proposal, Question, Verdict, Worth
-from .rollouts import roll_out, verify_all
+from .rollouts import roll_out
 from .room import Room
 from .state import LoopState
+from .verify import verify_all
 
 
 async def evaluate(room: Room, state: LoopState) -> LoopState:

@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import importlib.util
 import itertools
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,8 @@ from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
 from ..records import Question
-from ..serving.server import require_vllm
+from ..serving.command import require_vllm
+from ..serving.models import folder_of
 from ..tasks.families.gym import PREFIX
 from ..tasks.material import Material, gather
 from ..tasks.sets import FixedSets
@@ -31,6 +31,7 @@ from ..tasks.setting_apart import Tell
 from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
 from .conversations import check_tools
+from .local import check_models, own_models
 from .remote import check_role, elsewhere, reach
 from .report import versions
 
@@ -74,8 +75,7 @@ def check(config: RunConfig) -> None:
         reach(name, role)
     if config.model == "pocket":
         _check_cache(cache_folder())
-    else:
-        _check_model(Path(config.model))
+    check_models(config)
     require_vllm()
     for package in ("torch", "transformers", "trl"):
         if importlib.util.find_spec(package) is None:
@@ -89,21 +89,6 @@ def _check_cache(cache: Path) -> None:
         raise RunError(
             f"{cache}: the base model is kept here, and {place} cannot be written; "
             "set XDG_CACHE_HOME to a folder that can"
-        )
-
-
-def _check_model(folder: Path) -> None:
-    try:
-        shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"model: {str(folder)!r} is no folder with a model ({error}); use pocket or a path"
-        ) from error
-    if isinstance(shape, dict) and shape.get("tie_word_embeddings"):
-        # vLLM's in-place reload leaves a tied head at its old values.
-        raise ConfigError(
-            f"model: {str(folder)!r} ties its output head to its embeddings, and its weights cannot be "
-            "replaced in a running server; save it with tie_word_embeddings=false and its own lm_head"
         )
 
 
@@ -195,9 +180,17 @@ def _note_config(folder: RunFolder, config: RunConfig) -> None:
 
 def absolute(config: RunConfig) -> RunConfig:
     """The same settings, valid in any working directory."""
-    model = config.model if config.model == "pocket" else str(Path(config.model).absolute())
-    update = {"seeds": _absolute(config.seeds), "heldout": [_absolute(s) for s in config.heldout]}
-    return config.model_copy(update={"model": model, **update})
+    update: dict[str, object] = {
+        "seeds": _absolute(config.seeds),
+        "heldout": [_absolute(source) for source in config.heldout],
+    }
+    if config.model != "pocket":
+        # That of a model of the hub names its revision, too.
+        update["model"] = str(folder_of(config.model, "model"))
+    for role, model in own_models(config).items():
+        named = {"model": str(folder_of(model, f"{role}.model"))}
+        update[role] = getattr(config, role).model_copy(update=named)
+    return config.model_copy(update=update)
 
 
 def _absolute(source: str) -> str:
@@ -234,8 +227,9 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
 CHANGEABLE = ("serving", "training")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
 
-_OF_TEACHER = ("teacher.endpoint", "teacher.key", "teacher.concurrency", "teacher.deadline_s")
-"""Settings that may change, too: how a Teacher is reached, not who it is."""
+_HOW = ("endpoint", "key", "concurrency", "deadline_s")
+_REACHED = tuple(f"{role}.{setting}" for role in ("teacher", "verifier") for setting in _HOW)
+"""Settings that may change, too: how a Teacher or a Verifier is reached, not who it is."""
 
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
@@ -250,14 +244,17 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         raise RunError(f"{folder.path.name} is done, and --set can change nothing in it; play a new run")
     for override in overrides:
         name = override.partition("=")[0]
-        if name.partition(".")[0] not in CHANGEABLE and name not in _OF_TEACHER:
+        if name.partition(".")[0] not in CHANGEABLE and name not in _REACHED:
             raise ConfigError(
                 f"--set {override}: a run that has begun keeps its settings, but for those of "
-                f"{', '.join(CHANGEABLE)} and {', '.join(_OF_TEACHER)}; start a new run for another"
+                f"{', '.join(CHANGEABLE)} and {', '.join(_REACHED)}; start a new run for another"
             )
     config = load(folder.config, overrides)
-    if config.teacher.is_model != load(folder.config).teacher.is_model:
+    before = load(folder.config)
+    if config.teacher.is_model != before.teacher.is_model:
         raise ConfigError("--set teacher.endpoint: who teaches a run that has begun stays; start a new run")
+    if config.verifier.is_model != before.verifier.is_model:
+        raise ConfigError("--set verifier.endpoint: who judges a run that has begun stays; start a new run")
     for name, role in elsewhere(config).items():
         check_role(name, role)
     with locked(folder):

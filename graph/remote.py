@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import httpx
 
 from ..config import Role, RunConfig, TeacherConfig, VerifierConfig
 from ..endpoints import check_url, check_variable, is_local, secret
-from ..errors import ConfigError
+from ..errors import ConfigError, ServerError
 from ..serving.client import Completions, Settings
 
 ROLES = ("solver", "generator", "teacher", "verifier")
 
 _REACHED_S = 10.0
 """Seconds in which an endpoint must say anything at all."""
+
+_LOADED_S = 120.0
+"""Seconds in which an adapter must be loaded."""
 
 
 def elsewhere(config: RunConfig) -> dict[str, Role]:
@@ -54,6 +60,39 @@ def reach(name: str, role: Role) -> None:
                 f"{name}.key: {address} refuses the key (HTTP {status}); see the environment variable "
                 "that it names"
             )
+
+
+async def adapt(name: str, role: Role, checkpoint: str, folder: Path) -> str:
+    """Have every address of a trained role load an adapter, from a folder that it must see, too.
+
+    Returns:
+        Its name there: of what it holds, because other runs may load theirs at the same address.
+    Raises:
+        ServerError: one does not.
+    """
+    with (folder / "adapter_model.safetensors").open("rb") as weights:
+        adapter = f"{checkpoint}-{hashlib.file_digest(weights, 'sha256').hexdigest()[:12]}"
+    for address in role.addresses:
+        key = secret(address, role.key, f"{name}.key").get_secret_value()
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        body = {"lora_name": adapter, "lora_path": str(folder)}
+        try:
+            async with httpx.AsyncClient(timeout=_LOADED_S, trust_env=not is_local(address)) as http:
+                answer = await http.post(
+                    f"{address.rstrip('/')}/load_lora_adapter", json=body, headers=headers
+                )
+        except httpx.HTTPError as error:
+            raise ServerError(
+                f"{name}.endpoint: {address} cannot be reached ({type(error).__name__})"
+            ) from None
+        # After a resume it has it already.
+        if answer.is_error and "already" not in answer.text[:1000]:
+            raise ServerError(
+                f"{name}.endpoint: {address} does not load the adapter in {folder} (HTTP "
+                f"{answer.status_code}); it must be a vLLM server with --enable-lora and "
+                "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True that sees this folder under the same path"
+            )
+    return adapter
 
 
 def client_of(name: str, role: Role, config: RunConfig) -> Completions:

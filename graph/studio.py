@@ -17,7 +17,7 @@ from langgraph.config import get_config
 from ..config import load
 from ..memory.run import RunFolder
 from ..records import short_id
-from ..serving.server import end_leftover
+from ..serving.fleet import end_leftover
 from .build import build
 from .folders import check, create, find, locked, prepare
 from .progress import Quiet

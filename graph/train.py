@@ -80,7 +80,7 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
         rows,
         TrainingJob(
             objective="dpo",
-            model=str(room.weights(state["solver"])),
+            **_hardware(room, "solver", state["solver"]),
             data=str(room.folder.round(round) / f"{name}.parquet"),
             output=str(room.folder.checkpoint(name)),
             seed=call_seed(room.config.seed, round, name),
@@ -117,7 +117,7 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
         rows,
         TrainingJob(
             objective="sft",
-            model=str(room.weights(state["writer"])),
+            **_hardware(room, "generator", state["writer"]),
             data=str(room.folder.round(round) / f"{name}.parquet"),
             output=str(room.folder.checkpoint(name)),
             seed=call_seed(room.config.seed, round, name),
@@ -166,9 +166,23 @@ def _note_worths(room: Room, round: int) -> None:
     room.folder.write(round, "worths", 0, worths)
 
 
+def _hardware(room: Room, role: str, checkpoint: str) -> dict[str, Any]:
+    """Where a job starts from, and what it may take of the machine."""
+    training = room.config.training
+    return {
+        "model": str(room.weights(checkpoint, role)),
+        "base": str(room.base_of(role)),
+        "lora": training.lora if training.method == "lora" else None,
+        "dtype": training.dtype,
+        "accumulation": training.accumulation,
+        "gradient_checkpointing": training.gradient_checkpointing,
+    }
+
+
 async def _train(
     room: Room, round: int, name: str, rows: Sequence[dict[str, Any]], job: TrainingJob
 ) -> TrainingResult:
+    await room.rest()
     stage = "train_solver" if job.objective == "dpo" else "train_generator"
     room.progress.begin(round, stage, 0)
     write_table(Path(job.data), rows)

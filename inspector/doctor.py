@@ -12,7 +12,7 @@ import psutil
 from rich.console import Console
 
 from ..errors import MissingPart
-from ..serving.server import has_gpu
+from ..serving.command import has_gpu
 from ..tasks.sandbox.find import find_sandbox
 from ..trainers.base import cache_folder
 

@@ -11,6 +11,7 @@ import jinja2
 from ..memory.run import write_whole
 from ..records import Evaluation, RunReport
 from .console import LABELS, diversity_line, labels_line, summary
+from .verifying import verifier_line
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 260, 44, 28
 ZONES = ("mastered", "learning", "too_hard")
@@ -63,6 +64,7 @@ def write_page(path: Path, report: RunReport) -> None:
                 (entry.round, labels_line(entry.labels), diversity_line(entry.diversity, entry.collapsed))
                 for entry in report.rounds
             ],
+            judged=[(e.round, verifier_line(e.verifier)) for e in report.rounds if e.verifier],
             zones=_shares(report),
             zone_names=ZONES,
             stages=_stages(report),

@@ -27,6 +27,7 @@ from ..records import (
     Verdict,
 )
 from .console import diversity_line, labels_line, percent, rounds_table, summary
+from .verifying import verifier_line
 
 _MARKS = {"right": "[green]right[/]", "wrong": "[red]wrong[/]", "invalid": "[yellow]invalid[/]"}
 
@@ -140,6 +141,7 @@ def _lines(entry: RoundReport) -> list[tuple[str, str]]:
             else "none",
         ),
         ("labels", labels_line(entry.labels)),
+        ("Verifier", verifier_line(entry.verifier)),
         ("diversity", diversity_line(entry.diversity, entry.collapsed)),
         ("seconds", _seconds(entry.seconds)),
     ]
@@ -181,6 +183,8 @@ def show_question(console: Console, folder: RunFolder, question_id: str) -> None
             if rollout.question_id == question_id:
                 verdict = verdicts.get(rollout.id)
                 mark = _MARKS.get(verdict.outcome, verdict.outcome) if verdict else "not judged"
+                if verdict and verdict.by != "checker":
+                    mark += f" by {verdict.by} ({verdict.confidence:.2f})"
                 console.print(f"round {number} {mark}  {clean(rollout.completion)}", highlight=False)
         pairs += sum(pair.question_id == question_id for pair in folder.read(number, "pairs", PreferencePair))
     console.print(f"preference pairs with it: {pairs}", highlight=False)

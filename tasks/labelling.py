@@ -24,14 +24,23 @@ def same(question: Question, one: str, other: str) -> bool:
     What it would have to think about is the same only in its plainest form: a vote that is lost
     costs a label, one that is won wrongly makes a wrong one.
     """
+    return compared(question, one, other) is True
+
+
+def compared(question: Question, one: str, other: str) -> bool | None:
+    """Whether two answers are the same; None where no program can tell at once, such as of two
+    answers in words, which may say the same."""
     if canonical(one) == canonical(other):
         return True
     spec = suited(question, one)
     if spec is None or question.checker.partition("?")[0] == JUDGE:
-        return False
+        return None
     asked = question.model_copy(update={"answer": one, "checker": spec})
     found = named(spec).quick(asked, f"{ANSWER_MARK} {other}")
-    return found is not None and found.outcome == "right"
+    if found is None or found.outcome not in ("right", "wrong"):
+        return None
+    in_words = spec == "exact" and question.checker.partition("?")[0] != spec
+    return True if found.outcome == "right" else None if in_words else False
 
 
 def grouped(question: Question, answers: Sequence[str | None]) -> list[str | None]:

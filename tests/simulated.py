@@ -14,8 +14,8 @@ from maieutic.agents.generator import Generator
 from maieutic.agents.model_teacher import ModelTeacher
 from maieutic.agents.solver import Solver
 from maieutic.agents.teacher import FamilyTeacher
-from maieutic.agents.verifier import Verifier
-from maieutic.config import RunConfig
+from maieutic.agents.verifier import Verifier, examiners_of
+from maieutic.config import RunConfig, ServingConfig
 from maieutic.graph.attempt import restore
 from maieutic.graph.build import beginning, build
 from maieutic.graph.folders import begin, read_sets
@@ -29,7 +29,10 @@ from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
 from maieutic.prompts import Prompts
 from maieutic.records import Call, Question
-from maieutic.serving.client import Reply, Request
+from maieutic.serving.client import Client, Reply, Request
+from maieutic.serving.command import Hosting
+from maieutic.serving.fleet import Fleet
+from maieutic.serving.hosted import Hosted
 from maieutic.tasks.arithmetic import NotArithmetic
 from maieutic.tasks.material import family_of, gather
 from maieutic.tasks.seeds import family_question
@@ -43,8 +46,11 @@ class SimulatedServer:
     """A server whose swaps always succeed."""
 
     starts, swaps, name, key, url = 1, 0, "m", "k", "http://127.0.0.1:1"
-    log = Path("vllm.log")
-    alive = True
+    alive, asleep = True, False
+
+    def __init__(self, model: Path) -> None:
+        self.hosting = Hosting(model, Path("vllm.log"))
+        self.adapters: dict[str, Path] = {}
 
     async def swap(self, weights: Path) -> float:
         return 0.01
@@ -54,6 +60,17 @@ class SimulatedServer:
 
     async def stop(self) -> None:
         return
+
+
+class SimulatedModel(Hosted):
+    """A model on such a server, which a simulated Solver answers for."""
+
+    def __init__(self, model: Path, turned: str) -> None:
+        super().__init__([SimulatedServer(model)], ServingConfig())  # type: ignore[list-item]
+        self.solver = SimulatedSolver(turned)
+
+    def clients(self, checkpoint: str) -> list[Any]:
+        return [self.solver]
 
 
 class SimulatedSolver:
@@ -148,18 +165,24 @@ def same_canary(weights: Path) -> None:
 
 
 def room_in(
-    folder: RunFolder, config: RunConfig, turned: str = "", model: SimulatedTeacher | None = None
+    folder: RunFolder,
+    config: RunConfig,
+    turned: str = "",
+    model: SimulatedTeacher | None = None,
+    judge: Client | None = None,
 ) -> Room:
     """A room with real memory, policy and records; models and trainers are simulated."""
     store = Store(folder.memory, NgramEmbedding())
     family = family_of(config, folder.read(0, "questions", Question))
     teacher = ModelTeacher(config.teacher, config.seed, Prompts()) if model else FamilyTeacher(family)
+    hosted = SimulatedModel(folder.path / "base", turned)
     room = Room(
         config=config,
         folder=folder,
         base=folder.path / "base",
+        own={},
         sets=read_sets(folder),
-        server=SimulatedServer(),  # type: ignore[arg-type]
+        fleet=Fleet(dict.fromkeys(("solver", "generator"), hosted), folder.path / "server.json"),
         family=family,
         policy=policy_of(config, family.top + (BEYOND if model else 0)),
         profile=WeaknessProfile(store),
@@ -167,22 +190,25 @@ def room_in(
         teacher=teacher,
         solver=Solver(config.rollouts, config.seed, Prompts()),
         generator=Generator(config.generator, config.seed, Prompts()),
-        verifier=Verifier(),
-        remote={"teacher": model} if model else {},
+        verifier=Verifier(examiners_of(config.verifier, config.seed, Prompts())),
+        remote={name: client for name, client in (("teacher", model), ("verifier", judge)) if client},
         progress=Quiet(),
     )
     restore(room)
-    room._client = SimulatedSolver(turned)  # type: ignore[assignment]
     return room
 
 
 async def play(
-    path: Path, config: RunConfig, turned: str = "", model: SimulatedTeacher | None = None
+    path: Path,
+    config: RunConfig,
+    turned: str = "",
+    model: SimulatedTeacher | None = None,
+    judge: Client | None = None,
 ) -> RunFolder:
     """A whole run of the real graph."""
     folder = RunFolder(path)
     begin(folder, config, gather(config))
-    room = room_in(folder, config, turned, model)
+    room = room_in(folder, config, turned, model, judge)
     same_canary(room.base)
 
     async def this_room() -> Room:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -21,22 +22,21 @@ def test_a_canary_is_the_checkpoints_own_text_as_far_as_it_is_clear(
     tokenizer = build_tokenizer()
     mine, other = (build_model(len(tokenizer), hidden=32, layers=1, heads=1, seed=seed) for seed in (0, 1))
     job = TrainingJob(objective="dpo", model="", data="", output="", seed=0, learning_rate=1, batch_size=1)
-    whole = dict(zip(PROMPTS, common.greedy(mine, tokenizer, PROMPTS, 64), strict=True))
+    whole = dict(zip(PROMPTS, common.greedy(mine, tokenizer, PROMPTS, 64, 0.02), strict=True))
 
     def canary(before: object) -> dict[str, object]:
-        common.write_canary(tmp_path, mine, before, tokenizer, job, PROMPTS)
+        monkeypatch.setattr(common, "before", lambda job, trained: contextlib.nullcontext(before))
+        common.write_canary(tmp_path, mine, tokenizer, job, PROMPTS)
         return json.loads((tmp_path / "canary.json").read_text())  # type: ignore[no-any-return]
 
     assert canary(other)["distinguishes"]
     assert not canary(mine)["distinguishes"]
     for clear in (0.02, 0.5):
-        monkeypatch.setattr(common, "_CLEAR", clear)
+        monkeypatch.setitem(common._CLEAR, "float32", clear)
         for item in canary(other)["items"]:  # type: ignore[attr-defined]
-            assert (
-                item["expected"]
-                == common.greedy(mine, tokenizer, [item["prompt"]], item["max_tokens"])[0].text
-            )
+            (again,) = common.greedy(mine, tokenizer, [item["prompt"]], item["max_tokens"], clear)
+            assert item["expected"] == again.text
             assert whole[item["prompt"]].text.startswith(item["expected"])
             assert 0 < item["max_tokens"] <= 64
-    monkeypatch.setattr(common, "_CLEAR", 1e9)
+    monkeypatch.setitem(common._CLEAR, "float32", 1e9)
     assert canary(other)["items"] == []

@@ -99,6 +99,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "high.jsonl").write_text(json.dumps({"question": f"What is {' + '.join('1' * 9)}?"}))
     (folder / "tied").mkdir()
     (folder / "tied" / "config.json").write_text('{"tie_word_embeddings": true}')
+    (folder / "tied" / "model.safetensors").write_bytes(b"")
     (folder / "runs" / "taken").mkdir(parents=True)
     (folder / "runs" / "taken" / "run.yaml").write_text("seed: 0\n")
     return folder

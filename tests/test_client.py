@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launching import running
 from maieutic.config import ServingConfig, load
 from maieutic.errors import EndpointError, ServerError
 from maieutic.graph.remote import client_of
 from maieutic.records import Call
 from maieutic.serving.client import Completions, Request
+from maieutic.serving.command import Hosting
 from maieutic.serving.server import VllmServer, free_port
 from scripted import Answer, completion, scripted
 
@@ -169,20 +170,16 @@ async def test_a_dead_server_speaks_its_last_words() -> None:
 
 
 async def test_a_server_that_cannot_start_ends_with_its_log(tmp_path: Path) -> None:
-    server = VllmServer(tmp_path / "no-model", tmp_path / "vllm.log", ServingConfig())
-    server._command = lambda: [  # type: ignore[method-assign]
-        sys.executable, "-c", "import sys; sys.exit('no such model')",
-    ]  # fmt: skip
+    hosting = Hosting(tmp_path / "no-model", tmp_path / "vllm.log")
+    server = VllmServer(hosting, ServingConfig(), running("import sys; sys.exit('no such model')"))
     with pytest.raises(ServerError, match="no such model"):
         await server.start()
 
 
 @pytest.mark.slow
 async def test_a_server_that_is_never_healthy_is_ended(tmp_path: Path) -> None:
-    server = VllmServer(tmp_path, tmp_path / "vllm.log", ServingConfig(startup_deadline_s=2))
-    server._command = lambda: [  # type: ignore[method-assign]
-        sys.executable, "-c", "import time; print('busy', flush=True); time.sleep(600)",
-    ]  # fmt: skip
+    hosting, patience = Hosting(tmp_path, tmp_path / "vllm.log"), ServingConfig(startup_deadline_s=2)
+    server = VllmServer(hosting, patience, running("import time; print('busy', flush=True); time.sleep(600)"))
     with pytest.raises(ServerError, match="startup_deadline_s"):
         await server.start()
     assert not server.alive

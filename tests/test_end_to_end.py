@@ -27,7 +27,6 @@ from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
-from maieutic.processes import tree
 from maieutic.records import (
     Attempt,
     Call,
@@ -195,8 +194,9 @@ def test_checkpoints_are_safetensors_and_differ(folder: RunFolder) -> None:
 
 def listeners(room: Room) -> set[str]:
     """Addresses that any process of the server listens on."""
-    assert room.server._guard is not None
-    connections = [c for process in tree(room.server._guard.pid) for c in process.net_connections("tcp")]
+    (server,) = room.fleet.hosted["solver"].servers
+    pids = [int(entry["pid"]) for entry in server.noted()]
+    connections = [c for pid in pids for c in psutil.Process(pid).net_connections("tcp")]
     found = {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN}
     assert found
     return found
@@ -213,7 +213,8 @@ async def test_a_server_with_other_weights_than_it_should_have_is_found_out(
     room = await open_room(config, mine, Quiet())
     try:
         await room.serve("solver", "solver-0001", 0)
-        async with httpx.AsyncClient(base_url=room.server.url, trust_env=False) as keyless:
+        (server,) = room.fleet.hosted["solver"].servers
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as keyless:
             for route in ("/collective_rpc", "/reset_prefix_cache", "/v1/models"):
                 assert (await keyless.post(route, json={})).status_code == 401
         assert listeners(room) <= {"127.0.0.1", "::1"}

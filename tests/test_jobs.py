@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
+from launching import running
 from maieutic.errors import TrainingError
 from maieutic.trainers import jobs
 from maieutic.trainers.jobs import TrainingJob, run_job
@@ -36,28 +36,18 @@ def job(folder: Path) -> TrainingJob:
     )  # fmt: skip
 
 
-def replaced(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "script.py").write_text(script)
-    guarded = jobs.guarded
-    monkeypatch.setattr(
-        jobs, "guarded", lambda command: guarded([sys.executable, str(folder / "script.py"), command[-1]])
-    )
-
-
-async def test_progress_is_passed_on_and_the_rest_let_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replaced(tmp_path, TALKS, monkeypatch)
+async def test_progress_is_passed_on_and_the_rest_let_go(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    result = await run_job(job(tmp_path), tmp_path, "job", lambda done, of: seen.append((done, of)))
+    told = running(TALKS)
+    result = await run_job(job(tmp_path), tmp_path, "job", lambda done, of: seen.append((done, of)), told)
     assert seen == [(1, 2)]
     assert result.steps == 2
 
 
 @pytest.mark.slow
 async def test_a_job_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    replaced(tmp_path, "import time; time.sleep(600)", monkeypatch)
+    hung = running("import time; time.sleep(600)  # of a test")
     monkeypatch.setattr(jobs, "_STALL_S", 1.0)
     with pytest.raises(TrainingError, match=r"said nothing for .* and was ended; its log is"):
-        await run_job(job(tmp_path), tmp_path, "job", lambda done, of: None)
-    assert not [p for p in psutil.Process().children(recursive=True) if "script.py" in " ".join(p.cmdline())]
+        await run_job(job(tmp_path), tmp_path, "job", lambda done, of: None, hung)
+    assert not [p for p in psutil.Process().children(recursive=True) if "of a test" in " ".join(p.cmdline())]

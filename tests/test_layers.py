@@ -20,10 +20,10 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-HEAVY = {"torch", "trl", "transformers", "datasets", "tokenizers", "vllm"}
+HEAVY = {"torch", "peft", "trl", "transformers", "datasets", "tokenizers", "vllm"}
 NAMED_BY_USERS = {"tasks/sources.py": {"datasets"}}
 """What a command imports when its user asks for it by name, and then only."""
-TRAINING_PROCESS = {"worker", "dpo", "sft", "common", "conversations", "pocket_model"}
+TRAINING_PROCESS = {"worker", "dpo", "sft", "common", "conversations", "models", "pocket_model"}
 
 
 def floor_of(room: str) -> int:

@@ -16,7 +16,7 @@ from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
 from maieutic.records import Proposal
 from maieutic.tasks.material import gather
-from simulated import SimulatedSolver, play, pretend_to_train, room_in
+from simulated import play, pretend_to_train, room_in
 
 SMALL = [
     "rounds=4", "curriculum.questions=60", "curriculum.new=40", "training.least_pairs=1",
@@ -82,8 +82,7 @@ async def test_a_model_that_nobody_trained_here_is_known_again_by_its_first_answ
     await room.serve("solver", "base", 0)
     again = room_in(folder, config)
     await again.serve("solver", "base", 0)
-    other = room_in(folder, config)
-    other._client = SimulatedSolver(turned="canary")  # type: ignore[assignment]
+    other = room_in(folder, config, turned="canary")
     with pytest.raises(ServerError, match="does not answer as base does"):
         await other.serve("solver", "base", 0)
 

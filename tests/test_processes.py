@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,9 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from maieutic.config import ServingConfig
-from maieutic.processes import end_all, guarded, last_lines, tree
-from maieutic.serving.server import VllmServer, end_leftover, remember
+from maieutic.processes import Local, end_all, guarded, last_lines, tree
+from maieutic.serving.fleet import end_leftover
 
 # A child that starts a grandchild in the same session; both write their ids.
 FAMILY = """
@@ -114,9 +114,8 @@ def test_a_guard_killed_hard_has_its_child_told(tmp_path: Path) -> None:
 def test_what_a_killed_guard_left_is_ended_by_the_next_run(tmp_path: Path) -> None:
     guard = start(tmp_path, stubborn=True)
     pids = family(tmp_path)
-    server = VllmServer(tmp_path, tmp_path / "log", ServingConfig())
-    server._guard = guard  # type: ignore[assignment]  # a process with an id, as asyncio's is
-    remember(tmp_path / "server.json", server)
+    noted = Local(guard).noted()  # type: ignore[arg-type]  # a process with an id, as asyncio's is
+    (tmp_path / "server.json").write_text(json.dumps(noted))
     guard.kill()
     guard.wait(20)
     assert not gone(pids, within=0.5)

@@ -37,7 +37,7 @@ def stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     async def simulated(config: RunConfig, folder: RunFolder, progress: Progress) -> Room:
         room = room_in(folder, config)
-        room.server = Server()  # type: ignore[assignment]
+        room.fleet.hosted["solver"].servers = [Server(room.base)]  # type: ignore[list-item]
         same_canary(room.base)
         return room
 

@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from .jobs import TrainingJob
+from .models import before
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ def arguments(job: TrainingJob, rows: int) -> dict[str, Any]:
     return {
         "output_dir": f"{job.output}.trainer",
         "per_device_train_batch_size": job.batch_size,
+        "gradient_accumulation_steps": job.accumulation,
         "max_steps": steps,
         "learning_rate": job.learning_rate,
         "lr_scheduler_type": job.schedule,
@@ -34,10 +36,10 @@ def arguments(job: TrainingJob, rows: int) -> dict[str, Any]:
         "max_grad_norm": 1.0,
         "seed": job.seed,
         "use_cpu": not torch.cuda.is_available(),
-        "bf16": False,
+        "bf16": job.dtype == "bfloat16" and torch.cuda.is_available(),
         "train_sampling_strategy": "sequential",
         "dataloader_drop_last": False,
-        "gradient_checkpointing": False,
+        "gradient_checkpointing": job.gradient_checkpointing,
         "logging_steps": max(1, steps // 10),
         "save_strategy": "no",
         "report_to": [],
@@ -46,7 +48,7 @@ def arguments(job: TrainingJob, rows: int) -> dict[str, Any]:
 
 
 def steps_of(job: TrainingJob, rows: int) -> int:
-    return max(1, math.ceil(job.epochs * math.ceil(rows / job.batch_size)))
+    return max(1, math.ceil(job.epochs * math.ceil(rows / (job.batch_size * job.accumulation))))
 
 
 def like_length(rows: Sequence[T], lengths: Sequence[int], batch: int, seed: int) -> list[T]:
@@ -90,14 +92,14 @@ def figures(history: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {f"first/{k}": v for k, v in logged[0].items()} | logged[-1]
 
 
-_CLEAR = 0.02
-"""Least margin (logits) of a canary's tokens: rounding differs by less between engines."""
+_CLEAR = {"float32": 0.02, "bfloat16": 1.0}
+"""Least margin (logits) of a canary's tokens: rounding differs by less between engines. With the
+eight bits of bfloat16, logits of about 20 are 0.125 apart, and every layer adds to that."""
 
 
 def write_canary(
     folder: Path,
     model: Any,
-    before: Any,
     tokenizer: PreTrainedTokenizerBase,
     job: TrainingJob,
     prompts: Sequence[str],
@@ -110,8 +112,10 @@ def write_canary(
     rounding is not.
     """
     candidates = list(dict.fromkeys(prompts))[:24]
-    new = greedy(model, tokenizer, candidates, job.canary_tokens)
-    old = greedy(before, tokenizer, candidates, job.canary_tokens)
+    clear = _CLEAR[job.dtype]
+    new = greedy(model, tokenizer, candidates, job.canary_tokens, clear)
+    with before(job, model) as earlier:
+        old = greedy(earlier, tokenizer, candidates, job.canary_tokens, clear)
     differs = [not was.text.startswith(now.text) for now, was in zip(new, old, strict=True)]
     usable = [i for i in range(len(candidates)) if new[i].tokens]
     ranked = sorted(usable, key=lambda i: (differs[i], new[i].tokens, new[i].margin), reverse=True)[:3]
@@ -137,7 +141,7 @@ class Greedy:
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def greedy(
-    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], tokens: int
+    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], tokens: int, clear: float
 ) -> list[Greedy]:
     """Greedy completion of each prompt, cut before the first token whose margin is not clear."""
     model.eval()
@@ -159,9 +163,9 @@ def greedy(
     margins = margins.masked_fill(texts == tokenizer.pad_token_id, float("inf"))
     found = []
     for row, margin in zip(texts, margins, strict=True):
-        unclear = (margin < _CLEAR).nonzero()
+        unclear = (margin < clear).nonzero()
         kept = int(unclear[0]) if len(unclear) else len(row)
         text = tokenizer.decode(row[:kept], skip_special_tokens=True)
-        clear = float(margin[:kept].min()) if kept else 0.0
-        found.append(Greedy(text, kept if len(unclear) else tokens, clear))
+        closest = float(margin[:kept].min()) if kept else 0.0
+        found.append(Greedy(text, kept if len(unclear) else tokens, closest))
     return found

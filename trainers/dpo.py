@@ -12,12 +12,13 @@ from __future__ import annotations
 from typing import Any
 
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from .common import PrintProgress, arguments, figures, like_length
 from .conversations import ConversationDPO, has_conversations, prepared
 from .jobs import TrainingJob
+from .models import load
 
 Row = dict[str, Any]
 
@@ -51,9 +52,8 @@ def train(
         trainer_of = ConversationDPO
         data, collator = prepared(rows, tokenizer, job.max_length)
     trainer = trainer_of(
-        # No reference is given: TRL loads it from this model's folder, which is the
-        # checkpoint the round started with.
-        model=AutoModelForCausalLM.from_pretrained(job.model, dtype="float32"),
+        # No reference is given: TRL takes the checkpoint that the round started with.
+        model=load(job),
         args=DPOConfig(
             **arguments(job, len(rows)),
             beta=job.beta,

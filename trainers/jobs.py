@@ -16,10 +16,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ..config import PocketModel
+from ..config import LoraConfig, PocketModel
 from ..errors import TrainingError
 from ..memory.run import write_whole
-from ..processes import end_all, guarded, last_lines, tree
+from ..processes import Launcher, last_lines, launch
 
 _STALL_S = 1800.0
 """A job reports every step; one that is silent for so long, loading included, hangs."""
@@ -52,6 +52,14 @@ class TrainingJob(BaseModel):
     beta: float = 0.05
     nll_weight: float = 10.0
     canary_tokens: int = 64
+    base: str = ""
+    """Folder of the model that an adapter lies over."""
+    lora: LoraConfig | None = None
+    """Train an adapter; without it all weights."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    accumulation: int = 1
+    """Batches that make one step."""
+    gradient_checkpointing: bool = False
     pocket: PocketModel | None = None
     """Build this untrained model at `model` before training."""
 
@@ -70,7 +78,9 @@ class TrainingResult(BaseModel):
     """The trainer's last logged figures; `first/…` are those of its first steps."""
 
 
-async def run_job(job: TrainingJob, folder: Path, name: str, progress: Progress) -> TrainingResult:
+async def run_job(
+    job: TrainingJob, folder: Path, name: str, progress: Progress, launcher: Launcher = launch
+) -> TrainingResult:
     """Run a job to its end, or take its result where it has ended before.
 
     Args:
@@ -84,41 +94,26 @@ async def run_job(job: TrainingJob, folder: Path, name: str, progress: Progress)
     _sweep(Path(job.output))
     file, log = folder / f"{name}.json", folder / f"{name}.log"
     write_whole(file, job.model_dump_json(indent=1))
-    with log.open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
-            *guarded([sys.executable, "-m", "maieutic.trainers.worker", str(file)]),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
-            env=os.environ | {"CUDA_VISIBLE_DEVICES": _one_device()},
-            start_new_session=True,
-        )
-        try:
-            assert process.stdout is not None
-            while line := await asyncio.wait_for(_line(process.stdout), _STALL_S):
-                _pass_on(line, progress)
-            code = await asyncio.wait_for(process.wait(), _STALL_S)
-        except TimeoutError:
-            raise TrainingError(
-                f"training job {name} said nothing for {_STALL_S / 60:g} minutes and was ended; its "
-                f"log is {log}. Its last lines:\n{last_lines(log)}"
-            ) from None
-        finally:
-            await _end(process)
+    log.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "maieutic.trainers.worker", str(file)]
+    running = await launcher(command, log, os.environ | {"CUDA_VISIBLE_DEVICES": _one_device()}, piped=True)
+    try:
+        while line := await asyncio.wait_for(running.line(), _STALL_S):
+            _pass_on(line, progress)
+        code = await asyncio.wait_for(running.wait(), _STALL_S)
+    except TimeoutError:
+        raise TrainingError(
+            f"training job {name} said nothing for {_STALL_S / 60:g} minutes and was ended; its "
+            f"log is {log}. Its last lines:\n{last_lines(log)}"
+        ) from None
+    finally:
+        await running.stop()
     if code != 0 or not result.exists():
         raise TrainingError(
             f"training job {name} ended with exit code {code} and no checkpoint; its log is "
             f"{log}. Its last lines:\n{last_lines(log)}"
         )
     return TrainingResult.model_validate_json(result.read_text())
-
-
-async def _line(output: asyncio.StreamReader) -> bytes:
-    """The next line, empty at the end; one too long for the buffer is let go."""
-    try:
-        return await output.readline()
-    except ValueError:
-        return b"\n"
 
 
 def _one_device() -> str:
@@ -139,8 +134,3 @@ def _pass_on(line: bytes, progress: Progress) -> None:
         progress(int(message["step"]), int(message["of"]))
     except (ValueError, TypeError, KeyError):
         return
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        await asyncio.to_thread(end_all, reversed(tree(process.pid)))

@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from .common import PrintProgress, arguments, figures, like_length
 from .jobs import TrainingJob
+from .models import load
 
 Row = dict[str, Any]
 
@@ -76,7 +77,7 @@ def train(
         ]
     )
     trainer = WeightedSFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(job.model, dtype="float32"),
+        model=load(job),
         args=SFTConfig(**arguments(job, len(rows)), completion_only_loss=True),
         train_dataset=data,
         processing_class=tokenizer,

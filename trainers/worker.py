@@ -16,11 +16,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 import pyarrow.parquet as pq
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 
 from . import dpo, pocket_model, sft
 from .common import write_canary
 from .jobs import TrainingJob, TrainingResult
+from .models import save
 
 OBJECTIVES = {"dpo": dpo.train, "sft": sft.train}
 
@@ -39,12 +40,11 @@ def run(job: TrainingJob) -> None:
     started = time.monotonic()
     model, metrics = OBJECTIVES[job.objective](job, rows, tokenizer)
     seconds = time.monotonic() - started
-    before = AutoModelForCausalLM.from_pretrained(job.model, dtype="float32").to(model.device)
     beside.mkdir(parents=True)
     try:
-        model.save_pretrained(beside, safe_serialization=True)
+        save(model, beside)
         tokenizer.save_pretrained(beside)
-        write_canary(beside, model, before, tokenizer, job, [row["prompt"] for row in rows])
+        write_canary(beside, model, tokenizer, job, [row["prompt"] for row in rows])
         result = TrainingResult(
             objective=job.objective,
             examples=len(rows),

@@ -1,0 +1,132 @@
+"""The local models of a run: who answers for which role, and what they do while a job trains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ..errors import ServerError
+from ..processes import end_noted
+from .gpus import memory_used
+from .hosted import Hosted
+
+While = Literal["stay", "sleep", "stop"]
+
+_BACK_S = 60.0
+"""Seconds in which a GPU's memory must be back."""
+
+_LEFT = {"sleep": 3 * 2**30, "stop": 2**29}
+"""Bytes of a GPU that each server may keep: asleep its CUDA context and its graphs, ended nothing."""
+
+
+@dataclass
+class Fleet:
+    """
+    Args:
+        hosted: by role, the model that answers for it; roles that share one share the object.
+        note: a file that names our processes, for `end_leftover` after a crash of ours.
+        gpus: those that training uses and servers must give back.
+        used: how much of each GPU is taken.
+    """
+
+    hosted: Mapping[str, Hosted]
+    note: Path
+    while_training: While = "stay"
+    gpus: tuple[int, ...] = ()
+    used: Callable[[], dict[int, int]] = memory_used
+    _idle: dict[int, int] = field(default_factory=dict)
+
+    def all(self) -> list[Hosted]:
+        """Every model once."""
+        return list({id(hosted): hosted for hosted in self.hosted.values()}.values())
+
+    @property
+    def lost(self) -> bool:
+        """Whether a server was started and is gone: such a fleet cannot go on."""
+        return any(h.started and not h.resting and not h.alive for h in self.all())
+
+    @property
+    def up(self) -> bool:
+        """Whether any server is."""
+        return any(hosted.alive for hosted in self.all())
+
+    async def ready(self, role: str) -> Hosted:
+        """The model that answers for a role, its servers up.
+
+        Raises:
+            ServerError: a server does not start, or is gone.
+        """
+        hosted = self.hosted[role]
+        if not hosted.started or hosted.resting:
+            if not self.up:
+                self._idle = await asyncio.to_thread(self.used)
+            await hosted.ready()
+            self._noted()
+        for server in hosted.servers:
+            server.require_alive()
+        return hosted
+
+    async def rest(self, tell: Callable[[str], None]) -> None:
+        """Give the memory that training needs back, and see that it is.
+
+        Raises:
+            ServerError: it is not.
+        """
+        if self.while_training == "stay" or not self.up:
+            return
+        how = self.while_training
+        await self._all_rest(how)
+        left = await self._left(how)
+        if left and how == "sleep":
+            tell(f"asleep, the servers kept {left}; they are ended for training instead")
+            await self._all_rest("stop")
+            left = await self._left("stop")
+        if left:
+            raise ServerError(
+                f"training has no room: {left} still in use after our servers gave theirs back; see "
+                "nvidia-smi for what else runs there, or set serving.while_training to stay"
+            )
+
+    async def _all_rest(self, how: While) -> None:
+        await asyncio.gather(*(hosted.rest(how == "sleep") for hosted in self.all() if hosted.alive))
+        self._noted()
+
+    async def _left(self, how: While) -> str:
+        """What is still taken of the GPUs that training uses, in words; empty when they are free."""
+        servers = sum(len(hosted.servers) for hosted in self.all())
+        until = time.monotonic() + _BACK_S
+        while True:
+            used = await asyncio.to_thread(self.used)
+            full = {
+                gpu: taken
+                for gpu, taken in used.items()
+                if gpu in self.gpus and taken > self._idle.get(gpu, 0) + servers * _LEFT[how]
+            }
+            if not full or time.monotonic() > until:
+                return ", ".join(f"{taken / 1e9:.1f} GB of GPU {gpu}" for gpu, taken in full.items())
+            await asyncio.sleep(0.5)
+
+    def _noted(self) -> None:
+        from_all = [entry for hosted in self.all() for server in hosted.servers for entry in server.noted()]
+        self.note.write_text(json.dumps(from_all))
+
+    async def stop(self) -> None:
+        """End every server; safe to call twice."""
+        await asyncio.gather(*(hosted.stop() for hosted in self.all()))
+        # Where its guard was killed, what it guarded may still be there.
+        await asyncio.to_thread(end_leftover, self.note)
+
+
+def end_leftover(path: Path) -> None:
+    """End the processes noted in `path`, guards and servers, where those very ones still run."""
+    if not path.exists():
+        return
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        end_noted(json.loads(path.read_text()))
+    path.unlink(missing_ok=True)

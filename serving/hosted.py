@@ -1,0 +1,113 @@
+"""One local model on its servers, and the checkpoints of it that they have now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..config import ServingConfig
+from .client import Client, Completions
+from .server import VllmServer
+
+LOADED = 4
+"""Adapters that are left loaded, so that going back to the last one costs nothing."""
+
+
+class Hosted:
+    """A model that every one of its servers holds alike.
+
+    Checkpoints come as whole weights, of which a server has one set at a time, or as adapters over
+    the model, each under the name of its checkpoint.
+    """
+
+    def __init__(self, servers: Sequence[VllmServer], config: ServingConfig) -> None:
+        self.servers, self._config = servers, config
+        self.adapters = servers[0].hosting.rank > 0
+        self.model = servers[0].hosting.model
+        self.proven: list[str] = []
+        """Checkpoints that are there and have answered as they should, the last used at the end."""
+        self.resting = False
+        self._clients: dict[str, list[Completions]] = {}
+
+    @property
+    def started(self) -> bool:
+        return all(server.starts > 0 for server in self.servers)
+
+    @property
+    def alive(self) -> bool:
+        return all(server.alive for server in self.servers)
+
+    @property
+    def swaps(self) -> int:
+        return max(server.swaps for server in self.servers)
+
+    async def ready(self) -> None:
+        """Start the servers, or wake them, where they are not up."""
+        # One that was started and has died by itself is not: who asks is told so.
+        ended = [server for server in self.servers if not server.alive]
+        down = [server for server in ended if self.resting or not server.starts]
+        if down:
+            self.proven = []
+            await self._close_clients()
+            await asyncio.gather(*(server.start() for server in down))
+        for server in self.servers:
+            if server.asleep:
+                await server.wake()
+        self.resting = False
+
+    async def put(self, checkpoint: str, weights: Path) -> float:
+        """Have a checkpoint on every server; it counts as there once it is `proven`.
+
+        Args:
+            weights: the folder of the whole weights or of the adapter; that of the model itself is
+                what adapters lie over, and needs none.
+        Returns:
+            Seconds, of the slowest server.
+        """
+        if not self.adapters:
+            self.proven = []
+            return max(await asyncio.gather(*(server.swap(weights) for server in self.servers)))
+        if weights == self.model:
+            return 0.0
+        loaded = [name for name in self.proven if name in self.servers[0].adapters]
+        for name in loaded[: max(0, len(loaded) - LOADED + 1)]:
+            await asyncio.gather(*(server.drop(name) for server in self.servers))
+            self.proven.remove(name)
+        return max(await asyncio.gather(*(server.adapt(checkpoint, weights) for server in self.servers)))
+
+    def prove(self, checkpoint: str) -> None:
+        """Note that a checkpoint is there, and used now."""
+        self.proven = [*(name for name in self.proven if name != checkpoint), checkpoint]
+
+    def clients(self, checkpoint: str) -> list[Completions]:
+        """A client of each server that asks for a checkpoint."""
+        name = checkpoint if checkpoint in self.servers[0].adapters else self.servers[0].name
+        if name not in self._clients:
+            self._clients[name] = [
+                Completions(server.url, server.key, name, self._config, server.require_alive)
+                for server in self.servers
+            ]
+        return self._clients[name]
+
+    def client(self, checkpoint: str) -> Client:
+        """The servers as one."""
+        return self.clients(checkpoint)[0]
+
+    async def rest(self, sleep: bool) -> None:
+        """Give the memory back: asleep, or ended."""
+        self.resting = True
+        if sleep:
+            await asyncio.gather(*(server.sleep() for server in self.servers if server.alive))
+        else:
+            await self.stop()
+
+    async def stop(self) -> None:
+        self.proven = []
+        await self._close_clients()
+        await asyncio.gather(*(server.stop() for server in self.servers))
+
+    async def _close_clients(self) -> None:
+        clients, self._clients = self._clients, {}
+        for client in (client for each in clients.values() for client in each):
+            await client.close()

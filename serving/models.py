@@ -1,0 +1,83 @@
+"""Local models: a folder, or a name at the Hugging Face hub that becomes one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+
+_HUB = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+"""What is taken from the hub: weights that need no unpickling, and text."""
+
+
+def folder_of(model: str, place: str) -> Path:
+    """The folder of a model; one of the hub is taken from its cache, or fetched into it.
+
+    Args:
+        place: the setting that names it, such as `model`.
+    Raises:
+        ConfigError: there is no such folder, and the hub has no such model or cannot be reached.
+    """
+    path = Path(model)
+    if path.exists():
+        return path.absolute()
+    if not _HUB.fullmatch(model):
+        raise ConfigError(
+            f"{place}: {model[:200]!r} is no folder with a model; use pocket, a path, or a name at the hub "
+            "such as Qwen/Qwen3-0.6B"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=_FILES, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass
+    try:
+        return Path(snapshot_download(model, allow_patterns=_FILES))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        said = str(error).splitlines()[0][:200]
+        raise ConfigError(
+            f"{place}: {model} is no folder here, and cannot be fetched from the hub ({said}); give a "
+            "folder, or see the name, the network, and HF_TOKEN for a gated model"
+        ) from None
+
+
+def check_folder(folder: Path, place: str, replaced: bool) -> None:
+    """
+    Args:
+        replaced: whether whole weights will take the place of the served ones.
+    Raises:
+        ConfigError: it holds no model that can be served, or not so.
+    """
+    shape = shape_of(folder, place)
+    if not any(folder.glob("*.safetensors")):
+        raise ConfigError(
+            f"{place}: {str(folder)!r} has no *.safetensors; other formats would have to be unpickled: "
+            "save it with safe_serialization"
+        )
+    if replaced and shape.get("tie_word_embeddings"):
+        # vLLM's in-place reload leaves a tied head at its old values.
+        raise ConfigError(
+            f"{place}: {str(folder)!r} ties its output head to its embeddings, and its weights cannot be "
+            "replaced in a running server; set training.method to lora, or save it with "
+            "tie_word_embeddings=false and its own lm_head"
+        )
+
+
+def shape_of(folder: Path, place: str) -> dict[str, Any]:
+    """What its config.json says."""
+    try:
+        shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{place}: {str(folder)!r} is no folder with a model ({error}); use pocket, a path, or a name at "
+            "the hub such as Qwen/Qwen3-0.6B"
+        ) from error
+    if not isinstance(shape, dict):
+        raise ConfigError(f"{place}: {folder / 'config.json'} holds no object; it is no model's")
+    return shape

@@ -1,0 +1,195 @@
+"""How much a run asks and trains: tokens, hours, disk, price. All of it is assumed beforehand."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from ..config import RunConfig
+from .footprint import BYTES, lora_parameters
+from .hardware import GIB, Hardware
+from .shapes import Shape
+
+_CELLS = 42
+"""Skills × levels of the built-in family, assumed for others."""
+_DESIGNS = 1500
+"""The Generator is trained on so many of the newest designs, at most."""
+_TOKEN_ON_DISK = 8
+"""Bytes: in its rollout and in its call, compressed."""
+_QUESTION_ON_DISK = 4096
+"""Bytes, with its embedding in Chroma."""
+
+_CLASSES = ((64 * GIB, 3000.0, 100e12), (20 * GIB, 1000.0, 30e12), (0, 400.0, 10e12))
+"""Of a GPU with so much memory: tokens a second that it writes with 8 billion parameters, many
+completions side by side; and floating-point operations a second that training gets out of it.
+Low figures of what is published for H100 and A100, RTX 3090 and 4090, and smaller cards."""
+_ON_CPU = (10.0, 0.05e12)
+_MOST_WRITTEN, _MOST_WRITTEN_CPU = 10_000.0, 4_000.0
+"""Tokens a second, however small the model: the server's own work bounds them."""
+_MOST_TRAINED_CPU = 10_000.0
+
+
+class Lengths(BaseModel):
+    """Tokens of what is asked and written, assumed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt: int = 200
+    """A question with its instructions."""
+    shown: int = 600
+    """A prompt that shows a question and an attempt at it."""
+    used: float = 1 / 3
+    """Share of max_tokens that a completion takes."""
+
+
+_POCKET = Lengths(prompt=12, shown=40, used=1 / 8)
+"""Of the built-in family in the pocket model's own tokens: means over its skills and levels."""
+
+
+def lengths(config: RunConfig) -> Lengths:
+    return _POCKET if config.model == "pocket" else Lengths()
+
+
+class RoleWork(BaseModel):
+    """What one role is asked for in a whole run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: str
+    prompt: int
+    completion: int
+    price: float = 0.0
+    """In the currency of the endpoint's price; 0 where none is given."""
+
+
+class Work(BaseModel):
+    """A run's tokens."""
+
+    model_config = ConfigDict(frozen=True)
+
+    roles: list[RoleWork]
+    solver_trained: int
+    """Tokens that pass through training the Solver, epochs counted."""
+    generator_trained: int
+
+    @property
+    def price(self) -> float:
+        return sum(role.price for role in self.roles)
+
+
+def work(config: RunConfig) -> Work:
+    """Tokens of a whole run, were every round full and no question refused.
+
+    How long prompts and completions are is assumed (`Lengths`). Not counted: what a Verifier is asked
+    because a checker could not decide, calls of tools, and turns that mend a reply.
+    """
+    asked = {
+        "solver": _solver(config),
+        "generator": _generator(config),
+        "teacher": _teacher(config),
+        "verifier": _verifier(config),
+    }
+    roles = [_role(config, name, *tokens) for name, tokens in asked.items() if any(tokens)]
+    return Work(roles=roles, solver_trained=_pair_tokens(config), generator_trained=_design_tokens(config))
+
+
+def _pair_tokens(config: RunConfig) -> int:
+    training, each = config.training, lengths(config)
+    pairs = config.curriculum.questions * training.pairs_per_question * (1 + training.replay)
+    written = each.prompt + config.rollouts.max_tokens * each.used
+    return int(config.rounds * pairs * 2 * min(training.max_length, written) * training.epochs)
+
+
+def _design_tokens(config: RunConfig) -> int:
+    generator, each = config.generator, lengths(config)
+    designs = min(_DESIGNS, config.curriculum.new) * bool(generator.most)
+    written = each.shown + generator.max_tokens * each.used
+    return int(config.rounds * designs * min(config.training.max_length, written) * generator.epochs)
+
+
+def _solver(config: RunConfig) -> tuple[float, float]:
+    each = lengths(config)
+    measured = (config.rounds + 1) * 2 * config.sets.per_cell * _CELLS
+    labelled = config.rounds * config.curriculum.new * (config.teacher.is_model and config.labels.ask_solver)
+    groups = config.rounds * config.curriculum.questions + labelled
+    written = (groups * config.rollouts.n + measured) * config.rollouts.max_tokens * each.used
+    return (groups + measured) * each.prompt, written
+
+
+def _generator(config: RunConfig) -> tuple[float, float]:
+    generator, each = config.generator, lengths(config)
+    calls = config.rounds * (min(generator.proposals, generator.most) + generator.most) / 2
+    return calls * each.shown, calls * generator.max_tokens * each.used
+
+
+def _teacher(config: RunConfig) -> tuple[float, float]:
+    """Where it is a model, it writes each new question, solves it, and audits some."""
+    if not config.teacher.is_model:
+        return 0, 0
+    each = lengths(config)
+    designs = config.rounds * config.curriculum.new
+    solved = designs * config.labels.solves + config.rounds * config.labels.audit
+    written = (designs + solved) * config.teacher.max_tokens * each.used
+    return designs * each.shown + solved * each.prompt, written
+
+
+def _verifier(config: RunConfig) -> tuple[float, float]:
+    if not config.verifier.is_model:
+        return 0, 0
+    each = lengths(config)
+    # A judge is asked in both orders.
+    calls = 2 * config.rounds * config.verifier.calibration
+    return calls * each.shown, calls * config.verifier.max_tokens * each.used
+
+
+def _role(config: RunConfig, name: str, prompt: float, completion: float) -> RoleWork:
+    price = getattr(config, name).price
+    cost = (prompt * price.prompt + completion * price.completion) / 1e6
+    return RoleWork(role=name, prompt=int(prompt), completion=int(completion), price=cost)
+
+
+def written_a_second(shape: Shape, hardware: Hardware, gpus: int, stated: float = 0.0) -> float:
+    """Tokens a second that servers of one model write together.
+
+    Formula: (tokens a second at 8 billion parameters, of the GPU's class) · 8e9 / active parameters,
+    no more than a server's own work allows, times GPUs.
+
+    Args:
+        stated: tokens a second of one GPU, or of the CPU, where the user knows better.
+    """
+    if stated:
+        return stated * max(1, gpus)
+    rate = (_class_of(hardware) if gpus else _ON_CPU)[0] * 8e9 / shape.parameters(active=True)
+    return min(rate, _MOST_WRITTEN if gpus else _MOST_WRITTEN_CPU) * max(1, gpus)
+
+
+def trained_a_second(shape: Shape, config: RunConfig, hardware: Hardware, preference: bool) -> float:
+    """Tokens a second that a training job gets through, on one GPU or the CPU.
+
+    Formula: operations a second / (2 · active parameters · passes): forward 1, backward 2, or 1
+    where the base is frozen; forward again 1 with checkpointing; DPO's reference 1.
+    """
+    training = config.training
+    passes = 3 - (training.method == "lora") + training.gradient_checkpointing + preference
+    rate = (_class_of(hardware) if hardware.gpus else _ON_CPU)[1]
+    if training.dtype == "float32":
+        rate /= 1 if not hardware.gpus else 4
+    tokens = rate / (2 * shape.parameters(active=True) * passes)
+    return tokens if hardware.gpus else min(tokens, _MOST_TRAINED_CPU)
+
+
+def _class_of(hardware: Hardware) -> tuple[float, float]:
+    least = min(gpu.total for gpu in hardware.gpus)
+    return next((rate, operations) for size, rate, operations in _CLASSES if least >= size * 0.95)
+
+
+def checkpoint_bytes(shape: Shape, config: RunConfig) -> int:
+    """Of one trained checkpoint: all weights, or an adapter in float32."""
+    if config.training.method == "lora":
+        return 4 * lora_parameters(shape, config.training.lora.rank)
+    return shape.parameters() * BYTES[config.training.dtype]
+
+
+def record_bytes(config: RunConfig, tokens: Work) -> int:
+    """Of rollouts, calls, questions and their embeddings, for a whole run."""
+    written = sum(role.prompt + role.completion for role in tokens.roles)
+    return written * _TOKEN_ON_DISK + config.rounds * config.curriculum.new * _QUESTION_ON_DISK

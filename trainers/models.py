@@ -1,0 +1,65 @@
+"""The model that a job trains: all of its weights, or an adapter over a base that stays as it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM
+
+from .jobs import TrainingJob
+
+
+def load(job: TrainingJob) -> Any:
+    """The checkpoint that a job starts from, ready to be trained.
+
+    TRL takes for reference what the adapter is now, of which it makes a copy; and of whole weights
+    what `job.model` holds.
+
+    Source: LoRA, arXiv 2106.09685. Differs: on every linear layer but the output head, which vLLM's
+    adapters and TRL's log-probabilities leave out.
+    """
+    if job.lora is None:
+        return AutoModelForCausalLM.from_pretrained(job.model, dtype=job.dtype)
+    base = AutoModelForCausalLM.from_pretrained(job.base, dtype=job.dtype)
+    if _is_adapter(job.model):
+        return PeftModel.from_pretrained(base, job.model, is_trainable=True)
+    settings = LoraConfig(
+        r=job.lora.rank,
+        lora_alpha=job.lora.alpha,
+        lora_dropout=job.lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(base, settings)
+
+
+def save(model: Any, folder: Path) -> None:
+    """Write what was trained as safetensors."""
+    if isinstance(model, PeftModel):
+        # TRL's reference lies beside it under another name.
+        model.save_pretrained(str(folder), selected_adapters=["default"])
+    else:
+        model.save_pretrained(folder, safe_serialization=True)
+
+
+@contextlib.contextmanager
+def before(job: TrainingJob, trained: Any) -> Iterator[Any]:
+    """The checkpoint that a job started from, for as long as it is looked at."""
+    if job.lora is None:
+        yield AutoModelForCausalLM.from_pretrained(job.model, dtype=job.dtype).to(trained.device)
+    elif _is_adapter(job.model):
+        trained.load_adapter(job.model, adapter_name="before")
+        trained.set_adapter("before")
+        yield trained
+        trained.set_adapter("default")
+    else:
+        with trained.disable_adapter():
+            yield trained
+
+
+def _is_adapter(folder: str) -> bool:
+    return (Path(folder) / "adapter_config.json").exists()
