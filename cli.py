@@ -37,6 +37,12 @@ Mapped = Annotated[
 ]
 
 
+Review = Annotated[
+    str | None,
+    typer.Option(help="teach: pause for new questions to be accepted, edited or refused here; or none."),
+]
+
+
 @app.command()
 def run(
     config: Annotated[Path | None, typer.Argument(help="YAML file; the pocket profile if left out.")] = None,
@@ -55,13 +61,16 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as rollouts.n=8; repeatable.")
     ] = None,
+    review: Review = None,
 ) -> None:
     """Play a whole self-evolution run."""
     from .config import load
 
+    _check_terminal(review)
     overrides = list(settings or [])
     overrides += [f"rounds={rounds}"] if rounds is not None else []
     overrides += [f"seed={seed}"] if seed is not None else []
+    overrides += [f"review={review}"] if review is not None else []
     given = {"seeds": seeds, "heldout": heldout, "columns": _columns(told), "checker": checker}
     loaded = load(config, overrides, {key: value for key, value in given.items() if value or value == ""})
 
@@ -85,15 +94,26 @@ def resume(
         list[str] | None,
         typer.Option("--set", help="key=value of serving, training, teacher.endpoint …; repeatable."),
     ] = None,
+    review: Review = None,
 ) -> None:
-    """Go on with a run that was stopped or killed."""
+    """Go on with a run that was stopped or killed, or waits for review."""
     from .graph import folders
 
+    _check_terminal(review)
     folder, config = folders.find(runs_dir, name)
-    if settings:
-        config = folders.change(folder, settings)
+    changes = [*(settings or []), *([f"review={review}"] if review not in (None, config.review) else [])]
+    if changes:
+        config = folders.change(folder, changes)
     folders.check(config)
     _play(config, folder)
+
+
+def _check_terminal(review: str | None) -> None:
+    if review == "teach" and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError(
+            "--review teach asks at a terminal, and this is none; with --set review=teach the run pauses "
+            "where it would ask, and `maieutic resume NAME --review teach` at a terminal goes on from there"
+        )
 
 
 def _play(config: RunConfig, folder: RunFolder) -> None:
@@ -104,6 +124,7 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     from .inspector import console as shown
     from .inspector.page import write_page
     from .inspector.plan import brief
+    from .inspector.review import AtTerminal, at_a_terminal
 
     console = shown.screen()
     console.print(f"run {folder.path.name} in {folder.path}", markup=False, highlight=False)
@@ -120,7 +141,8 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
         for told in (signal.SIGINT, signal.SIGTERM, *([] if left_alone else [signal.SIGHUP])):
             asyncio.get_running_loop().add_signal_handler(told, task.cancel)
         with shown.progress_on(console, config.rounds) as progress:
-            return await play(config, folder, progress, lambda report: write_page(page, report))
+            reviewer = AtTerminal(console, progress.aside) if at_a_terminal() else None
+            return await play(config, folder, progress, lambda report: write_page(page, report), reviewer)
 
     try:
         report = asyncio.run(until_told())
@@ -138,6 +160,8 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
         raise
     console.print(shown.rounds_table(report, console.width))
     console.print(shown.summary(report), markup=False, highlight=False)
+    if report.status == "waiting for review":
+        typer.echo(f"new questions wait to be read; go on with: {_command(folder, 'resume')} --review teach")
     console.print(f"report: {page}", markup=False, highlight=False)
     console.print(f"more:   {_command(folder, 'show')}", markup=False, highlight=False, soft_wrap=True)
 
@@ -159,15 +183,20 @@ def show(
     runs_dir: RunsDir = Path("runs"),
     round_number: Annotated[int | None, typer.Option("--round", help="One round in detail.")] = None,
     question: Annotated[str | None, typer.Option(help="A question's lineage and rollouts.")] = None,
+    handbook: Annotated[bool, typer.Option("--handbook", help="Moves named in right solutions.")] = False,
 ) -> None:
-    """Show what a run did: its rounds, one round, or one question."""
+    """Show what a run did: its rounds, one round, one question, or its handbook."""
     from .graph.folders import find
     from .inspector import show as views
     from .inspector.console import screen
 
-    folder, _ = find(runs_dir, name)
+    folder, config = find(runs_dir, name)
     console = screen()
-    if question is not None:
+    if handbook:
+        from .inspector.handbook import show_handbook
+
+        show_handbook(console, folder, config.handbook.most)
+    elif question is not None:
         views.show_question(console, folder, question)
     elif round_number is not None:
         views.show_round(console, folder, round_number)
@@ -291,6 +320,28 @@ def init(
     file = profiles.write(profile, to or Path(f"{profile}.yaml"))
     typer.echo(f"{file} is written. What it takes:  maieutic plan {shlex.quote(str(file))}")
     typer.echo(f"Then change it as you like, and:  maieutic run {shlex.quote(str(file))}")
+
+
+@app.command()
+def prompts(
+    name: Annotated[str | None, typer.Argument(help="A template to show whole.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--from", help="Your own folder of templates: checked, and shown first.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="A folder to write copies into, for you to edit.")] = None,
+) -> None:
+    """List the prompt templates, show one, or write copies to edit."""
+    from .inspector import prompts as views
+    from .inspector.console import screen
+    from .prompts import Prompts
+
+    templates = Prompts(folder)
+    if to is not None:
+        typer.echo(printable(views.write_copies(templates, to, [name] if name else None)))
+    elif name is not None:
+        typer.echo(printable(templates.text(name)))
+    else:
+        views.list_prompts(screen(), templates)
 
 
 @app.command()

@@ -15,12 +15,15 @@ Zone = Literal["mastered", "learning", "too_hard"]
 Outcome = Literal["right", "wrong", "invalid", "undecided"]
 Origin = Literal["seed", "teacher", "generator"]
 Author = Literal["teacher", "generator"]
-Move = Literal["harder", "neighbour", "uniform", "design"]
+Move = Literal["harder", "neighbour", "uniform", "design", "refine", "simplify", "diversify", "subproblem"]
+"""How a new question was made from another; `design` is the Generator's."""
 PairKind = Literal["rollouts", "reference", "anchor"]
-LabelSource = Literal["seed", "family", "executed", "teacher", "vote", "none"]
+LabelSource = Literal["seed", "family", "executed", "teacher", "vote", "human", "none"]
 """How a reference answer was made: written beside the seed question; drawn together with the
 question by its family; worked out by a program from the text; given by the Teacher, whose other
-solutions agree; the majority of several solvers; not at all yet."""
+solutions agree; the majority of several solvers; by the person who reviewed it; not at all yet."""
+Decision = Literal["accepted", "edited", "refused"]
+Status = Literal["running", "stopped", "waiting for review", "done"]
 
 Method = Literal["vote", "judge", "debate"]
 """How a model is asked whether a rollout is right."""
@@ -79,6 +82,8 @@ class Rollout(Record):
     """Of its tokens, where a strategy needs them."""
     messages: str = ""
     """JSON of the whole conversation after the prompt, where tools were called; else empty."""
+    behaviours: list[str] = []
+    """Of the handbook, those that its prompt showed; what is trained on leaves them out."""
 
 
 class Verdict(Record):
@@ -154,9 +159,28 @@ class Proposal(Record):
     confidence: float = Field(0.0, ge=0, le=1)
     prompt: str = ""
     """What the Generator is trained to answer with `text`."""
+    why: str = ""
+    """What the author says that it is for, such as what the attempt got wrong."""
     admitted: bool | None = None
     reason: str = ""
     question_id: str | None = None
+
+
+class Review(Record):
+    """What a person said of a proposed question."""
+
+    proposal_id: str
+    decision: Decision
+    before: str
+    """The text as it was proposed."""
+    text: str
+    """The text, the answer and the solution as the person left them."""
+    answer: str
+    solution: str
+    reason: str = ""
+    """Why it was refused, where the person said so."""
+    by: str = ""
+    """The person's name on the machine where the question was shown."""
 
 
 class PreferencePair(Record):
@@ -221,6 +245,42 @@ class ToolResult(Record):
     result: str
     """As the model is told it."""
     seconds: float
+
+
+class Hint(Record):
+    """Guidance for a question that was failed: what may be read with it, and does not give its answer."""
+
+    question_id: str
+    round: int
+    kind: Literal["hint", "subproblems"]
+    text: str
+
+
+class SkillNote(Record):
+    """The skills that a question needs, and those that an answer lacked, as the Teacher names them."""
+
+    question_id: str
+    rollout_id: str
+    round: int
+    needed: list[str]
+    missing: list[str]
+
+
+class Behaviour(Record):
+    """A move that the Teacher found in a right solution, put so that it helps with other questions."""
+
+    id: str
+    round: int
+    name: str
+    instruction: str
+    skill: str
+    """Of the question that was solved by it."""
+    question_id: str
+    rollout_id: str
+    known_as: str = ""
+    """The behaviour of the handbook that it repeats, which is counted once more in its place."""
+    reason: str = ""
+    """Why it was refused; empty where it was not."""
 
 
 class Worth(Record):
@@ -446,7 +506,7 @@ class RunReport(Record):
 
     schema_version: int = 1
     name: str
-    status: Literal["running", "stopped", "done"]
+    status: Status
     seed: int
     policy: str
     baseline: Evaluation | None = None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..serving.client import Request, Schema
+from ..serving.client import Request
 from ..tasks.checkers.answers import without_thinking
 from ..tasks.checkers.simple import last_json
+from .shape import schema_of
 from .teacher import Ask
 
 M = TypeVar("M", bound=BaseModel)
@@ -20,10 +22,13 @@ _LONGEST_QUOTED = 4_000
 """Characters of an unreadable completion that are sent back with the repair."""
 
 
-def schema_of(model: type[BaseModel]) -> Schema:
-    """The JSON schema of a pydantic model; strings in it should have a `max_length`, because an
-    untrained model that is held to a schema never ends one by itself."""
-    return Schema(model.__name__.strip("_").lower(), model.model_json_schema())
+_THOUGHT = re.compile(r"\A.*</think>", re.DOTALL | re.IGNORECASE)
+"""Thinking whose beginning stands in the chat template, and not in the completion."""
+
+
+def answered(text: str) -> str:
+    """A completion without what a model thought before it."""
+    return _THOUGHT.sub("", without_thinking(text)).strip()
 
 
 async def ask_for(
@@ -35,12 +40,16 @@ async def ask_for(
     """Ask for objects of a kind.
 
     Args:
+        model: strings in it should have a `max_length`, and lists: see `schema_of`.
         reading: reads a completion more strictly than `read` does.
     Returns:
         The objects by their requests' subjects. A request that was refused, cut off or answered twice
         with something else is not among them.
     """
-    shaped = {request.subject_id: replace(request, schema=schema_of(model)) for request in requests}
+    shaped = {
+        request.subject_id: replace(request, schema=schema_of(model, request.max_tokens))
+        for request in requests
+    }
     reads = reading or (lambda text: read(text, model))
     calls = await ask(list(shaped.values()))
     found = {name: reads(call.completions[0]) for name, call in calls.items()}
@@ -58,7 +67,7 @@ async def ask_for(
 def read(text: str, model: type[M]) -> M | None:
     """The object that a completion holds, its last JSON; None where it is none of the kind."""
     try:
-        return model.model_validate(last_json(without_thinking(text)))
+        return model.model_validate(last_json(answered(text)))
     except (ValidationError, RecursionError):
         return None
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..config import GeneratorConfig
 from ..prompts import Prompts
 from ..serving.client import Request
+from .asking import answered
 from .seeds import call_seed
 
+_PLAIN, _TOLD = "generator", "generator_told"
 _LONGEST = 20_000
 """Characters of a proposed question; vetting has a limit of its own."""
 
@@ -17,19 +19,31 @@ class Generator:
     def __init__(self, config: GeneratorConfig, seed: int, prompts: Prompts) -> None:
         self.config, self.seed, self.prompts = config, seed, prompts
 
-    def prompt(self, question: str, attempt: str) -> str:
-        """The user message for a question and an attempt at it; training uses the very same."""
-        return self.prompts.render("generator", question=question, attempt=attempt)
+    def prompt(self, question: str, attempt: str, missing: str = "") -> str:
+        """The user message for a question and an attempt at it; training uses the very same.
 
-    def request(self, prompt: str, subject: str, round: int, stage: str, checkpoint: str) -> Request:
-        """The call that proposes one question."""
+        Args:
+            missing: skills that are often missing. The pocket model was made without: it is not told.
+        """
+        if missing:
+            return self.prompts.render(_TOLD, question=question, attempt=attempt, weaknesses=missing)
+        return self.prompts.render(_PLAIN, question=question, attempt=attempt)
+
+    def request(
+        self, prompt: str, subject: str, round: int, stage: str, checkpoint: str, told: bool = False
+    ) -> Request:
+        """The call that proposes one question.
+
+        Args:
+            told: whether the prompt says what is often missing.
+        """
         return Request(
             subject_id=subject,
             role="generator",
             checkpoint=checkpoint,
             stage=stage,
             round=round,
-            template=self.prompts.versioned("generator"),
+            template=self.prompts.versioned(_TOLD if told else _PLAIN),
             messages=[{"role": "user", "content": prompt}],
             n=1,
             temperature=self.config.temperature,
@@ -44,5 +58,6 @@ class Generator:
         Args:
             one_line: whether questions are a single line, and what comes after it is none.
         """
-        text, more, _ = completion.strip().partition("\n") if one_line else (completion.strip(), "", "")
+        said = answered(completion)
+        text, more, _ = said.partition("\n") if one_line else (said, "", "")
         return text[:_LONGEST] if finished or more else ""

@@ -7,18 +7,16 @@ from random import Random
 
 from ..config import TeacherConfig
 from ..prompts import Prompts
-from ..records import Call, Question, short_id
+from ..records import Call, Move, Question, short_id
 from ..serving.client import Request
 from ..tasks.checkers.answers import final_answer
-from ..tasks.checkers.simple import last_json
-from ..tasks.columns import SeedRow
-from ..tasks.kinds import SUITED, kind_of
-from ..tasks.labelling import same, with_answer
+from ..tasks.labelling import same
+from .asking import answered, ask_for
+from .guidance import reveals
+from .moves import MOVES, lead_of, of_failure
+from .outputs import Designed, Hinted, Skills, Split, drafted
 from .seeds import call_seed
-from .teacher import Ask, Assignment, Design
-
-_LONGEST_ATTEMPT = 4_000
-"""Characters of an attempt that the Teacher is shown."""
+from .teacher import Ask, Assignment, Design, Missing, Seen
 
 
 class ModelTeacher:
@@ -27,35 +25,63 @@ class ModelTeacher:
         seed: the run's; every call samples with a seed of its own that comes from it.
     """
 
+    moves: frozenset[Move] = frozenset(MOVES)
+
     def __init__(self, config: TeacherConfig, seed: int, prompts: Prompts) -> None:
         self.config, self.seed, self.prompts = config, seed, prompts
 
     async def design(
         self, assignments: Sequence[Assignment], round: int, stage: str, rng: Random, ask: Ask
     ) -> list[Design | None]:
-        requests = {
-            index: self._request(
-                "teacher",
-                given.id or short_id("d", round, stage, index),
-                round,
-                stage,
-                question=given.question.text,
-                answer=given.question.answer,
-                attempt=given.attempt[:_LONGEST_ATTEMPT],
-                move="harder" if given.move == "harder" else "neighbour",
-                levels=str(given.levels),
-            )
-            for index, given in enumerate(assignments)
-            if given.question is not None
-        }
-        replies = await ask(list(requests.values()))
+        leads = [lead_of(given) if given.question else None for given in assignments]
+        names = [given.id or short_id("d", round, stage, place) for place, given in enumerate(assignments)]
+        asked = [
+            self._request(lead.template, name, round, stage, **lead.values)
+            for lead, name in zip(leads, names, strict=True)
+            if lead
+        ]
+        replies = await ask_for(asked, Designed, ask)
         designs: list[Design | None] = []
-        for index, given in enumerate(assignments):
-            request = requests.get(index)
-            call = replies.get(request.subject_id) if request else None
-            drafted = _drafted(call.completions[0], given) if call else None
-            designs.append(Design(drafted) if drafted else None)
+        for given, lead, name in zip(assignments, leads, names, strict=True):
+            said = replies.get(name)
+            question = drafted(said, given.question, lead.level) if said and lead and given.question else None
+            designs.append(Design(question, why=said.why) if question and said else None)
         return designs
+
+    async def hint(self, failed: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[str | None]:
+        """Source: hints that guide and do not tell, as in Pedagogical Alignment, arXiv 2402.05000, and
+        CLASS, arXiv 2305.13272. Differs: one hint, no conversation."""
+        asked = [self._request("hint", s.rollout_id, round, stage, **of_failure(s)) for s in failed]
+        replies = await ask_for(asked, Hinted, ask)
+        hints = [said.hint if (said := replies.get(seen.rollout_id)) else None for seen in failed]
+        return [
+            hint if hint and not reveals(hint, seen.question) else None
+            for hint, seen in zip(hints, failed, strict=True)
+        ]
+
+    async def split(self, failed: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[list[Question]]:
+        """Source: the subproblems of CLASS, arXiv 2305.13272. Differs: each is a question of its own,
+        which is vetted and asked like any other."""
+        asked = [self._request("subproblems", s.rollout_id, round, stage, **of_failure(s)) for s in failed]
+        replies = await ask_for(asked, Split, ask)
+        found = []
+        for seen in failed:
+            said = replies.get(seen.rollout_id)
+            level = max(1, seen.question.level - 1)
+            drafts = [drafted(part, seen.question, level) for part in said.subproblems] if said else []
+            found.append([draft for draft in drafts if draft is not None])
+        return found
+
+    async def missing(
+        self, failed: Sequence[Seen], known: Sequence[str], round: int, stage: str, ask: Ask
+    ) -> list[Missing | None]:
+        names = ", ".join(known)
+        asked = [
+            self._request("skills", s.rollout_id, round, stage, known=names, **of_failure(s)) for s in failed
+        ]
+        replies = await ask_for(asked, Skills, ask)
+        found = [replies.get(seen.rollout_id) for seen in failed]
+        return [Missing(tuple(said.needed), tuple(said.missing)) if said else None for said in found]
 
     async def solve(
         self, questions: Sequence[Question], times: int, round: int, stage: str, ask: Ask
@@ -103,33 +129,4 @@ class ModelTeacher:
 
 
 def _said(call: Call | None) -> str:
-    return call.completions[0] if call else ""
-
-
-def _drafted(reply: str, given: Assignment) -> Question | None:
-    """What a reply proposes; None where it is no such object, or its answer cannot be checked."""
-    said = last_json(reply)
-    if given.question is None or not isinstance(said, dict):
-        return None
-    fields = [said.get(name) for name in ("question", "solution", "answer")]
-    if not all(isinstance(field, str | int | float) for field in fields):
-        return None
-    text, solution, answer = (str(field).strip() for field in fields)
-    checker = SUITED[kind_of(SeedRow("", text, answer or None))]
-    if not text or checker is None:
-        return None
-    drafted = Question(
-        id=short_id("q", text),
-        text=text,
-        answer=answer,
-        solution=solution,
-        skill=given.question.skill,
-        level=given.question.level + (given.levels if given.move == "harder" else 0),
-        origin="teacher",
-        checker=checker,
-        label="none",
-        confidence=0.0,
-    )
-    worked = with_answer(drafted, solution)
-    # A solution that comes to another answer than it says would be trained on as it is.
-    return drafted.model_copy(update={"solution": worked}) if worked is not None else None
+    return answered(call.completions[0]) if call else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..config import Sampling
 from ..prompts import Prompts
-from ..records import Question, Rollout
+from ..records import Behaviour, Question, Rollout
 from ..serving.client import Reply, Request
 from .conversing import Conversation
 from .seeds import call_seed
@@ -23,18 +24,36 @@ class Solver:
         """The user message for a question; training uses the very same."""
         return self.prompts.render("solver", question=question.text)
 
+    def reminded(self, question: Question, behaviours: Sequence[Behaviour]) -> str:
+        """The same with behaviours of the handbook before it; training never sees this one.
+
+        Source: Metacognitive Reuse, arXiv 2509.13237 (behaviour-conditioned inference, BC-SFT).
+        Differs: what is learned from are preference pairs of the Solver's own rollouts.
+        """
+        shown = [{"name": one.name, "instruction": one.instruction} for one in behaviours]
+        return self.prompts.render("behaviours", prompt=self.prompt(question), behaviours=shown)
+
     def request(
-        self, question: Question, round: int, stage: str, checkpoint: str, sampling: Sampling
+        self,
+        question: Question,
+        round: int,
+        stage: str,
+        checkpoint: str,
+        sampling: Sampling,
+        behaviours: Sequence[Behaviour] = (),
     ) -> Request:
         """The call that attempts a question, `sampling.n` times."""
+        plain = self.prompts.versioned("solver")
+        template = f"{self.prompts.versioned('behaviours')} {plain}" if behaviours else plain
+        prompt = self.reminded(question, behaviours) if behaviours else self.prompt(question)
         return Request(
             subject_id=question.id,
             role="solver",
             checkpoint=checkpoint,
             stage=stage,
             round=round,
-            template=self.prompts.versioned("solver"),
-            messages=[{"role": "user", "content": self.prompt(question)}],
+            template=template,
+            messages=[{"role": "user", "content": prompt}],
             n=sampling.n,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -43,10 +62,17 @@ class Solver:
         )
 
     def singles(
-        self, question: Question, round: int, stage: str, checkpoint: str, sampling: Sampling
+        self,
+        question: Question,
+        round: int,
+        stage: str,
+        checkpoint: str,
+        sampling: Sampling,
+        behaviours: Sequence[Behaviour] = (),
     ) -> list[Request]:
         """A request for each attempt at a question: one that calls tools is a conversation of its own."""
-        alone = self.request(question, round, stage, checkpoint, sampling.model_copy(update={"n": 1}))
+        one = sampling.model_copy(update={"n": 1})
+        alone = self.request(question, round, stage, checkpoint, one, behaviours)
         return [
             replace(
                 alone,
@@ -75,7 +101,7 @@ class Solver:
             messages=talk.transcript() if talk.tools_called else "",
         )
 
-    def rollouts(self, request: Request, reply: Reply) -> list[Rollout]:
+    def rollouts(self, request: Request, reply: Reply, behaviours: Sequence[Behaviour] = ()) -> list[Rollout]:
         """One rollout for each completion; none where the endpoint refused the request."""
         share = reply.call.completion_tokens // max(1, len(reply.completions))
         return [
@@ -91,6 +117,7 @@ class Solver:
                 truncated=not finished,
                 call_id=reply.call.id,
                 logprobs=reply.logprobs[index] if request.logprobs else [],
+                behaviours=[one.id for one in behaviours],
             )
             for index, (text, finished) in enumerate(zip(reply.completions, reply.finished, strict=True))
         ]

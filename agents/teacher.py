@@ -31,9 +31,11 @@ class Assignment:
     attempt: str
     """The completion that the Teacher is shown."""
     levels: int = 1
-    """Levels that a harder question is to climb."""
+    """Levels that a harder question is to climb, and an easier one to descend."""
     similar: tuple[Seen, ...] = ()
     """Remembered failures on questions like the parent."""
+    weaknesses: str = ""
+    """What the Solver finds hard now, in words."""
     id: str = ""
     """Of the proposal that this is to become: what a call is recorded under."""
 
@@ -45,6 +47,16 @@ class Design:
     question: Question
     source: Seen | None = None
     """The remembered failure it was made from, where that was not the assignment's question."""
+    why: str = ""
+    """What its author says that it is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The skills that a question needs, and those that an attempt at it lacked."""
+
+    needed: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 Ask = Callable[[Sequence[Request]], Awaitable[dict[str, Call]]]
@@ -55,10 +67,33 @@ refused or cut off is not among them."""
 class Teacher(Protocol):
     """Writes questions and solves them; a model, or the question family itself."""
 
+    @property
+    def moves(self) -> frozenset[Move]:
+        """What it can be asked to make of a question: policies plan with these."""
+        ...
+
     async def design(
         self, assignments: Sequence[Assignment], round: int, stage: str, rng: Random, ask: Ask
     ) -> list[Design | None]:
         """One design for each assignment, None where the Teacher has none to offer."""
+        ...
+
+    async def hint(self, failed: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[str | None]:
+        """A hint for each failed question, without its answer."""
+        ...
+
+    async def split(self, failed: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[list[Question]]:
+        """For each failed question, smaller ones whose answers lead to its own, in that order."""
+        ...
+
+    async def missing(
+        self, failed: Sequence[Seen], known: Sequence[str], round: int, stage: str, ask: Ask
+    ) -> list[Missing | None]:
+        """The skills that each attempt lacked.
+
+        Args:
+            known: names of skills that are in use.
+        """
         ...
 
     async def solve(
@@ -77,6 +112,8 @@ class Teacher(Protocol):
 class FamilyTeacher:
     """The family of the questions as Teacher: what it can vary and extend, it teaches."""
 
+    moves: frozenset[Move] = frozenset({"harder", "neighbour", "uniform"})
+
     def __init__(self, family: Family) -> None:
         self.family = family
 
@@ -84,6 +121,17 @@ class FamilyTeacher:
         self, assignments: Sequence[Assignment], round: int, stage: str, rng: Random, ask: Ask
     ) -> list[Design | None]:
         return [self._design(assignment, rng) for assignment in assignments]
+
+    async def hint(self, failed: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[str | None]:
+        return [None for _ in failed]
+
+    async def split(self, failed: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[list[Question]]:
+        return [[] for _ in failed]
+
+    async def missing(
+        self, failed: Sequence[Seen], known: Sequence[str], round: int, stage: str, ask: Ask
+    ) -> list[Missing | None]:
+        return [None for _ in failed]
 
     async def solve(
         self, questions: Sequence[Question], times: int, round: int, stage: str, ask: Ask

@@ -122,7 +122,19 @@ class TeacherConfig(Role):
     endpoint: Endpoints = [FAMILY]
     """`family` needs no model; `local`, an address, or several."""
     temperature: float = Field(0.7, gt=0, le=2)
-    max_tokens: int = Field(2048, ge=16)
+    max_tokens: int = Field(4096, ge=16)
+    """Of a reply, its thinking included. The texts of a JSON reply share three quarters of it at one
+    character a token, so that even a model that ends nothing by itself ends it."""
+    skills: int = Field(16, ge=0, le=100_000)
+    """Failures of a round, drawn by chance, of which a model names the skills that they lack: one call
+    each. Its prompts say which are missing most often."""
+    hints: int = Field(0, ge=0, le=100_000)
+    """Questions of a round, the most failed, that a model writes a hint for: one call each."""
+    subproblems: int = Field(0, ge=0, le=100_000)
+    """Questions of a round, the most failed, that a model splits into up to four smaller ones, which are
+    proposed beside the others: one call each, and the solving of what they propose."""
+    quota: float = Field(0.5, gt=0, le=1)
+    """Largest share of a turn's lessons on one skill while others have need; of a model, not a family."""
     concurrency: int = Field(16, ge=1, le=1024)
     """Requests in flight at each address."""
     deadline_s: float = Field(180, gt=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from .roles import GeneratorConfig, Sampling, SolverConfig, TeacherConfig, VerifierConfig
@@ -10,6 +12,7 @@ from .sections import (
     POCKET_LENGTH,
     CurriculumConfig,
     GateConfig,
+    HandbookConfig,
     LabelsConfig,
     MemoryConfig,
     PocketModel,
@@ -51,6 +54,9 @@ class RunConfig(Section):
     gate: GateConfig = GateConfig()
     sets: SetsConfig = SetsConfig()
     memory: MemoryConfig = MemoryConfig()
+    handbook: HandbookConfig = HandbookConfig()
+    review: Literal["none", "teach"] = "none"
+    """`teach` has a person accept, edit or refuse every question that would be admitted."""
 
     @model_validator(mode="after")
     def _vllm_will_take_it(self) -> RunConfig:
@@ -63,6 +69,20 @@ class RunConfig(Section):
             raise ValueError(
                 f"serving.max_model_len {self.serving.max_model_len} is more than the {POCKET_LENGTH} tokens "
                 "that the pocket model can take; lower it, or name another model"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_writes_the_handbook(self) -> RunConfig:
+        if self.handbook.per_round and not self.teacher.is_model:
+            raise ValueError(
+                f"handbook.per_round {self.handbook.per_round} needs a Teacher that is a model; set "
+                "teacher.endpoint, or leave the handbook out"
+            )
+        if self.solver.handbook and not self.handbook.per_round:
+            raise ValueError(
+                f"solver.handbook {self.solver.handbook} asks for behaviours that nobody writes; set "
+                "handbook.per_round, too"
             )
         return self
 

@@ -128,6 +128,18 @@ class SetsConfig(Section):
     """Questions of a seed set that are taken, from its beginning."""
 
 
+class HandbookConfig(Section):
+    """Behaviours: recurring moves in right solutions, named by a Teacher that is a model."""
+
+    per_round: int = Field(0, ge=0, le=100_000)
+    """Questions of a round whose right solutions are reflected on; 0 for none."""
+    most: int = Field(256, ge=1, le=100_000)
+    """Behaviours that are kept; what was found least often goes first."""
+    same: float = Field(0.85, gt=0, le=1)
+    """Cosine similarity from which two are one. It belongs to the embedding, as does
+    `curriculum.near_duplicate`."""
+
+
 class MemoryConfig(Section):
     """How questions and failures are compared in Chroma."""
 

@@ -27,7 +27,7 @@ class Lesson:
     move: Move
     question_id: str | None
     levels: int = 1
-    """Levels that a harder question is to climb."""
+    """Levels that a harder question is to climb, and an easier one to descend."""
 
 
 class Policy(Protocol):

@@ -2,13 +2,17 @@
 
 Zones (mastered, learning, too hard) are those of the last attempt. A question that
 nothing solved is set aside: its pairs come from the Teacher's reference, and no new
-question is made from it.
+question is made from it, unless the Teacher can make an easier one on the way to it.
+
+Which lessons there are depends on the Teacher's moves. With those of a family: mastered → harder,
+learning → neighbour and harder. With those of a model: mastered → harder, learning → refine and
+diversify, too hard → simplify (CLPO, arXiv 2509.25004, by our zones).
 
 Source: Socratic-Zero, arXiv 2509.24726, eq. 1-2 and appendix C. Differs: not one new
 question for every failure, but as many as a round wants, on the skills and levels with
 the lowest pass rates that these moves can reach; a harder question may climb several
-levels; what is being learned gives harder questions, too; and a share of each round
-repeats what is mastered, because training on failures alone forgets it.
+levels; with a family, what is being learned gives harder questions, too; and a share of
+each round repeats what is mastered, because training on failures alone forgets it.
 """
 
 from __future__ import annotations
@@ -16,11 +20,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from ..records import Attempt
+from ..records import Attempt, Move
 from .policy import Cell, Known, Lesson
+from .topics import draw
 
 _FLOOR = 0.15
 """Least weight of a skill and level, so that none is ever left out for good."""
+
+
+_BESIDE: tuple[Move, ...] = ("refine", "diversify")
+_FAMILY: frozenset[Move] = frozenset({"harder", "neighbour"})
 
 
 class Socratic:
@@ -29,10 +38,20 @@ class Socratic:
         mastered: share of a round's questions that repeats what is mastered.
         leap: levels that a harder question may lie above a mastered one.
         top: highest level there is.
+        moves: what the Teacher can be asked for.
+        quota: largest share of a turn's lessons on one skill while others have need.
     """
 
-    def __init__(self, mastered: float, leap: int, top: int) -> None:
+    def __init__(
+        self,
+        mastered: float,
+        leap: int,
+        top: int,
+        moves: frozenset[Move] = _FAMILY,
+        quota: float = 1.0,
+    ) -> None:
         self.mastered, self.leap, self.top = mastered, leap, top
+        self.moves, self.quota = moves, quota
 
     def choose(self, bank: Sequence[Known], count: int, rng: Random) -> list[str]:
         """New questions and a share of mastered ones; what is left goes to failed ones.
@@ -62,20 +81,36 @@ class Socratic:
         and the Teacher's reference shows the way where no rollout does.
         """
         ways: dict[Cell, list[Lesson]] = {}
-        for attempt in [a for a in attempts if a.zone != "too_hard"] or attempts:
+        for attempt in [a for a in attempts if self._leads_on(a)] or attempts:
             for lesson in self._lessons(attempt):
+                # An easier question serves the level that it leads to.
                 level = attempt.level + (lesson.levels if lesson.move == "harder" else 0)
                 ways.setdefault((attempt.skill, level), []).append(lesson)
         if not ways:
             return []
         cells = sorted(ways)
-        weights = [_FLOOR + need.get(cell, 1.0) for cell in cells]
-        return [rng.choice(ways[cell]) for cell in rng.choices(cells, weights, k=count)]
+        needs = [need.get(cell, 1.0) for cell in cells]
+        weights = [_FLOOR + needed for needed in needs]
+        return [rng.choice(ways[cell]) for cell in draw(cells, weights, needs, count, self.quota, rng)]
+
+    def _leads_on(self, attempt: Attempt) -> bool:
+        return attempt.zone != "too_hard" or "simplify" in self.moves
 
     def _lessons(self, attempt: Attempt) -> list[Lesson]:
-        """The moves from one question: up from what is mastered, beside and up from the rest."""
+        """The moves from one question: up from what is mastered, beside and up from the rest; with a
+        Teacher that can do more, beside only, and down from what is too hard."""
+        if "simplify" in self.moves and attempt.zone == "too_hard":
+            return [Lesson("simplify", attempt.question_id)]
+        beside = [move for move in _BESIDE if move in self.moves]
+        if beside and attempt.zone != "mastered":
+            return [Lesson(move, attempt.question_id) for move in beside]
         climb = min(self.leap if attempt.zone == "mastered" else 1, self.top - attempt.level)
         lessons = [Lesson("harder", attempt.question_id, levels) for levels in range(1, climb + 1)]
         if attempt.zone != "mastered" or not lessons:
-            lessons.append(Lesson("neighbour", attempt.question_id))
+            lessons.append(Lesson(self._aside, attempt.question_id))
         return lessons
+
+    @property
+    def _aside(self) -> Move:
+        """What there is to do with a mastered question at the highest level."""
+        return "diversify" if "diversify" in self.moves else "neighbour"

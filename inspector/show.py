@@ -56,7 +56,8 @@ def load_report(folder: RunFolder) -> RunReport:
 
 def show_run(console: Console, folder: RunFolder) -> None:
     report = load_report(folder)
-    if report.status != "done":
+    # One that waits for a person goes on waiting when nobody holds it.
+    if report.status not in ("done", "waiting for review"):
         # A killed run could not write it down, and a resumed one does so at its next gate.
         report = report.model_copy(update={"status": "running" if held(folder) else "stopped"})
     console.print(rounds_table(report, console.width))

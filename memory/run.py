@@ -3,7 +3,7 @@
     runs/<name>/
       run.yaml graph.sqlite report.json report.html
       rounds/0001/<kind>/<series>-<part>.parquet
-      checkpoints/solver-0001/  memory/  logs/  jobs/
+      checkpoints/solver-0001/  memory/  prompts/  logs/  jobs/
 
 A part is written beside its place and renamed into it, so a part that is there
 is complete. A stage that starts again reads what its parts already hold.
@@ -77,6 +77,10 @@ class RunFolder:
     @property
     def report(self) -> Path:
         return self.path / "report.json"
+
+    @property
+    def prompts(self) -> Path:
+        return self.path / "prompts"
 
     @property
     def logs(self) -> Path:

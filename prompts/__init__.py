@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..errors import ConfigError
+from .checking import SUFFIX, check, check_names, text_of
+from .fencing import fenced, shortened
+from .header import Header, header_of
+
+__all__ = ["OURS", "Header", "Prompts", "names", "prompts_of", "shortened"]
 
 OURS = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """The templates that a run uses."""
+    return sorted(path.stem for path in OURS.glob(f"*{SUFFIX}"))
+
+
+def prompts_of(folder: str) -> Prompts:
+    """The templates of a configuration, which may name a folder; see `Prompts`."""
+    return Prompts(Path(folder) if folder else None)
 
 
 class Prompts:
@@ -19,14 +34,46 @@ class Prompts:
 
     Args:
         folder: a user's own; one that has the name of ours takes its place.
+    Raises:
+        ConfigError: the folder is none, or a template in it cannot be used.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folders = [folder, OURS] if folder else [OURS]
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(self.folders), undefined=jinja2.StrictUndefined, autoescape=False
-        )
+        # A template is trusted no further than to write a text: it reaches neither files nor code.
+        self._environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+        self._environment.filters["fenced"] = fenced
+        known = names()
+        self.own = check_names(folder, known) if folder else []
+        self._texts = {name: text_of(OURS / f"{name}{SUFFIX}") for name in known}
+        self.headers: dict[str, Header] = {}
         self._versions: dict[str, str] = {}
+        self._templates: dict[str, jinja2.Template] = {}
+        for name in known:
+            self._take(name, folder / f"{name}{SUFFIX}" if folder and name in self.own else None)
+
+    def _take(self, name: str, path: Path | None) -> None:
+        ours = self._texts[name]
+        if path is not None:
+            given = header_of(ours, name).inputs
+            self._texts[name] = text_of(path)
+            check(self._texts[name], str(path), self._environment, given)
+        text = self._texts[name]
+        self.headers[name] = header_of(text, f"prompts/{name}{SUFFIX}")
+        own = "" if text == ours else f"+{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        self._versions[name] = f"{name}@{self.headers[name].version}{own}"
+
+    def texts(self) -> dict[str, str]:
+        """Every template by its name."""
+        return dict(self._texts)
+
+    def text(self, name: str) -> str:
+        """A template as it stands in its file.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        self._known(name)
+        return self._texts[name]
 
     def render(self, name: str, **values: Any) -> str:
         """Fill a template in.
@@ -36,21 +83,26 @@ class Prompts:
         Raises:
             ConfigError: there is no such template, or it wants a value that is missing.
         """
+        self._known(name)
+        if name not in self._templates:
+            self._templates[name] = self._environment.from_string(self._texts[name])
         try:
-            return self._environment.get_template(f"{name}.jinja").render(**values)
-        except jinja2.TemplateNotFound:
-            known = ", ".join(sorted(path.stem for path in OURS.glob("*.jinja")))
-            raise ConfigError(f"no prompt template {name!r}; there are: {known}") from None
+            return self._templates[name].render(**values)
         except jinja2.UndefinedError as error:
-            raise ConfigError(f"prompts/{name}.jinja: {error.message}; give it that value") from None
+            raise ConfigError(f"prompts/{name}{SUFFIX}: {error.message}; give it that value") from None
+        except jinja2.TemplateError as error:
+            raise ConfigError(f"prompts/{name}{SUFFIX}: cannot be filled in ({error})") from error
 
     def versioned(self, name: str) -> str:
-        """Name and version of a template, as every call records it: `solver@1`; of a user's own, with
-        the beginning of its hash: `solver@1+3f2a9c01`."""
-        if name not in self._versions:
-            path = next(path for folder in self.folders if (path := folder / f"{name}.jinja").exists())
-            text = path.read_text(encoding="utf-8")
-            found = re.search(r"version: (\d+)", text)
-            own = "" if path.parent == OURS else f"+{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-            self._versions[name] = f"{name}@{found.group(1) if found else 0}{own}"
+        """Name and version of a template, as every call records it: `solver@1`; of one that is not as
+        ours, with the beginning of its hash: `solver@1+3f2a9c01`.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        self._known(name)
         return self._versions[name]
+
+    def _known(self, name: str) -> None:
+        if name not in self._texts:
+            raise ConfigError(f"no prompt template {name!r}; there are: {', '.join(self._texts)}")

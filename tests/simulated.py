@@ -24,6 +24,7 @@ from maieutic.graph.room import BEYOND, Room
 from maieutic.graph.run import policy_of
 from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import NgramEmbedding
+from maieutic.memory.handbook import Handbook
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
@@ -128,10 +129,19 @@ class SimulatedTeacher:
         self.asked.append(request)
         text = request.messages[0]["content"]
         one, two = request.seed % 90 + 2, request.seed // 97 % 90 + 2
-        if request.template.startswith("teacher"):
-            question = f"Bert has {one} pens, Lea has {two} and Tim {one + 1}. How many are there?"
-            said = json.dumps({"question": question, "solution": "add", "answer": added_up(question)})
-            texts = [said if request.seed % 7 else "I would rather not."]
+        asked_for = request.template.partition("@")[0]
+        question = f"Bert has {one} pens, Lea has {two} and Tim {one + 1}. How many are there?"
+        work = {"question": question, "solution": "add", "answer": added_up(question)}
+        if asked_for in ("refine", "harder", "simplify", "diversify"):
+            texts = [json.dumps({"why": "sums", **work}) if request.seed % 7 else "I would rather not."]
+        elif asked_for == "skills":
+            texts = [json.dumps({"needed": ["adding", "reading"], "missing": ["adding"]})]
+        elif asked_for == "hint":
+            texts = [json.dumps({"hint": "Add what is named, one after the other."})]
+        elif asked_for == "subproblems":
+            less = f"Bert has {one} pens and Lea has {two}. How many are there?"
+            part = {"question": less, "solution": "add", "answer": added_up(less)}
+            texts = [json.dumps({"subproblems": [part, work]})]
         else:
             right = request.seed % 10
             texts = [
@@ -174,7 +184,8 @@ def room_in(
     """A room with real memory, policy and records; models and trainers are simulated."""
     store = Store(folder.memory, NgramEmbedding())
     family = family_of(config, folder.read(0, "questions", Question))
-    teacher = ModelTeacher(config.teacher, config.seed, Prompts()) if model else FamilyTeacher(family)
+    prompts = Prompts()
+    teacher = ModelTeacher(config.teacher, config.seed, prompts) if model else FamilyTeacher(family)
     hosted = SimulatedModel(folder.path / "base", turned)
     room = Room(
         config=config,
@@ -184,9 +195,10 @@ def room_in(
         sets=read_sets(folder),
         fleet=Fleet(dict.fromkeys(("solver", "generator"), hosted), folder.path / "server.json"),
         family=family,
-        policy=policy_of(config, family.top + (BEYOND if model else 0)),
+        policy=policy_of(config, family.top + (BEYOND if model else 0), teacher),
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
+        handbook=Handbook(store),
         teacher=teacher,
         solver=Solver(config.rollouts, config.seed, Prompts()),
         generator=Generator(config.generator, config.seed, Prompts()),

@@ -181,7 +181,7 @@ def test_no_room_on_the_disk(
 def test_the_graph_is_drawn_with_every_node() -> None:
     drawn = CliRunner().invoke(cli.app, ["graph"]).output
     assert drawn.startswith("---")
-    for edge in ("select --> attempt", "vet -.-> teach", "gate -.-> select", "evaluate --> gate"):
+    for edge in ("select --> attempt", "review -.-> teach", "gate -.-> select", "evaluate --> gate"):
         assert edge in drawn
 
 

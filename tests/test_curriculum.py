@@ -14,8 +14,9 @@ from maieutic.curriculum.gate import decide, paired_interval, wilson
 from maieutic.curriculum.pairs import build_pairs, change_digit
 from maieutic.curriculum.policy import Known
 from maieutic.curriculum.socratic import Socratic
+from maieutic.curriculum.topics import draw
 from maieutic.curriculum.uniform import Uniform
-from maieutic.records import Attempt, Question, Rollout, Verdict
+from maieutic.records import Attempt, Move, Question, Rollout, Verdict
 
 rates = st.floats(0, 1)
 
@@ -231,6 +232,63 @@ def test_socratic_teaches_most_where_there_is_most_to_learn() -> None:
 def test_moves_by_zone_and_level(rate: float, level: int, lessons: set[tuple[str, int]]) -> None:
     planned = Socratic(0.2, 2, 6).plan([attempt("a", rate, level=level)], {}, 200, Random(0))
     assert {(lesson.move, lesson.levels) for lesson in planned} == lessons
+
+
+MODEL: frozenset[Move] = frozenset({"refine", "harder", "simplify", "diversify"})
+
+
+@pytest.mark.parametrize(
+    ("rate", "level", "lessons"),
+    [
+        (1, 1, {("harder", 1), ("harder", 2)}),
+        (1, 6, {("diversify", 1)}),
+        (0.5, 1, {("refine", 1), ("diversify", 1)}),
+        (0.5, 6, {("refine", 1), ("diversify", 1)}),
+        (0, 3, {("simplify", 1)}),
+    ],
+)
+def test_moves_by_zone_with_a_teacher_that_has_more_of_them(
+    rate: float, level: int, lessons: set[tuple[str, int]]
+) -> None:
+    planned = Socratic(0.2, 2, 6, MODEL).plan([attempt("a", rate, level=level)], {}, 200, Random(0))
+    assert {(lesson.move, lesson.levels) for lesson in planned} == lessons
+
+
+def test_what_is_too_hard_is_made_easier_beside_all_else() -> None:
+    attempts = [attempt("m", 1), attempt("l", 0.25), attempt("h", 0)]
+    lessons = Socratic(0.2, 2, 6, MODEL).plan(attempts, {}, 300, Random(0))
+    by_question = {name: {x.move for x in lessons if x.question_id == name} for name in ("m", "l", "h")}
+    assert by_question == {"m": {"harder"}, "l": {"refine", "diversify"}, "h": {"simplify"}}
+
+
+cells_of = st.lists(
+    st.tuples(st.tuples(st.sampled_from("abcd"), st.integers(1, 3)), st.sampled_from([0.0, 0.3, 1.0])),
+    min_size=1, max_size=8, unique_by=lambda entry: entry[0],
+)  # fmt: skip
+
+
+@given(cells_of, st.integers(0, 60), st.floats(0.05, 1), st.integers(0, 9))
+def test_no_topic_has_more_than_its_quota_while_another_is_in_need(
+    given_cells: list[tuple[tuple[str, int], float]], count: int, quota: float, seed: int
+) -> None:
+    cells, needs = map(list, zip(*given_cells, strict=True))
+    weights = [0.15 + need for need in needs]
+    drawn = draw(cells, weights, needs, count, quota, Random(seed))
+    assert drawn == draw(cells, weights, needs, count, quota, Random(seed))
+    assert len(drawn) == count
+    assert set(drawn) <= set(cells)
+    most, taken = max(1, int(quota * count)), Counter(skill for skill, _ in drawn)
+    in_need = {skill for (skill, _), need in given_cells if need > 0}
+    for skill, times in taken.items():
+        if times > most:
+            assert all(taken[other] >= most for other in in_need - {skill})
+
+
+def test_a_quota_of_one_draws_as_ever() -> None:
+    cells, weights = [("a", 1), ("b", 1)], [0.9, 0.1]
+    assert draw(cells, weights, weights, 50, 1.0, Random(3)) == Random(3).choices(cells, weights, k=50)
+    half = Counter(draw(cells, weights, weights, 50, 0.5, Random(3)))
+    assert half == {("a", 1): 25, ("b", 1): 25}
 
 
 def test_socratic_never_goes_idle() -> None:

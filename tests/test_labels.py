@@ -251,13 +251,22 @@ def question(text: str = "What is the total of 3 and 4?", answer: str = "7") -> 
 
 REPLIES = [
     ('{"question": "What of 5 and 6?", "solution": "5 + 6 = 11", "answer": 11}', ("What of 5 and 6?", "11")),
+    ('{"why": "w", "question": " Q? ", "solution": "s", "answer": "2", "more": 1}', ("Q?", "2")),
     ('Here you are:\n```json\n{"question": "Q?", "solution": "s #### 2", "answer": "2"}\n```', ("Q?", "2")),
+    ('<think>{"question": "A?"}</think>{"question": "Q?", "solution": "s", "answer": "2"}', ("Q?", "2")),
+    ('so {"x": 1}</think>{"question": "Q?", "solution": "s", "answer": "2"}', ("Q?", "2")),
+    ('<think>{"question": "Q?", "solution": "s", "answer": "2"}', None),
+    ('{"question": "Q?", "solution": "s #### 3", "answer": "2"}', None),
     ('{"question": "Q?", "answer": "2"}', None),
     ('{"question": "Q?", "solution": "s", "answer": ""}', None),
     ('{"question": "", "solution": "s", "answer": "2"}', None),
+    ('{"question": " ", "solution": "s", "answer": "2"}', None),
     ('{"question": ["Q?"], "solution": "s", "answer": "2"}', None),
+    ('{"question": "Q?", "solution": "s", "answer": true}', None),
+    ('{"question": "%s", "solution": "s", "answer": "2"}' % ("x" * 5_000), None),
     ('{"question": "Q?", "solution": "s", "answer": "because of many things that happened"}', None),
     ("[1, 2]", None),
+    ("[" * 100_000, None),
     ("no", None),
     ("", None),
 ]

@@ -153,7 +153,9 @@ def test_a_teacher_labels_seeds_without_an_answer(tmp_path: Path) -> None:
     assert audits
     assert all(audit.agreed for audit in audits)
     calls = folder.read(1, "calls/teacher-teach0", Call)
-    assert {(call.model, call.template) for call in calls} == {("big", "teacher@1")}
+    assert {call.model for call in calls} == {"big"}
+    moves = {"refine@1", "harder@1", "simplify@1", "diversify@1"}
+    assert {call.template for call in calls} <= moves
     assert len({body["seed"] for body in asked}) == len(asked)  # none was sent twice
     kept = b"".join(path.read_bytes() for path in folder.path.rglob("*") if path.is_file())
     assert b"sk-not-to-be-seen" not in kept
