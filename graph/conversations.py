@@ -162,13 +162,18 @@ def _asking(room: Room, round: int, series: str, send: Send) -> Ask:
     """Asks for what no call in the records answers; cut-off replies count: they are rollouts, too."""
     kept = _Growing(room.folder, round, f"calls/{series.replace('/', '-')}", Call)
     answered = {call.subject_id: call for call in kept.fresh() if not call.error}
+    count = len(answered)
 
     async def ask(requests: Sequence[Request]) -> dict[str, Call]:
         wanted = [request.subject_id for request in requests]
         todo = [request for request in requests if request.subject_id not in answered]
+        nonlocal count
         if todo:
-            await send(room, round, series, todo, len(requests) - len(todo))
-            answered.update({call.subject_id: call for call in kept.fresh() if not call.error})
+            # Of the stage, not of this turn: a late turn of which all are too long is no mistake.
+            await send(room, round, series, todo, count)
+            fresh = {call.subject_id: call for call in kept.fresh() if not call.error}
+            answered.update(fresh)
+            count += len(fresh)
         return {name: answered.pop(name) for name in wanted if name in answered}
 
     return ask

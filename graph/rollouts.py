@@ -123,15 +123,14 @@ def asker(
         there = {call.subject_id for call in calls if not call.error}
         todo = [request for request in requests if request.subject_id not in there]
         if todo and not (patience and patience.over):
-            done = len(requests) - len(todo)
-            await _send(room, round, series, role, todo, done, patience)
+            await _send(room, round, series, role, todo, len(there), patience)
             calls = room.folder.read(round, f"calls/{series}", Call)
         # One that was cut off may have lost its answer, or show half of it.
         wanted = {request.subject_id for request in requests}
         whole = [call for call in calls if call.completions and all(call.finished)]
         return {call.subject_id: call for call in whole if call.subject_id in wanted}
 
-    return talking(room, "teacher", round, stage, ask)
+    return talking(room, role, round, f"{stage}{part}", ask)
 
 
 async def _send_turn(room: Room, round: int, series: str, requests: Sequence[Request], already: int) -> None:
@@ -180,9 +179,10 @@ async def roll_out(
     series = f"rollouts/{stage}"
     there = {rollout.question_id for rollout in room.folder.read(round, series, Rollout)}
     todo = [question for question in questions if question.id not in there]
-    room.progress.begin(round, stage, len(questions))
-    room.progress.advance(len(questions) - len(todo))
     toolbox = toolbox_of(room, "solver")
+    # How many turns conversations will take is not known.
+    room.progress.begin(round, stage, 0 if toolbox else len(questions))
+    room.progress.advance(len(questions) - len(todo))
     if todo and toolbox:
         await talk_out(room, round, stage, todo, checkpoint, sampling, toolbox, _send_turn)
     elif todo:

@@ -30,7 +30,7 @@ from maieutic.config import ServingConfig, load
 from maieutic.curriculum.pairs import build_pairs, trainer_row
 from maieutic.errors import ConfigError, EndpointError, MissingPart
 from maieutic.graph import attempt as attempt_node
-from maieutic.graph import train
+from maieutic.graph import train, verify
 from maieutic.graph.build import beginning
 from maieutic.graph.conversations import KeptResults, check_tools
 from maieutic.graph.folders import begin
@@ -280,8 +280,7 @@ def room_with(tmp_path: Path, url: str, *settings: str) -> Any:
     if not folder.config.exists():
         begin(folder, config, gather(config))
     room = room_in(folder, config)
-    room.serving = "base"
-    room._client = Completions(url, "k", "m", ServingConfig(retries=0, request_deadline_s=20))
+    room.remote["solver"] = Completions(url, "k", "m", ServingConfig(retries=0, request_deadline_s=20))
     return room
 
 
@@ -295,7 +294,7 @@ async def test_rollouts_with_tools_survive_a_kill(tmp_path: Path) -> None:
         room = room_with(tmp_path / "a", url, *tools)
         questions = [question for question, _ in room.bank.known()][:3]
         whole = await rolled(room, questions)
-        await room.client.close()
+        await room.remote["solver"].close()
     assert len(asked) == 3 * 2 * 3
     assert [(r.index, r.completion, r.truncated, r.tokens) for r in whole[:2]] == [
         (0, "I saw 2. #### 2", False, 9), (1, "I saw 2. #### 2", False, 9),
@@ -313,7 +312,7 @@ async def test_rollouts_with_tools_survive_a_kill(tmp_path: Path) -> None:
         room = room_with(tmp_path / "b", url, *tools)
         with pytest.raises(EndpointError):
             await rolled(room, questions)
-        await room.client.close()
+        await room.remote["solver"].close()
     there = room.folder.read(1, "calls/rollouts-attempt", Call)
     answered = {call.subject_id for call in there if not call.error}
     results = room.folder.read(1, "tools/rollouts-attempt", ToolResult)
@@ -321,7 +320,7 @@ async def test_rollouts_with_tools_survive_a_kill(tmp_path: Path) -> None:
     with scripted(uses_tools) as (url, after):
         room = room_with(tmp_path / "b", url, *tools)
         resumed = await rolled(room, questions)
-        await room.client.close()
+        await room.remote["solver"].close()
     assert len(after) == 18 - len(answered)  # no turn is asked for twice
     assert resumed == whole
 
@@ -356,9 +355,9 @@ async def test_a_first_request_that_is_refused_gives_no_rollout(tmp_path: Path) 
 
     with scripted(refuses) as (url, _):
         room = room_with(tmp_path, url, "solver.tools=[search]")
-        found = await rolled(room, [question for question, _ in room.bank.known()][:2])
-        await room.client.close()
-    assert len(found) == 3  # tokens ran out in the second turn: truncated, and nothing is trained on it
+        found = await rolled(room, [question for question, _ in room.bank.known()][:4])
+        await room.remote["solver"].close()
+    assert len(found) == 7  # tokens ran out in the second turn: truncated, and nothing is trained on it
     assert all(rollout.truncated and not rollout.completion for rollout in found)
 
 
@@ -366,7 +365,7 @@ async def test_the_teacher_asks_through_its_tools(tmp_path: Path) -> None:
     with scripted(uses_tools) as (url, asked):
         room = room_with(tmp_path, url, "teacher.endpoint=http://127.0.0.1:1/v1", "teacher.model=m",
                          "teacher.tools=[search]")  # fmt: skip
-        room.remote["teacher"] = room._client
+        room.remote["teacher"] = room.remote["solver"]
         ask = asker(room, 1, "teach0")
         calls = await ask([request("p-1"), request("p-2")])
         assert {name: call.completions for name, call in calls.items()} == {
@@ -374,14 +373,28 @@ async def test_the_teacher_asks_through_its_tools(tmp_path: Path) -> None:
         }  # fmt: skip
         again = await asker(room, 1, "teach0")([request("p-1"), request("p-2")])
         assert again == calls and len(asked) == 6
-        await room.client.close()
+        await room.remote["solver"].close()
+
+
+async def test_the_verifier_has_tools_of_its_own(tmp_path: Path) -> None:
+    with scripted(uses_tools) as (url, asked):
+        room = room_with(
+            tmp_path, url, "verifier.endpoint=http://127.0.0.1:1/v1", "verifier.model=m",
+            "verifier.tools=[search]", "teacher.endpoint=http://127.0.0.1:1/v1", "teacher.model=m",
+        )  # fmt: skip
+        room.remote |= {"verifier": room.remote["solver"], "teacher": room.remote["solver"]}
+        await asker(room, 1, "verify", "verifier", ".0")([request("r-1")])
+        assert len(asked) == 3 and len(room.folder.read(1, "tools/verifier-verify.0", ToolResult)) == 2
+        await asker(room, 1, "teach0")([request("p-1")])
+        assert len(asked) == 4 and "tools" not in asked[-1]
+        await room.remote["solver"].close()
 
 
 async def test_an_endpoint_that_ignores_tools(tmp_path: Path) -> None:
     with scripted(lambda n, body: calling("#### 7")) as (url, asked):
         room = room_with(tmp_path, url, "solver.tools=[search]")
         found = await rolled(room, [question for question, _ in room.bank.known()][:1])
-        await room.client.close()
+        await room.remote["solver"].close()
     assert len(asked) == 2 and all(body["tools"][0]["function"]["name"] == "search" for body in asked)
     assert [(one.completion, one.messages, one.truncated) for one in found] == [("#### 7", "", False)] * 2
 
@@ -484,6 +497,16 @@ def test_what_the_solver_must_never_find(memory: MemorySearch) -> None:
     assert found[0].solution == "worked out #### 12" and not any(one.attempt for one in found)
 
 
+def test_an_empty_memory_has_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path, NgramEmbedding())
+    bank, profile = QuestionBank(store), WeaknessProfile(store)
+    memory = MemorySearch(bank, profile, 0.9, lambda q: False, lambda a, b: False)
+    assert memory.for_solver("pens", MASTERED[0]) == memory.for_author("pens", "") == []
+    bank.add(MASTERED)
+    assert memory.for_solver("pens", MASTERED[0]) == []
+    assert len(memory.for_author("", "")) == 3
+
+
 def test_what_an_author_finds(memory: MemorySearch) -> None:
     prompt = f"Is this right?\n\n{LEARNING[0].text.upper()}\nSaid: 34"
     found = memory.for_author(LEARNING[0].text, prompt)
@@ -581,9 +604,9 @@ async def test_the_trainer_gets_conversations_and_the_tools(
         asked = [question for question, _ in room.bank.known()][:4]
         room.folder.write_json(1, "selected", [question.id for question in asked])
         state = {**beginning(room), "round": 1}
-        for node in (attempt_node.attempt, attempt_node.verify, train.pair, train.train_solver):
+        for node in (attempt_node.attempt, verify.verify, train.pair, train.train_solver):
             await node(room, state)
-        await room.client.close()
+        await room.remote["solver"].close()
     rows = pq.read_table(room.folder.round(1) / "solver-0001.parquet").to_pylist()
     assert rows and all(json.loads(row["tools"])[0]["function"]["name"] == "search" for row in rows)
     both = [row for row in rows if row["chosen_messages"] and row["rejected_messages"]]
