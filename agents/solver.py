@@ -82,7 +82,9 @@ class Solver:
             for index in range(sampling.n)
         ]
 
-    def told(self, talk: Conversation, question: Question) -> Rollout | None:
+    def told(
+        self, talk: Conversation, question: Question, behaviours: Sequence[Behaviour] = ()
+    ) -> Rollout | None:
         """The rollout that a conversation is; none where the endpoint refused its first request."""
         if not talk.calls:
             return None
@@ -99,6 +101,7 @@ class Solver:
             truncated=not talk.whole,
             call_id=talk.calls[-1].id,
             messages=talk.transcript() if talk.tools_called else "",
+            behaviours=[one.id for one in behaviours],
         )
 
     def rollouts(self, request: Request, reply: Reply, behaviours: Sequence[Behaviour] = ()) -> list[Rollout]:

@@ -15,7 +15,7 @@ from ..config import RunConfig, Sampling
 from ..errors import ConfigError
 from ..memory.run import RunFolder
 from ..memory.search import Found, MemorySearch
-from ..records import Call, Question, Record, ToolResult
+from ..records import Behaviour, Call, Question, Record, ToolResult
 from ..serving.client import Request
 from ..tasks.sets import keys_of
 from .room import Room
@@ -136,6 +136,7 @@ async def talk_out(
     sampling: Sampling,
     toolbox: Toolbox,
     send: Send,
+    shown: Mapping[str, Sequence[Behaviour]],
 ) -> None:
     """Write the rollouts of questions as conversations, some questions at a time.
 
@@ -149,11 +150,14 @@ async def talk_out(
         requests: list[Request] = []
         about: dict[str, Question] = {}
         for question in questions[start : start + _TOGETHER]:
-            singles = room.solver.singles(question, round, stage, checkpoint, sampling)
+            behaviours = shown.get(question.id, ())
+            singles = room.solver.singles(question, round, stage, checkpoint, sampling, behaviours)
             requests += singles
             about |= {single.subject_id: question for single in singles}
         talks = await converse(requests, toolbox, turns, ask, kept, about)
-        told = [room.solver.told(talk, about[name]) for name, talk in talks.items()]
+        told = [
+            room.solver.told(talk, about[name], shown.get(about[name].id, ())) for name, talk in talks.items()
+        ]
         rollouts = [rollout for rollout in told if rollout is not None]
         room.folder.write(round, series, room.folder.count(round, series), rollouts)
 
