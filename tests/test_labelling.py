@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from maieutic.agents.generator import Generator
-from maieutic.config import GeneratorConfig
+from maieutic.config import GeneratorConfig, load
 from maieutic.errors import EndpointError
 from maieutic.graph.progress import Quiet
 from maieutic.graph.rollouts import asker
@@ -126,7 +126,11 @@ def requests(count: int) -> list[Request]:
 async def test_a_refused_request_does_not_stop_the_stage_nor_its_resume(tmp_path: Path) -> None:
     endpoint = Endpoint({"r3"}, {"r1"})
     room: Any = SimpleNamespace(
-        folder=RunFolder(tmp_path), progress=Quiet(), serve=serving(endpoint), remote={"teacher": 0}
+        config=load(),
+        folder=RunFolder(tmp_path),
+        progress=Quiet(),
+        serve=serving(endpoint),
+        remote={"teacher": 0},
     )
     ask = asker(room, 1, "s")
     for _ in range(2):
@@ -138,6 +142,7 @@ async def test_a_refused_request_does_not_stop_the_stage_nor_its_resume(tmp_path
 async def test_a_stage_of_nothing_but_refusals_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
     names = {f"r{n}" for n in range(5)}
     room: Any = SimpleNamespace(
+        config=load(),
         folder=RunFolder(tmp_path),
         progress=Quiet(),
         serve=serving(Endpoint(names, set())),
