@@ -48,6 +48,9 @@ class Sending:
         """What the endpoint said the first time that it refused a request."""
         self._supply: Iterator[tuple[int, Request]] = iter(enumerate(requests, 1))
         self._in_flight = 0
+        # What a request costs is known when it is answered: those that wait for a slot must not be on
+        # their way, then.
+        self._gate = asyncio.Semaphore(self.concurrency if self.budget.tokens else len(requests))
         # Never longer than the window: whoever puts a reply here lets others run before the next.
         self._came: asyncio.Queue[tuple[Request, Reply | Exception]] = asyncio.Queue()
         window = min(len(requests), (1 + _WINDOW) * self.concurrency)
@@ -102,6 +105,10 @@ class Sending:
             await asyncio.sleep(0)
 
     async def _sent(self, request: Request) -> Reply:
+        async with self._gate:
+            return await self._bought(request)
+
+    async def _bought(self, request: Request) -> Reply:
         if spent := self.account.spent(self.budget, self._in_flight):
             call = unanswered(request, f"{self.role}.{spent} is spent", "budget")
             return Reply([], [], call)

@@ -99,10 +99,11 @@ def failed_by(error: Exception, seconds: float, key: str) -> Failed:
         return _by_status(error, said)
     if isinstance(error, TooLong):
         return Failed("too_long", str(error), passing=False)
-    if isinstance(error, TimeoutError | openai.APITimeoutError):
+    if isinstance(error, TimeoutError):
         return Failed("timeout", f"nothing came within {seconds:.3g} s")
-    if isinstance(error, openai.APIConnectionError):
-        return Failed("connection", said)
+    if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
+        # Its own deadline is longer than ours, and a cut connection is told as one that took too long.
+        return Failed("connection", "no connection, or it was cut")
     return Failed("malformed", "what it sent is no chat completion")
 
 
