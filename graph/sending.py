@@ -13,7 +13,8 @@ from typing import Any
 from ..errors import EndpointError
 from ..records import Call
 from ..serving.balance import Balanced
-from ..serving.client import Client, Reply, Request, unanswered
+from ..serving.client import Client
+from ..serving.requests import Reply, Request, unanswered
 from ..tasks.checkers.answers import without_thinking
 from ..tasks.checkers.simple import last_json
 from .accounts import account, budget_of, concurrency

@@ -8,8 +8,9 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from .client import Completions, Reply, Request, told
+from .client import Completions
 from .failures import Failed, Tries
+from .requests import Reply, Request, told
 
 _SMOOTHING = 0.2
 """Weight of the last request in an endpoint's mean seconds."""
