@@ -8,7 +8,7 @@ import re
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from .errors import ConfigError
 
@@ -26,7 +26,7 @@ class Message(BaseModel):
 
 
 class TokenLogprob(BaseModel):
-    logprob: float
+    logprob: float = Field(allow_inf_nan=False)
 
 
 class Logprobs(BaseModel):
@@ -44,8 +44,8 @@ class Choice(BaseModel):
 
 
 class Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int = Field(0, ge=0, le=10**12)
+    completion_tokens: int = Field(0, ge=0, le=10**12)
 
 
 class ChatCompletion(BaseModel):

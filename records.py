@@ -28,6 +28,23 @@ Status = Literal["running", "stopped", "waiting for review", "done"]
 Method = Literal["vote", "judge", "debate"]
 """How a model is asked whether a rollout is right."""
 
+Failure = Literal[
+    "",
+    "rate_limited",
+    "server_error",
+    "timeout",
+    "connection",
+    "malformed",
+    "refused",
+    "empty",
+    "too_long",
+    "schema",
+    "budget",
+]
+"""Why a call failed. `malformed` is no chat completion, `refused` is the endpoint's word against this
+request, key or address; `schema` is a completion that is not what was asked for, and is kept; with
+`budget` nothing was sent."""
+
 
 class Record(BaseModel):
     """Base of all records: frozen, and no field that nobody declared."""
@@ -223,6 +240,9 @@ class Call(Record):
     completion_tokens: int
     seconds: float
     error: str = ""
+    failure: Failure = ""
+    tried: list[str] = []
+    """Failures of the tries before the last one, by kind."""
     endpoint: str = ""
     """Address that answered."""
     reasoning: list[str] = []
@@ -449,6 +469,22 @@ class TrainingFigures(Record):
     """The trainer's last figures; `first/…` are those of its first steps."""
 
 
+class CallFigures(Record):
+    """What was asked of a role's model."""
+
+    asked: int = 0
+    failed: dict[str, int] = {}
+    """By kind; those that the budget kept from being asked are here only."""
+    passed: dict[str, int] = {}
+    """Tries that failed and were tried again, by kind."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    """Of all calls together, waits for another try included; they run side by side."""
+    price: float = 0.0
+    """In the endpoint's own currency, where the role has a price."""
+
+
 class Gain(Record):
     """Held-out points from baseline to final, with a 95 % paired bootstrap interval."""
 
@@ -483,6 +519,8 @@ class RoundReport(Record):
     """The longest of the round."""
     seconds: dict[str, float]
     """By stage; `serve` is starting the server and giving it weights."""
+    calls: dict[str, CallFigures] = {}
+    """By role."""
 
     @property
     def kept(self) -> str:
@@ -521,4 +559,6 @@ class RunReport(Record):
     start_seconds: dict[str, float] = {}
     """Before round 1, by stage: the base model, the server, the baseline."""
     versions: dict[str, str]
+    calls: dict[str, CallFigures] = {}
+    """By role, of all rounds and what came before them."""
     rounds: list[RoundReport] = []

@@ -63,7 +63,7 @@ class ServingConfig(Section):
     request_deadline_s: float = Field(240, gt=0)
     """Seconds for one request, its retries and waits included."""
     retries: int = Field(4, ge=0)
-    """Of the openai client, with its back-off."""
+    """Of one request, with a back-off that doubles; a Retry-After is kept where the deadline allows it."""
 
 
 class CurriculumConfig(Section):

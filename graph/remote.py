@@ -10,7 +10,8 @@ import httpx
 from ..config import Role, RunConfig, TeacherConfig, VerifierConfig
 from ..endpoints import check_url, check_variable, is_local, secret
 from ..errors import ConfigError, ServerError
-from ..serving.client import Completions, Settings
+from ..serving.balance import Balanced
+from ..serving.client import Client, Completions, Settings
 
 ROLES = ("solver", "generator", "teacher", "verifier")
 
@@ -95,13 +96,17 @@ async def adapt(name: str, role: Role, checkpoint: str, folder: Path) -> str:
     return adapter
 
 
-def client_of(name: str, role: Role, config: RunConfig) -> Completions:
-    """The client of a role whose endpoint is elsewhere."""
+def client_of(name: str, role: Role, config: RunConfig) -> Client:
+    """The client of a role whose model is elsewhere: of its endpoint, or of all of them as one."""
+    clients = [_client_at(address, name, role, config) for address in role.addresses]
+    return clients[0] if len(clients) == 1 else Balanced(clients)
+
+
+def _client_at(address: str, name: str, role: Role, config: RunConfig) -> Completions:
     serving = config.serving
     if isinstance(role, TeacherConfig | VerifierConfig):
         given = {"concurrency": role.concurrency, "request_deadline_s": role.deadline_s}
         serving = serving.model_copy(update=given)
-    (address, *_) = role.addresses
     key = secret(address, role.key, f"{name}.key")
     named = Settings(
         f"{name}.key (now the environment variable {role.key})",

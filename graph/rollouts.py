@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ..agents.teacher import Ask
 from ..config import Sampling
-from ..errors import EndpointError, MaieuticError, printable
+from ..errors import MaieuticError
 from ..memory.run import RunFolder
 from ..records import Behaviour, Call, Question, Record, Rollout
 from ..serving.client import Client, Reply, Request
-from ..serving.forgiving import Forgiving, Patience
 from .canary import BASE
 from .conversations import talk_out, talking, toolbox_of
 from .room import Room
+from .sending import Sending
 
 PART = 128
 """Requests in a part: what a kill can cost."""
@@ -36,7 +35,7 @@ async def ask_all(
     already: int = 0,
     part: int = PART,
 ) -> None:
-    """Send requests, bounded by the client, and write what they give as parts of `series`.
+    """Send requests, a window of them at a time, and write what they give as parts of `series`.
 
     Args:
         read: makes records of a reply; without it the calls are all that is kept.
@@ -45,76 +44,55 @@ async def ask_all(
     Calls are written before what came of them, so that a record's call is always there.
     Any failure writes what has come so far, then stops the rest.
     """
-    wanted = {request.subject_id: request for request in requests}
-    pending = [asyncio.ensure_future(client.ask(request)) for request in requests]
+    if not requests:
+        return
+    sending = Sending(room, client, requests, read is None)
+    index = room.folder.count(round, _kept(series))
     got: list[R] = []
     calls: list[Call] = []
-    refused: list[Call] = []
+
+    def take(request: Request, reply: Reply) -> None:
+        calls.append(reply.call)
+        got.extend(read(request, reply) if read else [])
+        room.progress.advance(1, reply.call.completion_tokens)
+
     try:
-        for coming in asyncio.as_completed(pending):
-            reply = await coming
-            request = wanted[reply.call.subject_id]
-            calls.append(reply.call)
-            refused += [reply.call] if reply.call.error else []
-            got += read(request, reply) if read else []
-            room.progress.advance(1, reply.call.completion_tokens)
-            if len(calls) == part:
-                _write(room.folder, round, series, calls, got if read else None)
-                calls, got = [], []
+        async for request, reply in sending.replies():
+            take(request, reply)
+            if len(calls) >= part:
+                _write(room.folder, round, series, index, calls, got if read else None)
+                calls, got, index = [], [], index + 1
     except MaieuticError as error:
         if isinstance(error.call, Call):
             calls.append(error.call)
         raise
     finally:
-        for left in pending:
-            left.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        for request, reply in await sending.close():
+            take(request, reply)
         if calls:
-            _write(room.folder, round, series, calls, got if read else None)
-    role = requests[0].role if requests else ""
-    hint = f"{role}.model and {role}.max_tokens" if role in room.remote else "serving.max_model_len"
-    _tell_refused(room, refused, len(requests) + already, hint)
+            _write(room.folder, round, series, index, calls, got if read else None)
+    sending.tell(len(requests) + already)
 
 
-_BY_CHANCE = 3
-"""Requests that may all be refused for what they say; with more it is the configuration."""
-
-
-def _tell_refused(room: Room, refused: list[Call], asked: int, hint: str) -> None:
-    """A refused request is data; a stage of nothing else is a mistake in the configuration."""
-    if refused and len(refused) == asked > _BY_CHANCE:
-        raise EndpointError(
-            f"the endpoint refused all {asked} requests of this stage: {refused[0].error[:300]}; see {hint}"
-        )
-    if refused:
-        room.progress.note(f"{len(refused)} of {asked} requests were refused: {refused[0].error[:200]}")
+def _kept(series: str) -> str:
+    return f"calls/{series.replace('/', '-')}"
 
 
 def _write(
-    folder: RunFolder, round: int, series: str, calls: list[Call], got: Sequence[Record] | None
+    folder: RunFolder, round: int, series: str, index: int, calls: list[Call], got: Sequence[Record] | None
 ) -> None:
-    kept = f"calls/{series.replace('/', '-')}"
-    index = folder.count(round, kept)
-    folder.write(round, kept, index, calls)
+    folder.write(round, _kept(series), index, calls)
     if got is not None:
         folder.write(round, series, index, got)
 
 
-def asker(
-    room: Room,
-    round: int,
-    stage: str,
-    role: str = "teacher",
-    part: str = "",
-    patience: Patience | None = None,
-) -> Ask:
-    """How a role that is a model, and is not trained here, sends its requests: recorded, none sent twice.
+def asker(room: Room, round: int, stage: str, role: str = "teacher", part: str = "") -> Ask:
+    """How a Teacher or Verifier that is a model sends its requests: recorded, and none sent twice.
 
     Its calls are their own record; a resumed stage reads them and asks for the rest.
 
     Args:
         part: names a part of the stage whose calls are kept by themselves.
-        patience: with it, requests that fail are data, and nothing is asked once it is over.
     """
     series = f"{role}-{stage}{part}"
 
@@ -122,12 +100,13 @@ def asker(
         calls = room.folder.read(round, f"calls/{series}", Call)
         there = {call.subject_id for call in calls if not call.error}
         todo = [request for request in requests if request.subject_id not in there]
-        if todo and not (patience and patience.over):
-            await _send(room, round, series, role, todo, len(there), patience)
+        if todo:
+            client = await room.serve(role, BASE, round)
+            await ask_all(room, client, round, series, todo, None, len(there), PAID_PART)
             calls = room.folder.read(round, f"calls/{series}", Call)
         # One that was cut off may have lost its answer, or show half of it.
         wanted = {request.subject_id for request in requests}
-        whole = [call for call in calls if call.completions and all(call.finished)]
+        whole = [call for call in calls if call.completions and all(call.finished) and not call.error]
         return {call.subject_id: call for call in whole if call.subject_id in wanted}
 
     return talking(room, role, round, f"{stage}{part}", ask)
@@ -137,28 +116,6 @@ async def _send_turn(room: Room, round: int, series: str, requests: Sequence[Req
     """One turn of the Solver's conversations with tools."""
     client = await room.serve("solver", requests[0].checkpoint, round)
     await ask_all(room, client, round, series, requests, None, already)
-
-
-async def _send(
-    room: Room,
-    round: int,
-    series: str,
-    role: str,
-    requests: Sequence[Request],
-    already: int,
-    patience: Patience | None,
-) -> None:
-    client = await room.serve(role, BASE, round)
-    if patience is None:
-        await ask_all(room, client, round, series, requests, None, already, PAID_PART)
-        return
-    config = room.config.verifier
-    forgiving = Forgiving(client, patience, config.concurrency * max(1, len(config.addresses)))
-    try:
-        await ask_all(room, forgiving, round, series, requests, None, already, PAID_PART)
-    except EndpointError as error:
-        rest = "; it is not asked again in this stage" if patience.over else ""
-        room.progress.note(printable(f"{role}: {error}{rest}"))
 
 
 async def roll_out(

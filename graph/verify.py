@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..agents.opinions import Case
 from ..agents.verifier import concluded, weighed
 from ..records import Opinion, Question, Rollout, Verdict
-from ..serving.forgiving import Patience
 from .attempt import STAGE, selected
 from .rollouts import asker
 from .room import Room
@@ -98,11 +97,10 @@ def _cases(
 
 async def _examine(room: Room, round: int, stage: str, cases: Sequence[Case]) -> None:
     """Ask the model, part by part; a part whose opinions are there is not asked about again."""
-    patience = Patience()
     for index, part in enumerate(_parts(cases)):
         if not room.folder.has(round, f"opinions/{stage}", index):
             room.progress.begin(round, "judge", 0)
-            opinions = await _opinions(room, round, stage, index, part, patience)
+            opinions = await _opinions(room, round, stage, index, part)
             room.folder.write(round, f"opinions/{stage}", index, opinions)
 
 
@@ -132,13 +130,11 @@ def _parts(cases: Sequence[Case]) -> Iterator[list[Case]]:
         yield part
 
 
-async def _opinions(
-    room: Room, round: int, stage: str, index: int, cases: Sequence[Case], patience: Patience
-) -> list[Opinion]:
+async def _opinions(room: Room, round: int, stage: str, index: int, cases: Sequence[Case]) -> list[Opinion]:
     """What the methods say of each rollout, in their order; each is asked about what those before it
     left undecided, and about all that a checker has decided."""
     found: dict[str, list[Opinion]] = {case.rollout.id: [] for case in cases}
-    ask = asker(room, round, stage, "verifier", f".{index}", patience)
+    ask = asker(room, round, stage, "verifier", f".{index}")
     for examiner in room.verifier.examiners:
         left = [case for case in cases if case.checked != "undecided" or _open(found[case.rollout.id])]
         for opinion in await examiner.opinions(left, round, stage, ask):

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from ..errors import printable
-from ..records import Diversity, Evaluation, Gain, LabelFigures, Outcome, RoundReport, RunReport
+from ..records import CallFigures, Diversity, Evaluation, Gain, LabelFigures, Outcome, RoundReport, RunReport
 
 LABELS = {
     "base model": "base model (built once, then kept)",
@@ -258,7 +258,20 @@ def summary(report: RunReport) -> str:
         return "nothing measured yet"
     lines = [gained("held-out", report.baseline, report.final, report.gain)]
     lines += [gained(printable(part.name), part.baseline, part.final, part.gain) for part in report.further]
+    lines += [line] if (line := calls_line(report.calls)) else []
     return "\n".join(lines)
+
+
+def calls_line(calls: Mapping[str, CallFigures]) -> str:
+    """Calls that failed, by role and kind, and what was paid; empty where there is nothing to tell."""
+    parts = []
+    for role, entry in calls.items():
+        kinds = [f"{count} {kind}" for kind, count in entry.failed.items()]
+        kinds += [f"{count} {kind} tried again" for kind, count in entry.passed.items()]
+        if kinds or entry.price:
+            paid = [f"price {entry.price:.2f}"] if entry.price else []
+            parts.append(f"{role} {entry.asked} asked, {', '.join([*kinds, *paid])}")
+    return f"calls: {'; '.join(parts)}" if parts else ""
 
 
 def gained(name: str, baseline: Evaluation, final: Evaluation, gain: Gain) -> str:

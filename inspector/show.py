@@ -26,7 +26,7 @@ from ..records import (
     RunReport,
     Verdict,
 )
-from .console import diversity_line, labels_line, percent, rounds_table, summary
+from .console import calls_line, diversity_line, labels_line, percent, rounds_table, summary
 from .verifying import verifier_line
 
 _MARKS = {"right": "[green]right[/]", "wrong": "[red]wrong[/]", "invalid": "[yellow]invalid[/]"}
@@ -144,6 +144,7 @@ def _lines(entry: RoundReport) -> list[tuple[str, str]]:
         ("labels", labels_line(entry.labels)),
         ("Verifier", verifier_line(entry.verifier)),
         ("diversity", diversity_line(entry.diversity, entry.collapsed)),
+        *([("calls", line.removeprefix("calls: "))] if (line := calls_line(entry.calls)) else []),
         ("seconds", _seconds(entry.seconds)),
     ]
 

@@ -16,7 +16,7 @@ import json
 import os
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -127,6 +127,21 @@ class RunFolder:
         """The records of one part; none where it is empty or not there."""
         path = self._part(number, series, index)
         return _rows(path, model) if path.exists() else []
+
+    def columns(self, number: int, kind: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Some fields of all records of a kind, whatever their series, a part at a time; fields that an
+        older part does not have are left out.
+
+        Raises:
+            RunError: a part is damaged.
+        """
+        for part in sorted((self.round(number) / kind).glob("*.parquet")):
+            try:
+                with pq.ParquetFile(part) as file:
+                    rows = file.read(columns=list(names)).to_pylist()
+            except (pa.ArrowException, OSError) as error:
+                raise RunError(_damaged(part, error)) from error
+            yield from rows
 
     def has(self, number: int, series: str, index: int = 0) -> bool:
         path = self._part(number, series, index)

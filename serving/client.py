@@ -4,85 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+import httpx2
 import openai
 
 from ..config import ServingConfig
 from ..endpoints import ChatCompletion, Usage
 from ..errors import EndpointError, MaieuticError
-from ..records import Call, short_id
+from ..records import Call, Failure
+from .failures import MOST_BYTES, NOT_TAKEN, Failed, Tries, bound, failed_by
+from .requests import Reply, Request, Schema, told, unanswered
 
-
-@dataclass(frozen=True, slots=True)
-class Schema:
-    """A JSON schema that a completion must follow."""
-
-    name: str
-    json: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to ask, and what the call is recorded under."""
-
-    subject_id: str
-    role: str
-    checkpoint: str
-    stage: str
-    round: int
-    template: str
-    messages: list[dict[str, Any]]
-    """As the API takes them; those of a conversation with tools have more than a role and a content."""
-    n: int
-    temperature: float
-    top_p: float
-    max_tokens: int
-    seed: int
-    schema: Schema | None = None
-    """What the completion must be; an endpoint without structured output is asked without it."""
-    tools: tuple[dict[str, Any], ...] = ()
-    """Functions that the model may call, as the API takes them."""
-    logprobs: bool = False
-    """Whether the log-probability of every token of the completions is wanted."""
-
-    def body(self, model: str) -> dict[str, object]:
-        """What is posted to `/v1/chat/completions`."""
-        return {"model": model, "messages": self.messages, **self.sampling(), **self._shape()}
-
-    def sampling(self) -> dict[str, float]:
-        return {
-            "n": self.n,
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "max_tokens": self.max_tokens,
-            "seed": self.seed,
-        }
-
-    def _shape(self) -> dict[str, object]:
-        shape: dict[str, object] = {}
-        if self.schema is not None:
-            shaped = {"name": self.schema.name, "strict": True, "schema": self.schema.json}
-            shape["response_format"] = {"type": "json_schema", "json_schema": shaped}
-        if self.tools:
-            shape["tools"] = list(self.tools)
-        if self.logprobs:
-            shape["logprobs"] = True
-        return shape
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Completions of one request; `finished[i]` is false where tokens ran out."""
-
-    completions: list[str]
-    finished: list[bool]
-    call: Call
-    logprobs: list[list[float]] = field(default_factory=list)
-    """Of each completion's tokens, where they were asked for."""
+__all__ = ["SERVING", "Client", "Completions", "Reply", "Request", "Schema", "Settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +33,6 @@ class Settings:
 
 SERVING = Settings("the server's log", "the server's log", "the server's log", "serving.request_deadline_s")
 
-_LONGEST_ERROR = 500
-"""Characters of what an endpoint says when it fails."""
-
 
 class Client(Protocol):
     """Who is asked: one endpoint, or several as one."""
@@ -113,6 +46,9 @@ class Client(Protocol):
 
 class Completions:
     """A client of one endpoint.
+
+    What it refuses a request for is found out by asking again: without the schema, which is then told
+    in words from now on; without tools, which is an error, since nobody could do without them.
 
     Args:
         check: called when the endpoint gave no answer; raises a better error when it
@@ -131,17 +67,23 @@ class Completions:
         away: bool = False,
         settings: Settings = SERVING,
     ) -> None:
-        self.model, self.config, self.check = model, config, check
+        self.url, self.model, self.config, self.check = url, model, config, check
         self.settings, self._key = settings, key
         self._slots = asyncio.Semaphore(config.concurrency)
+        self._in_words = False
+        """Whether the endpoint takes no schema."""
         self._client = openai.AsyncOpenAI(
             base_url=f"{url}/v1",
             api_key=key,
-            max_retries=config.retries,
-            # A request that hangs is tried at least once more within its deadline.
-            timeout=config.request_deadline_s / 2,
+            max_retries=0,  # ours know the deadline, and are counted
+            default_headers={"Accept-Encoding": "identity"},
             # Takes less of our processor time for a request than the default transport.
-            http_client=openai.DefaultAioHttpClient(trust_env=away),
+            http_client=openai.DefaultAioHttpClient(
+                trust_env=away,
+                timeout=config.request_deadline_s,
+                limits=httpx2.Limits(max_connections=2 * config.concurrency + 8),
+                event_hooks={"response": [bound]},
+            ),
         )
 
     async def close(self) -> None:
@@ -159,89 +101,131 @@ class Completions:
                 carries the record of the call.
         """
         async with self._slots:
-            started = time.monotonic()
-            try:
-                async with asyncio.timeout(self.config.request_deadline_s):
-                    answer = await self._send(request)
-            except openai.BadRequestError as error:
-                return Reply([], [], self._record(request, [], [], 0, 0, started, self._said(error)))
-            except (openai.APIError, ValueError, TimeoutError) as error:
-                call = self._record(request, [], [], 0, 0, started, self._said(error))
+            tries = Tries(self.config.retries, self.config.request_deadline_s)
+            while True:
                 try:
-                    self.check()
-                except MaieuticError as known:
-                    known.call = call
-                    raise
-                raise EndpointError(
-                    f"{self._client.base_url}: no answer for {request.subject_id} within "
-                    f"{self.config.retries} retries and {call.seconds:.0f} s "
-                    f"({call.error}); {self._remedy(error)}",
-                    call,
-                ) from error
-        texts = [choice.message.content or "" for choice in answer.choices]
-        finished = [choice.finish_reason in ("stop", "tool_calls") for choice in answer.choices]
-        used = answer.usage or Usage()
-        spent = (used.prompt_tokens, used.completion_tokens)
-        call = self._record(request, texts, finished, *spent, started, "").model_copy(
-            update={
-                "reasoning": [choice.message.thought for choice in answer.choices],
-                "tool_calls": [json.dumps(choice.message.tool_calls or []) for choice in answer.choices],
-            }
+                    return told(await self.once(request, tries.patience), tries)
+                except Failed as failed:
+                    pause = tries.wait(failed)
+                    if pause is None:
+                        raise self.given_up(request, tries, failed) from failed
+                await asyncio.sleep(pause)
+
+    async def once(self, request: Request, seconds: float) -> Reply:
+        """Try a request one time, whatever is in flight.
+
+        Raises:
+            Failed: it gave no answer.
+            EndpointError: the endpoint takes no tools.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                asked, answer = await self._fitted(request)
+            return self._reply(asked, answer)
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError, TimeoutError) as error:
+            failed = failed_by(error, seconds, self._key)
+        if failed.status in NOT_TAKEN:
+            return Reply([], [], self._record(request, failed.said, "refused"))
+        raise failed
+
+    async def healthy(self) -> bool:
+        """Whether the endpoint says anything that is no error of its own; it need not have this list."""
+        try:
+            async with asyncio.timeout(_HEALTHY_S):
+                await self._client.get("/models", cast_to=httpx2.Response)
+        except openai.APIStatusError as error:
+            return error.status_code < 500 and error.status_code not in (401, 403, 429)
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError, TimeoutError):
+            return False
+        return True
+
+    def given_up(self, request: Request, tries: Tries, failed: Failed) -> MaieuticError:
+        """The error of a request that is not tried again, with the record of the call."""
+        call = self._record(request, failed.said, failed.kind)
+        call = call.model_copy(update={"seconds": tries.spent, "tried": list(tries.kinds[:-1])})
+        try:
+            self.check()
+        except MaieuticError as known:
+            known.call = call
+            return known
+        return EndpointError(
+            f"{self._client.base_url}: no answer for {request.subject_id} within "
+            f"{max(0, len(tries.kinds) - 1)} retries and {call.seconds:.0f} s "
+            f"({call.error}); {self._remedy(failed)}",
+            call,
         )
-        return Reply(texts, finished, call, [choice.token_logprobs for choice in answer.choices])
 
-    def _said(self, error: Exception) -> str:
-        """An error as it is recorded and shown: one line, short, and without the key, which some repeat."""
-        if isinstance(error, TimeoutError):
-            return f"nothing came within {self.config.request_deadline_s:g} s"
-        if isinstance(error, ValueError):
-            return "what it sent is no chat completion"
-        said = " ".join(str(error).split()).replace(self._key, "***")
-        return f"{type(error).__name__}: {said}"[:_LONGEST_ERROR]
-
-    def _remedy(self, error: Exception) -> str:
-        status = error.status_code if isinstance(error, openai.APIStatusError) else None
-        if status in (401, 403):
+    def _remedy(self, failed: Failed) -> str:
+        if failed.status in (401, 403):
             return f"it refuses the key; see {self.settings.key}"
-        if status == 404 or isinstance(error, ValueError):
+        if failed.status == 404 or failed.kind in ("malformed", "empty", "too_long"):
             return f"see {self.settings.address}"
         return f"see {self.settings.log}, or raise {self.settings.deadline}"
 
-    async def _send(self, request: Request) -> ChatCompletion:
-        # The client's own request, retries and errors, without its typed wrapper: filling
-        # and reading that wrapper takes longer than everything else we do for a call.
-        answer = await self._client.post(
-            "/chat/completions",
-            cast_to=object,
-            body=request.body(self.model),
-        )
-        return ChatCompletion.model_validate(answer)
+    async def _fitted(self, request: Request) -> tuple[Request, ChatCompletion]:
+        """The answer, and what was asked: the request as far as the endpoint takes it."""
+        asked = request.in_words() if self._in_words else request
+        try:
+            return asked, await self._send(asked)
+        except openai.APIStatusError as error:
+            if error.status_code not in NOT_TAKEN:
+                raise
+            refusal, plain = error, asked.in_words()
+        if plain is not asked:
+            try:
+                answer = await self._send(plain)
+            except openai.APIStatusError as error:
+                if error.status_code not in NOT_TAKEN:
+                    raise
+                refusal = error
+            else:
+                self._in_words = True
+                return plain, answer
+        if request.tools and await self._takes(replace(plain, tools=(), n=1, max_tokens=1, logprobs=False)):
+            raise EndpointError(
+                f"{self._client.base_url}: takes no tools (HTTP {refusal.status_code}); a vLLM server needs "
+                f"--enable-auto-tool-choice and --tool-call-parser, or set {request.role}.tools to []"
+            )
+        raise refusal
 
-    def _record(
-        self,
-        request: Request,
-        texts: list[str],
-        finished: list[bool],
-        prompt: int,
-        spent: int,
-        started: float,
-        error: str,
-    ) -> Call:
-        return Call(
-            id=short_id("call", request.round, request.stage, request.role, request.subject_id),
-            round=request.round,
-            stage=request.stage,
-            role=request.role,
-            model=self.model,
-            checkpoint=request.checkpoint,
-            template=request.template,
-            subject_id=request.subject_id,
-            messages=json.dumps(request.messages),
-            sampling=json.dumps(request.sampling()),
-            completions=texts,
-            finished=finished,
-            prompt_tokens=prompt,
-            completion_tokens=spent,
-            seconds=time.monotonic() - started,
-            error=error,
+    async def _takes(self, request: Request) -> bool:
+        try:
+            await self._send(request)
+        except (openai.OpenAIError, ValueError):
+            return False
+        return True
+
+    async def _send(self, request: Request) -> ChatCompletion:
+        MOST_BYTES.set(request.most_bytes)
+        # The client's own request and errors, without its typed wrapper: filling and reading that
+        # wrapper takes longer than everything else we do for a call.
+        answer = await self._client.post(
+            "/chat/completions", cast_to=httpx2.Response, body=request.body(self.model)
         )
+        return ChatCompletion.model_validate_json(answer.content)
+
+    def _reply(self, request: Request, answer: ChatCompletion) -> Reply:
+        choices = answer.choices[: request.n]
+        if not choices:
+            raise Failed("empty", "it sent no completion")
+        texts = [choice.message.content or "" for choice in choices]
+        finished = [choice.finish_reason in ("stop", "tool_calls") for choice in choices]
+        used = answer.usage or Usage()
+        call = self._record(request, "", "").model_copy(
+            update={
+                "completions": texts,
+                "finished": finished,
+                "prompt_tokens": used.prompt_tokens,
+                "completion_tokens": used.completion_tokens,
+                "reasoning": [choice.message.thought for choice in choices],
+                "tool_calls": [json.dumps(c.message.tool_calls or [], allow_nan=False) for c in choices],
+            }
+        )
+        return Reply(texts, finished, call, [choice.token_logprobs for choice in choices])
+
+    def _record(self, request: Request, error: str, failure: Failure) -> Call:
+        return unanswered(request, error, failure, self.model, self.url)
+
+
+_HEALTHY_S = 5.0
+"""Seconds in which an endpoint must say that it is there."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..config import ServingConfig
+from .balance import Balanced
 from .client import Client, Completions
 from .server import VllmServer
 
@@ -92,7 +93,8 @@ class Hosted:
 
     def client(self, checkpoint: str) -> Client:
         """The servers as one."""
-        return self.clients(checkpoint)[0]
+        clients = self.clients(checkpoint)
+        return clients[0] if len(clients) == 1 else Balanced(clients)
 
     async def rest(self, sleep: bool) -> None:
         """Give the memory back: asleep, or ended."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from aiohttp import web
 
 Answer = tuple[int, Any] | float
 """Status and body, or seconds to hang."""
@@ -63,6 +67,10 @@ def scripted(
                 self.end_headers()
                 self.wfile.write(data)
 
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # whoever asked has hung up
+                super().handle()
+
         def log_message(self, *_: object) -> None:
             return
 
@@ -74,3 +82,75 @@ def scripted(
     finally:
         server.shutdown()
         server.server_close()
+
+
+@dataclass
+class Quick:
+    """One of many endpoints: so many slots, so many seconds for an answer; it can fail and come back."""
+
+    slots: int = 8
+    seconds: float = 0.01
+    trouble: str = ""
+    """`down` cuts every connection, `hangs` never answers, `fails` is HTTP 500, `limited` is 429."""
+    url: str = ""
+    now: int = 0
+    most: int = 0
+    """Requests at one time, at most."""
+    taken: list[str] = field(default_factory=list)
+    """What was asked, by the last message of each request."""
+    answered: int = 0
+    probes: int = 0
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.taken.append(body["messages"][-1]["content"])
+        try:
+            async with self._places:
+                await asyncio.sleep(self.seconds)
+            if self.trouble == "hangs":
+                await asyncio.sleep(3600)
+        finally:
+            self.now -= 1
+        if self.trouble == "down":
+            self._cut(request)
+        if self.trouble == "fails":
+            return web.json_response({"error": {"message": "no"}}, status=500)
+        if self.trouble == "limited":
+            return web.json_response({}, status=429, headers={"retry-after": "0.2"})
+        self.answered += 1
+        return web.json_response(completion("ok #### 7")[1])
+
+    async def models(self, request: web.Request) -> web.StreamResponse:
+        self.probes += 1
+        if self.trouble == "down":
+            self._cut(request)
+        return web.json_response({"data": []}, status=500 if self.trouble == "fails" else 200)
+
+    def _cut(self, request: web.Request) -> None:
+        if request.transport is not None:
+            request.transport.abort()
+        raise asyncio.CancelledError
+
+    async def start(self) -> web.AppRunner:
+        self._places = asyncio.Semaphore(self.slots)
+        app = web.Application()
+        app.add_routes([web.post("/v1/chat/completions", self.complete), web.get("/v1/models", self.models)])
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+
+@contextlib.asynccontextmanager
+async def quick(*endpoints: Quick) -> AsyncIterator[tuple[Quick, ...]]:
+    """Serve endpoints in this event loop, each at an address of its own."""
+    runners = [await endpoint.start() for endpoint in endpoints]
+    try:
+        yield endpoints
+    finally:
+        for runner in runners:
+            await runner.cleanup()

@@ -1,0 +1,130 @@
+"""What each role has asked and spent: budgets, endpoints that are dead, figures for the report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..config import Budget, Price, RunConfig
+from ..memory.run import RunFolder
+from ..records import Call, CallFigures
+
+_BEYOND = 8
+"""Requests that fail one after another, beside all that may be in flight together, until an endpoint
+is given up: one cut of a network is not enough for that."""
+
+_FIELDS = ("role", "error", "failure", "tried", "prompt_tokens", "completion_tokens", "seconds")
+
+
+@dataclass
+class Account:
+    """One role in one run, from its first call on."""
+
+    calls: int = 0
+    tokens: int = 0
+    failing: int = 0
+    """Requests in a row that failed with all their retries; those of one play, since a resumed run tries
+    again."""
+
+    def add(self, call: Call, answered: bool = True) -> None:
+        """Note what came of a request that was sent.
+
+        Args:
+            answered: the endpoint said something to it, even if it refused what the request says.
+        """
+        self.calls += 1
+        self.tokens += call.prompt_tokens + call.completion_tokens
+        if not answered:
+            self.failing += 1
+        elif call.completions:
+            self.failing = 0
+
+    def spent(self, budget: Budget, in_flight: int) -> str:
+        """Which part of a budget is used up; empty where there is some left.
+
+        Args:
+            in_flight: requests that were sent and have not been added.
+        """
+        if budget.calls and self.calls + in_flight >= budget.calls:
+            return f"budget.calls = {budget.calls}"
+        return f"budget.tokens = {budget.tokens}" if budget.tokens and self.tokens >= budget.tokens else ""
+
+    def dead(self, concurrency: int) -> bool:
+        return self.failing >= concurrency + _BEYOND
+
+
+_ACCOUNTS: WeakKeyDictionary[RunFolder, dict[str, Account]] = WeakKeyDictionary()
+
+
+def account(folder: RunFolder, role: str) -> Account:
+    """The account of a role, filled from the run's records when it is first asked for."""
+    accounts = _ACCOUNTS.get(folder)
+    if accounts is None:
+        accounts = _ACCOUNTS[folder] = {}
+        for number in folder.rounds():
+            for row in folder.columns(number, "calls", _FIELDS):
+                if row.get("failure") != "budget":
+                    kept = accounts.setdefault(row["role"], Account())
+                    kept.calls += 1
+                    kept.tokens += row["prompt_tokens"] + row["completion_tokens"]
+    return accounts.setdefault(role, Account())
+
+
+def concurrency(config: RunConfig, role: str) -> int:
+    """Requests of a role that may be in flight, at all its endpoints together."""
+    named = getattr(config, role, None)
+    each = getattr(named, "concurrency", config.serving.concurrency)
+    return int(each) * (len(getattr(named, "addresses", ())) or config.serving.replicas)
+
+
+def budget_of(config: RunConfig, role: str) -> Budget:
+    named = getattr(config, role, None)
+    return named.budget if named is not None else Budget()
+
+
+def figures(folder: RunFolder, number: int, config: RunConfig) -> dict[str, CallFigures]:
+    """What a round's calls were, by role."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in folder.columns(number, "calls", _FIELDS):
+        rows.setdefault(row["role"], []).append(row)
+    return {role: _figures(rows[role], getattr(config, role, None)) for role in sorted(rows)}
+
+
+def _figures(rows: list[dict[str, Any]], role: Any) -> CallFigures:
+    prompt, completion = (sum(row[name] for row in rows) for name in ("prompt_tokens", "completion_tokens"))
+    kinds = Counter(row.get("failure") or ("refused" if row["error"] else "") for row in rows)
+    del kinds[""]
+    price = role.price if role is not None else Price()
+    return CallFigures(
+        asked=len(rows) - kinds["budget"],
+        failed=dict(sorted((+kinds).items())),
+        passed=dict(sorted(Counter(kind for row in rows for kind in row.get("tried") or []).items())),
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        seconds=round(sum(row["seconds"] for row in rows), 3),
+        price=round((prompt * price.prompt + completion * price.completion) / 1e6, 6),
+    )
+
+
+def together(parts: Iterable[dict[str, CallFigures]]) -> dict[str, CallFigures]:
+    """Figures of several rounds as one."""
+    summed: dict[str, CallFigures] = {}
+    for part in parts:
+        for role, entry in part.items():
+            summed[role] = _sum(summed.get(role, CallFigures()), entry)
+    return dict(sorted(summed.items()))
+
+
+def _sum(one: CallFigures, two: CallFigures) -> CallFigures:
+    return CallFigures(
+        asked=one.asked + two.asked,
+        failed=dict(Counter(one.failed) + Counter(two.failed)),
+        passed=dict(Counter(one.passed) + Counter(two.passed)),
+        prompt_tokens=one.prompt_tokens + two.prompt_tokens,
+        completion_tokens=one.completion_tokens + two.completion_tokens,
+        seconds=round(one.seconds + two.seconds, 3),
+        price=round(one.price + two.price, 6),
+    )
