@@ -102,6 +102,17 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _tools_are_heard(self) -> RunConfig:
+        for name in ("solver", "teacher", "verifier"):
+            role = getattr(self, name)
+            if role.local and role.tools and not self.serving.tool_parser:
+                raise ValueError(
+                    f"{name}.tools: the server here must know how the model writes calls of tools; set "
+                    "serving.tool_parser, such as hermes for Qwen3"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _prompts_have_room(self) -> RunConfig:
         if self.rollouts.max_tokens >= self.serving.max_model_len:
             raise ValueError(

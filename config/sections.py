@@ -55,6 +55,11 @@ class ServingConfig(Section):
     """GPUs that share the weights of one server."""
     while_training: Literal["auto", "stay", "sleep", "stop"] = "auto"
     """What the servers do while a training job has their GPU; `auto` by what fits (see `maieutic plan`)."""
+    tool_parser: str = Field("", pattern=r"[a-z0-9_]{0,40}")
+    """How vLLM reads calls of tools out of a completion (`hermes` for Qwen3); needed where a role
+    that is served here has tools."""
+    reasoning_parser: str = Field("", pattern=r"[a-z0-9_]{0,40}")
+    """How vLLM takes a thinking model's thoughts out of a completion (`qwen3`); none where empty."""
     cpu_kv_cache_gib: int = Field(1, ge=1)
     startup_deadline_s: float = Field(300, gt=0)
     """Seconds until it must be healthy."""

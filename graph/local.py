@@ -7,10 +7,13 @@ from pathlib import Path
 
 from ..config import Role, RunConfig
 from ..memory.run import RunFolder
-from ..serving.command import Hosting, on_cpu
-from ..serving.fleet import Fleet, While
+from ..serving.command import Hosting
+from ..serving.fleet import Fleet
+from ..serving.hardware import found
 from ..serving.hosted import Hosted
 from ..serving.models import check_folder, folder_of
+from ..serving.plan import make_plan
+from ..serving.planned import ServerPlan
 from ..serving.server import VllmServer
 from .remote import ROLES
 
@@ -41,37 +44,30 @@ def check_models(config: RunConfig) -> None:
 
 
 def fleet_of(config: RunConfig, base: Path, own: Mapping[str, Path], folder: RunFolder) -> Fleet:
-    """The servers of a run; roles that share a model share them."""
-    roles = served_here(config)
-    models = {role: own.get(role, base) for role in roles}
-    hosted: dict[Path, Hosted] = {}
-    while_training = _while_training(config)
-    for role, model in models.items():
-        if model in hosted:
-            continue
-        trained = [other for other in roles if models[other] == model and other in TRAINED]
-        log = "vllm" if model == base else f"vllm-{role}"
-        rank = config.training.lora.rank if trained and config.training.method == "lora" else 0
-        servers = [
-            VllmServer(
-                Hosting(
-                    model=model,
-                    log=folder.logs / (f"{log}-{number}.log" if number else f"{log}.log"),
-                    rank=rank,
-                    sleeps=while_training == "sleep",
-                ),
-                config.serving,
-            )
-            for number in range(config.serving.replicas)
-        ]
-        hosted[model] = Hosted(servers, config.serving)
-    by_role = {role: hosted[model] for role, model in models.items()}
-    return Fleet(by_role, folder.path / "server.json", while_training, gpus=(0,))
+    """The servers of a run, placed as planned; roles that share a model share them."""
+    plan = make_plan(config, found())
+    hosted: dict[str, Hosted] = {}
+    for entry in plan.servers:
+        shared = _hosted(config, entry, own.get(entry.roles[0], base), folder)
+        hosted |= dict.fromkeys(entry.roles, shared)
+    gpus = {gpu for job in plan.training for gpu in job.gpus}
+    return Fleet(hosted, folder.path / "server.json", tuple(sorted(gpus)))
 
 
-def _while_training(config: RunConfig) -> While:
-    """A CPU's memory is for all; its vLLM cannot sleep."""
-    wanted = config.serving.while_training
-    if on_cpu():
-        return "stay" if wanted == "auto" else "stop" if wanted == "sleep" else wanted
-    return "sleep" if wanted == "auto" else wanted
+def _hosted(config: RunConfig, entry: ServerPlan, model: Path, folder: RunFolder) -> Hosted:
+    adapters = config.training.method == "lora" and bool(set(entry.roles) & set(TRAINED))
+    name = "vllm" if set(entry.roles) & set(TRAINED) else f"vllm-{entry.roles[0]}"
+    servers = [
+        VllmServer(
+            Hosting(
+                model=model,
+                log=folder.logs / (f"{name}-{number}.log" if number else f"{name}.log"),
+                gpus=tuple(gpus),
+                rank=config.training.lora.rank if adapters else 0,
+                sleeps=entry.while_training == "sleep",
+            ),
+            config.serving,
+        )
+        for number, gpus in enumerate(entry.replicas)
+    ]
+    return Hosted(servers, config.serving, entry.while_training)

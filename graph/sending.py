@@ -27,20 +27,24 @@ _BY_CHANCE = 3
 """Requests that may all be refused for what they say; with more it is the configuration."""
 
 
+_MAY_LACK = ("attempt", "generate", "label")
+"""Stages that may lack a part of what was asked for; a measurement may not."""
+
+
 class Sending:
     """
     Args:
         whole: a completion without a word is a failure; a Solver's is a wrong answer.
 
-    A request of a role that is elsewhere, or of the Teacher or the Verifier, that fails with all its
+    A request of the Teacher or the Verifier, or of another role elsewhere, that fails with all its
     retries is a reply without completions, whose record says why. Only an endpoint that fails them all
-    ends the run.
+    ends the run; and one that fails where something is measured, of which a part would be no measurement.
     """
 
     def __init__(self, room: Room, client: Client, requests: Sequence[Request], whole: bool) -> None:
         self.room, self.client, self.requests, self.whole = room, client, requests, whole
         self.role = requests[0].role
-        self.forgiving = self.role in room.remote or self.role in ("teacher", "verifier")
+        self.forgiving = _forgiving(room, requests[0])
         self.account = account(room.folder, self.role)
         self.budget = budget_of(room.config, self.role)
         self.concurrency = concurrency(room.config, self.role)
@@ -139,6 +143,12 @@ class Sending:
         if kind == "refused":
             self.said = self.said or reply.call.error
         return reply
+
+
+def _forgiving(room: Room, request: Request) -> bool:
+    if request.role in ("teacher", "verifier"):
+        return True
+    return request.role in room.remote and request.stage.startswith(_MAY_LACK)
 
 
 def _fitting(request: Request, reply: Reply, whole: bool) -> Reply:

@@ -187,4 +187,4 @@ async def _train(
     room.progress.begin(round, stage, 0)
     write_table(Path(job.data), rows)
     Path(job.output).parent.mkdir(parents=True, exist_ok=True)
-    return await run_job(job, room.folder.jobs, name, room.progress.done)
+    return await run_job(job, room.folder.jobs, name, room.progress.done, gpus=room.fleet.gpus)

@@ -35,6 +35,10 @@ def text_of(path: Path) -> str:
     return text
 
 
+_LISTS = {"behaviours": [{"name": "1", "instruction": "1"}], "transcript": [("right", "1")]}
+"""Inputs that are no texts, as a template is tried with them."""
+
+
 def check(
     text: str, place: str, environment: jinja2.Environment, given: Sequence[str] | None = None
 ) -> Header:
@@ -75,8 +79,8 @@ def _try_out(text: str, place: str, environment: jinja2.Environment, header: Hea
     """Fill it in: all values are texts, and any of them may be empty."""
     template = environment.from_string(text)
     try:
-        filled = template.render(dict.fromkeys(header.inputs, "1"))
-        template.render(dict.fromkeys(header.inputs, ""))
+        filled = template.render({name: _LISTS.get(name, "1") for name in header.inputs})
+        template.render({name: [] if name in _LISTS else "" for name in header.inputs})
     except Exception as error:  # whatever a template of somebody's own runs into
         raise ConfigError(f"{place}: cannot be filled in ({type(error).__name__}: {error})") from error
     if not filled.strip():

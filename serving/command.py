@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import sys
@@ -84,6 +85,13 @@ def command(hosting: Hosting, name: str, port: int, config: ServingConfig) -> li
         line += ["--dtype", config.dtype]
     if config.enforce_eager:
         line += ["--enforce-eager"]
+    # An untrained or a small model that is held to a schema may write white space until its tokens run out.
+    compact = {"backend": "xgrammar", "disable_any_whitespace": True}
+    line += ["--structured-outputs-config", json.dumps(compact)]
+    if config.reasoning_parser:
+        line += ["--reasoning-parser", config.reasoning_parser]
+    if config.tool_parser:
+        line += ["--enable-auto-tool-choice", "--tool-call-parser", config.tool_parser]
     if hosting.rank:
         line += ["--enable-lora", "--max-lora-rank", str(_rank_offered(hosting.rank))]
         line += ["--max-loras", str(ADAPTERS), "--max-cpu-loras", str(_KEPT_ON_HOST)]

@@ -6,23 +6,22 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from ..errors import ServerError
 from ..processes import end_noted
 from .gpus import memory_used
 from .hosted import Hosted
 
-While = Literal["stay", "sleep", "stop"]
-
 _BACK_S = 60.0
 """Seconds in which a GPU's memory must be back."""
 
-_LEFT = {"sleep": 3 * 2**30, "stop": 2**29}
-"""Bytes of a GPU that each server may keep: asleep its CUDA context and its graphs, ended nothing."""
+_KEPT_ASLEEP = 3 * 2**30
+"""Bytes of a GPU that each server that sleeps may keep: its CUDA context and its graphs."""
+
+_SLACK = 2**29
 
 
 @dataclass
@@ -37,7 +36,6 @@ class Fleet:
 
     hosted: Mapping[str, Hosted]
     note: Path
-    while_training: While = "stay"
     gpus: tuple[int, ...] = ()
     used: Callable[[], dict[int, int]] = memory_used
     _idle: dict[int, int] = field(default_factory=dict)
@@ -78,35 +76,33 @@ class Fleet:
         Raises:
             ServerError: it is not.
         """
-        if self.while_training == "stay" or not self.up:
+        resting = [hosted for hosted in self.all() if hosted.alive and hosted.while_training != "stay"]
+        if not resting:
             return
-        how = self.while_training
-        await self._all_rest(how)
-        left = await self._left(how)
-        if left and how == "sleep":
+        asleep = [hosted for hosted in resting if hosted.while_training == "sleep"]
+        await asyncio.gather(*(hosted.rest(hosted in asleep) for hosted in resting))
+        left = await self._left(asleep)
+        if left and asleep:
             tell(f"asleep, the servers kept {left}; they are ended for training instead")
-            await self._all_rest("stop")
-            left = await self._left("stop")
+            await asyncio.gather(*(hosted.rest(sleep=False) for hosted in asleep))
+            left = await self._left([])
+        self._noted()
         if left:
             raise ServerError(
                 f"training has no room: {left} still in use after our servers gave theirs back; see "
                 "nvidia-smi for what else runs there, or set serving.while_training to stay"
             )
 
-    async def _all_rest(self, how: While) -> None:
-        await asyncio.gather(*(hosted.rest(how == "sleep") for hosted in self.all() if hosted.alive))
-        self._noted()
-
-    async def _left(self, how: While) -> str:
+    async def _left(self, asleep: Sequence[Hosted]) -> str:
         """What is still taken of the GPUs that training uses, in words; empty when they are free."""
-        servers = sum(len(hosted.servers) for hosted in self.all())
+        kept = _KEPT_ASLEEP * sum(len(hosted.servers) for hosted in asleep)
         until = time.monotonic() + _BACK_S
         while True:
             used = await asyncio.to_thread(self.used)
             full = {
                 gpu: taken
                 for gpu, taken in used.items()
-                if gpu in self.gpus and taken > self._idle.get(gpu, 0) + servers * _LEFT[how]
+                if gpu in self.gpus and taken > self._idle.get(gpu, 0) + kept + _SLACK
             }
             if not full or time.monotonic() > until:
                 return ", ".join(f"{taken / 1e9:.1f} GB of GPU {gpu}" for gpu, taken in full.items())

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..config import ServingConfig
 from .balance import Balanced
 from .client import Client, Completions
+from .planned import Mode
 from .server import VllmServer
 
 LOADED = 4
@@ -22,8 +23,10 @@ class Hosted:
     the model, each under the name of its checkpoint.
     """
 
-    def __init__(self, servers: Sequence[VllmServer], config: ServingConfig) -> None:
-        self.servers, self._config = servers, config
+    def __init__(
+        self, servers: Sequence[VllmServer], config: ServingConfig, while_training: Mode = "stay"
+    ) -> None:
+        self.servers, self._config, self.while_training = servers, config, while_training
         self.adapters = servers[0].hosting.rank > 0
         self.model = servers[0].hosting.model
         self.proven: list[str] = []

@@ -14,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from aiohttp import web
+from maieutic.errors import ServerError
+from maieutic.serving.client import Client
+from maieutic.serving.requests import Reply, Request
 
 Answer = tuple[int, Any] | float
 """Status and body, or seconds to hang."""
@@ -154,3 +157,19 @@ async def quick(*endpoints: Quick) -> AsyncIterator[tuple[Quick, ...]]:
     finally:
         for runner in runners:
             await runner.cleanup()
+
+
+class Dying:
+    """A client whose machine is switched off after so many replies."""
+
+    def __init__(self, client: Client, replies: int) -> None:
+        self.client, self.left = client, replies
+
+    async def ask(self, request: Request) -> Reply:
+        if not self.left:
+            raise ServerError("switched off")
+        self.left -= 1
+        return await self.client.ask(request)
+
+    async def close(self) -> None:
+        await self.client.close()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,9 @@ class SimulatedTeacher:
         return
 
 
-async def pretend_to_train(job: TrainingJob, folder: Path, name: str, progress: Progress) -> TrainingResult:
+async def pretend_to_train(
+    job: TrainingJob, folder: Path, name: str, progress: Progress, gpus: Sequence[int] = ()
+) -> TrainingResult:
     result = TrainingResult(objective=job.objective, examples=1, steps=1, seconds=0.0, metrics={})
     Path(job.output).mkdir(parents=True, exist_ok=True)
     (Path(job.output) / "result.json").write_text(result.model_dump_json())

@@ -10,8 +10,9 @@ import pytest
 from maieutic.config import ServingConfig
 from maieutic.errors import ServerError
 from maieutic.serving.command import Hosting, command, environment
-from maieutic.serving.fleet import Fleet, While
+from maieutic.serving.fleet import Fleet
 from maieutic.serving.hosted import LOADED, Hosted
+from maieutic.serving.planned import Mode
 
 GB = 10**9
 
@@ -67,14 +68,14 @@ class Server:
         return [{"pid": 1, "started": 5.0}] if self.alive else []
 
 
-def hosted(*servers: Server) -> Hosted:
-    return Hosted(list(servers), ServingConfig())  # type: ignore[arg-type]
+def hosted(*servers: Server, how: Mode = "stay") -> Hosted:
+    return Hosted(list(servers), ServingConfig(), how)  # type: ignore[arg-type]
 
 
-def fleet_of(tmp_path: Path, how: While, *servers: Server, other: int = 0) -> Fleet:
-    model = hosted(*servers)
+def fleet_of(tmp_path: Path, how: Mode, *servers: Server, other: int = 0) -> Fleet:
+    model = hosted(*servers, how=how)
     return Fleet(
-        dict.fromkeys(("solver", "generator"), model), tmp_path / "server.json", how, gpus=(0,),
+        dict.fromkeys(("solver", "generator"), model), tmp_path / "server.json", gpus=(0,),
         used=lambda: {0: sum(server.taken for server in servers) + other * GB},
     )  # fmt: skip
 
@@ -88,7 +89,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     ("how", "starts", "alive"), [("stay", 1, True), ("sleep", 1, True), ("stop", 2, False)]
 )
 async def test_servers_rest_as_they_are_told_and_come_back(
-    tmp_path: Path, how: While, starts: int, alive: bool
+    tmp_path: Path, how: Mode, starts: int, alive: bool
 ) -> None:
     server = Server(tmp_path)
     fleet = fleet_of(tmp_path, how, server, other=30)

@@ -28,7 +28,7 @@ from maieutic.agents.tools import (
 )
 from maieutic.config import ServingConfig, load
 from maieutic.curriculum.pairs import build_pairs, trainer_row
-from maieutic.errors import ConfigError, EndpointError, MissingPart
+from maieutic.errors import ConfigError, MissingPart, ServerError
 from maieutic.graph import attempt as attempt_node
 from maieutic.graph import train, verify
 from maieutic.graph.build import beginning
@@ -48,8 +48,10 @@ from maieutic.tasks.material import gather
 from maieutic.tasks.sandbox.find import find_sandbox
 from maieutic.tasks.seeds import family_question
 from maieutic.tasks.sets import keys_of
-from scripted import Answer, scripted
+from scripted import Answer, Dying, scripted
 from simulated import pretend_to_train, room_in
+
+HEARD = "serving.tool_parser=hermes"
 
 
 class Word(Arguments):
@@ -289,7 +291,7 @@ async def rolled(room: Any, questions: list[Question]) -> list[Rollout]:
 
 
 async def test_rollouts_with_tools_survive_a_kill(tmp_path: Path) -> None:
-    tools = ["solver.tools=[search]", "solver.most_turns=3"]
+    tools = ["solver.tools=[search]", HEARD, "solver.most_turns=3"]
     with scripted(uses_tools) as (url, asked):
         room = room_with(tmp_path / "a", url, *tools)
         questions = [question for question, _ in room.bank.known()][:3]
@@ -305,12 +307,10 @@ async def test_rollouts_with_tools_survive_a_kill(tmp_path: Path) -> None:
     assert len({call.id for call in calls}) == len(calls) == 18
     assert len({body["seed"] for body in asked}) == 18  # every rollout and turn draws for itself
 
-    def dies(number: int, body: dict[str, Any]) -> Answer:
-        return uses_tools(number, body) if number <= 9 else (500, "gone")
-
-    with scripted(dies) as (url, _):
+    with scripted(uses_tools) as (url, _):
         room = room_with(tmp_path / "b", url, *tools)
-        with pytest.raises(EndpointError):
+        room.remote["solver"] = Dying(room.remote["solver"], 9)
+        with pytest.raises(ServerError):
             await rolled(room, questions)
         await room.remote["solver"].close()
     there = room.folder.read(1, "calls/rollouts-attempt", Call)
@@ -348,13 +348,18 @@ async def test_a_result_that_was_told_is_told_again(tmp_path: Path) -> None:
 
 
 async def test_a_first_request_that_is_refused_gives_no_rollout(tmp_path: Path) -> None:
+    refused: list[int] = []
+
     def refuses(number: int, body: dict[str, Any]) -> Answer:
         if len(body["messages"]) > 1:
             return 400, {"error": {"message": "too long"}}
-        return uses_tools(number, body) if number > 1 else (400, {"error": {"message": "no"}})
+        refused.append(body["seed"]) if not refused else None
+        return (
+            uses_tools(number, body) if body["seed"] not in refused else (400, {"error": {"message": "no"}})
+        )
 
     with scripted(refuses) as (url, _):
-        room = room_with(tmp_path, url, "solver.tools=[search]")
+        room = room_with(tmp_path, url, "solver.tools=[search]", HEARD)
         found = await rolled(room, [question for question, _ in room.bank.known()][:4])
         await room.remote["solver"].close()
     assert len(found) == 7  # tokens ran out in the second turn: truncated, and nothing is trained on it
@@ -392,7 +397,7 @@ async def test_the_verifier_has_tools_of_its_own(tmp_path: Path) -> None:
 
 async def test_an_endpoint_that_ignores_tools(tmp_path: Path) -> None:
     with scripted(lambda n, body: calling("#### 7")) as (url, asked):
-        room = room_with(tmp_path, url, "solver.tools=[search]")
+        room = room_with(tmp_path, url, "solver.tools=[search]", HEARD)
         found = await rolled(room, [question for question, _ in room.bank.known()][:1])
         await room.remote["solver"].close()
     assert len(asked) == 2 and all(body["tools"][0]["function"]["name"] == "search" for body in asked)
@@ -529,7 +534,7 @@ async def test_a_search_is_told_as_json(memory: MemorySearch) -> None:
 
 
 REFUSED = [
-    (["solver.tools=[search]"], "the pocket model knows neither"),
+    (["solver.tools=[search]", HEARD], "the pocket model knows neither"),
     (["teacher.tools=[search]"], "teacher.tools: only a model"),
     (["verifier.tools=[search]"], "verifier.tools: only a model"),
 ]
@@ -543,7 +548,7 @@ def test_tools_that_nobody_can_call_are_refused(settings: list[str], said: str) 
 
 def test_a_template_without_tools_is_refused(tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
-    config = load(None, [f"model={tmp_path}", "solver.tools=[search]"])
+    config = load(None, [f"model={tmp_path}", "solver.tools=[search]", HEARD])
     with pytest.raises(ConfigError, match="no place for calls"):
         check_tools(config)
     (tmp_path / "chat_template.jinja").write_text("{{ tools }}{% for m in messages %}{{ m.tool_calls }}…")
@@ -600,7 +605,9 @@ async def test_the_trainer_gets_conversations_and_the_tools(
         return calling(f"#### {int(solved) + body['seed'] % 2}")
 
     with scripted(answers) as (url, _):
-        room = room_with(tmp_path, url, "solver.tools=[search]", "training.least_pairs=1", "rollouts.n=4")
+        room = room_with(
+            tmp_path, url, "solver.tools=[search]", HEARD, "training.least_pairs=1", "rollouts.n=4"
+        )
         asked = [question for question, _ in room.bank.known()][:4]
         room.folder.write_json(1, "selected", [question.id for question in asked])
         state = {**beginning(room), "round": 1}

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -79,11 +79,17 @@ class TrainingResult(BaseModel):
 
 
 async def run_job(
-    job: TrainingJob, folder: Path, name: str, progress: Progress, launcher: Launcher = launch
+    job: TrainingJob,
+    folder: Path,
+    name: str,
+    progress: Progress,
+    launcher: Launcher = launch,
+    gpus: Sequence[int] = (),
 ) -> TrainingResult:
     """Run a job to its end, or take its result where it has ended before.
 
     Args:
+        gpus: what it may use; the first that is visible where none are given.
         folder: takes `<name>.json` (the job) and `<name>.log`.
     Raises:
         TrainingError: the process ended without a checkpoint.
@@ -96,7 +102,7 @@ async def run_job(
     write_whole(file, job.model_dump_json(indent=1))
     log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "maieutic.trainers.worker", str(file)]
-    running = await launcher(command, log, os.environ | {"CUDA_VISIBLE_DEVICES": _one_device()}, piped=True)
+    running = await launcher(command, log, os.environ | _visible(gpus), piped=True)
     try:
         while line := await asyncio.wait_for(running.line(), _STALL_S):
             _pass_on(line, progress)
@@ -116,9 +122,11 @@ async def run_job(
     return TrainingResult.model_validate_json(result.read_text())
 
 
-def _one_device() -> str:
+def _visible(gpus: Sequence[int]) -> dict[str, str]:
     """TRL trains on one device in one process; more would need its launcher."""
-    return os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    if gpus:
+        return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": str(gpus[0])}
+    return {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]}
 
 
 def _sweep(output: Path) -> None:
