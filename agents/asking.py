@@ -64,10 +64,19 @@ async def ask_for(
     return {name: said for name, said in found.items() if said is not None}
 
 
+_HALF = re.compile(
+    r"(?<!\\)((?:\\\\)*)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab]..\\u)d[c-f]..)", re.I
+)
+"""Half of a character that JSON writes in two, without the other: it stands for nothing."""
+
+
 def read(text: str, model: type[M]) -> M | None:
-    """The object that a completion holds, its last JSON; None where it is none of the kind."""
+    """The object that a completion holds, its last JSON; None where it is none of the kind.
+
+    What vLLM's grammar lets through is read, too: control characters, and halves of characters.
+    """
     try:
-        return model.model_validate(last_json(answered(text)))
+        return model.model_validate(last_json(_HALF.sub(r"\1\\ufffd", answered(text)), strict=False))
     except (ValidationError, RecursionError):
         return None
 

@@ -51,6 +51,9 @@ class Role(Section):
     endpoint. Empty for the run's `model`."""
     key: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the endpoint's key; never the key itself."""
+    max_model_len: int = Field(0, ge=0)
+    """Tokens of prompt and completion together, where the model is served here; 0 for that of `serving`.
+    Roles that share a model have the longest of theirs."""
     budget: Budget = Budget()
     price: Price = Price()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -98,6 +99,29 @@ class RunConfig(Section):
                 raise ValueError(
                     f"{name}.endpoint is elsewhere, and adapters for its model are trained over the same one "
                     "here: name that in model"
+                )
+        return self
+
+    def context_of(self, roles: Iterable[str]) -> int:
+        """Tokens of prompt and completion that a server for some roles takes."""
+        return max(getattr(self, name).max_model_len or self.serving.max_model_len for name in roles)
+
+    @model_validator(mode="after")
+    def _roles_have_room(self) -> RunConfig:
+        for name in ("solver", "generator", "teacher", "verifier"):
+            role = getattr(self, name)
+            if not role.local:
+                continue
+            context = self.context_of([name])
+            if self.model == "pocket" and not role.model and context > POCKET_LENGTH:
+                raise ValueError(
+                    f"{name}.max_model_len {context} is more than the {POCKET_LENGTH} tokens that the pocket "
+                    f"model can take; lower it, or name another model in {name}.model"
+                )
+            if name in ("teacher", "verifier") and role.max_tokens >= context:
+                raise ValueError(
+                    f"{name}.max_tokens {role.max_tokens} leaves no room for a prompt within its {context} "
+                    f"tokens; raise {name}.max_model_len, or lower it"
                 )
         return self
 

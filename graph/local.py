@@ -64,6 +64,7 @@ def _hosted(config: RunConfig, entry: ServerPlan, model: Path, folder: RunFolder
                 log=folder.logs / (f"{name}-{number}.log" if number else f"{name}.log"),
                 gpus=tuple(gpus),
                 rank=config.training.lora.rank if adapters else 0,
+                max_model_len=config.context_of(entry.roles),
                 sleeps=entry.while_training == "sleep",
             ),
             config.serving,

@@ -58,6 +58,8 @@ class Hosting:
     """Indices as `nvidia-smi` counts them; all that are visible where there are none."""
     rank: int = 0
     """Highest rank of the adapters that it will take; 0 for whole weights alone."""
+    max_model_len: int = 0
+    """Tokens of prompt and completion; 0 for that of the configuration."""
     sleeps: bool = False
     """Whether it may be told to give its GPU back without ending."""
 
@@ -67,14 +69,15 @@ def command(hosting: Hosting, name: str, port: int, config: ServingConfig) -> li
     line = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     line += ["--model", str(hosting.model), "--served-model-name", name]
     line += ["--host", HOST, "--port", str(port)]
-    line += ["--max-model-len", str(config.max_model_len)]
+    length = hosting.max_model_len or config.max_model_len
+    line += ["--max-model-len", str(length)]
     line += ["--max-num-seqs", str(config.max_num_seqs)]
     line += ["--gpu-memory-utilization", str(config.gpu_memory_utilization)]
     if on_cpu():
         # A prompt scheduled in pieces kills vLLM 0.31 on a CPU when its request has a seed
         # ("CPU Generator does not use offset"); whole prompts are never taken back.
         line += ["--no-enable-chunked-prefill"]
-        line += ["--max-num-batched-tokens", str(max(8192, config.max_model_len))]
+        line += ["--max-num-batched-tokens", str(max(8192, length))]
     elif config.tensor_parallel > 1:
         line += ["--tensor-parallel-size", str(config.tensor_parallel)]
     line += ["--disable-uvicorn-access-log", "--no-enable-log-requests"]

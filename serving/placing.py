@@ -65,7 +65,7 @@ class Servers:
         needed = serving_bytes(
             shape,
             config.dtype,
-            config.max_model_len,
+            self.config.context_of(roles),
             config.max_num_seqs,
             config.tensor_parallel,
             config.enforce_eager,
@@ -80,8 +80,8 @@ class Servers:
         room = max(0, share - needed.fixed) // max(1, needed.kv_least) * config.replicas
         if share >= needed.least and room < sequences:
             self.notes.append(
-                f"{model}: the cache holds {room} completions of {config.max_model_len} tokens at once and "
-                f"{sequences} may be in flight; shorter ones share it, the others wait"
+                f"{model}: the cache holds {room} completions of {self.config.context_of(roles)} tokens at "
+                f"once and {sequences} may be in flight; shorter ones share it, the others wait"
             )
         return ServerPlan(
             model=model,
@@ -139,7 +139,7 @@ class Servers:
         share = f"{gib(self._claim(gpu))} are there ({config.gpu_memory_utilization:g} of {gib(gpu.total)})"
         text = (
             f"serving {model} takes {gib(needed.least)} GiB a GPU (weights {gib(needed.weights)}, one "
-            f"completion of {config.max_model_len} tokens {gib(needed.kv_least)}, the rest "
+            f"completion of {needed.kv_least // needed.kv_token} tokens {gib(needed.kv_least)}, the rest "
             f"{gib(needed.adapters + needed.overhead)}) and {share}: "
         )
         if needed.least <= gpu.total * _MOST_OF_A_GPU:
@@ -156,7 +156,7 @@ class Servers:
         cache = config.cpu_kv_cache_gib * GIB
         if needed.kv_least > cache:
             self.problems.append(
-                f"serving {model}: one completion of {config.max_model_len} tokens takes "
+                f"serving {model}: one completion of {needed.kv_least // needed.kv_token} tokens takes "
                 f"{gib(needed.kv_least)} GiB of cache: serving.cpu_kv_cache_gib={-(-needed.kv_least // GIB)}"
             )
         if config.tensor_parallel > 1:

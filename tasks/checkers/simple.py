@@ -211,15 +211,19 @@ def same_json(one: Any, other: Any) -> bool:
 _FENCE = "```"
 
 
-def last_json(text: str) -> Any:
-    """The last JSON object or list of a text, in a fence or bare; else the text as JSON itself."""
+def last_json(text: str, strict: bool = True) -> Any:
+    """The last JSON object or list of a text, in a fence or bare; else the text as JSON itself.
+
+    Args:
+        strict: without it, strings may hold control characters as they are.
+    """
     fenced = text.split(_FENCE)[1::2]
     for block in (*reversed(fenced[-_MOST_FENCES:]), text):
         try:
-            return json.loads(block.removeprefix("json"))
+            return json.loads(block.removeprefix("json"), strict=strict)
         except (ValueError, RecursionError):
             continue
-    decoder, found, at = json.JSONDecoder(), _NOTHING, 0
+    decoder, found, at = json.JSONDecoder(strict=strict), _NOTHING, 0
     for _ in range(_MOST_TRIES):
         match = re.compile(r"[{\[]").search(text, at)
         if match is None:
