@@ -18,7 +18,7 @@ class Solver:
 
     def __init__(self, sampling: Sampling, seed: int, prompts: Prompts) -> None:
         self.sampling, self.seed, self.prompts = sampling, seed, prompts
-        self.greedy = sampling.model_copy(update={"n": 1, "temperature": 0.0})
+        self.greedy = sampling.model_copy(update={"n": 1, "temperature": 0.0, "logprobs": False})
 
     def prompt(self, question: Question) -> str:
         """The user message for a question; training uses the very same."""
@@ -59,6 +59,7 @@ class Solver:
             top_p=sampling.top_p,
             max_tokens=sampling.max_tokens,
             seed=call_seed(self.seed, round, stage, question.id),
+            logprobs=sampling.logprobs,
         )
 
     def singles(

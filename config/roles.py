@@ -99,6 +99,8 @@ class Sampling(Section):
     top_p: float = Field(1.0, gt=0, le=1)
     max_tokens: int = Field(200, ge=1)
     """A completion cut off here is invalid, whatever it says."""
+    logprobs: bool = False
+    """Whether a rollout keeps the log-probability of each of its tokens, for strategies that need them."""
 
 
 class GeneratorConfig(Role):
