@@ -6,9 +6,10 @@ speaks the OpenAI API; several addresses are used in proportion to how fast they
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from .section import Section
 
@@ -56,6 +57,13 @@ class Role(Section):
     Roles that share a model have the longest of theirs."""
     budget: Budget = Budget()
     price: Price = Price()
+
+    @field_validator("key")
+    @classmethod
+    def _key_is_a_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", value):
+            raise ValueError("key takes the name of an environment variable, never a key itself")
+        return value
 
     @model_validator(mode="after")
     def _endpoints_are_of_one_kind(self) -> Role:

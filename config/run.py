@@ -118,11 +118,19 @@ class RunConfig(Section):
                     f"{name}.max_model_len {context} is more than the {POCKET_LENGTH} tokens that the pocket "
                     f"model can take; lower it, or name another model in {name}.model"
                 )
-            if name in ("teacher", "verifier") and role.max_tokens >= context:
+            setting = "rollouts.max_tokens" if name == "solver" else f"{name}.max_tokens"
+            written = self.rollouts.max_tokens if name == "solver" else role.max_tokens
+            if written >= context:
                 raise ValueError(
-                    f"{name}.max_tokens {role.max_tokens} leaves no room for a prompt within its {context} "
-                    f"tokens; raise {name}.max_model_len, or lower it"
+                    f"{setting} {written} leaves no room for a prompt within the {context} tokens of "
+                    f"serving.max_model_len or {name}.max_model_len; lower the one or raise the other"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _logprobs_can_be_kept(self) -> RunConfig:
+        if self.rollouts.logprobs and self.solver.tools:
+            raise ValueError("rollouts.logprobs: rollouts with tools keep none; leave it or solver.tools out")
         return self
 
     @model_validator(mode="after")
@@ -134,13 +142,4 @@ class RunConfig(Section):
                     f"{name}.tools: the server here must know how the model writes calls of tools; set "
                     "serving.tool_parser, such as hermes for Qwen3"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _prompts_have_room(self) -> RunConfig:
-        if self.rollouts.max_tokens >= self.serving.max_model_len:
-            raise ValueError(
-                f"rollouts.max_tokens {self.rollouts.max_tokens} leaves no room for a prompt within "
-                f"serving.max_model_len {self.serving.max_model_len}; lower the one or raise the other"
-            )
         return self

@@ -59,7 +59,8 @@ class ServingConfig(Section):
     """How vLLM reads calls of tools out of a completion (`hermes` for Qwen3); needed where a role
     that is served here has tools."""
     reasoning_parser: str = Field("", pattern=r"[a-z0-9_]{0,40}")
-    """How vLLM takes a thinking model's thoughts out of a completion (`qwen3`); none where empty."""
+    """How vLLM takes a thinking model's thoughts out of a completion (`qwen3`); none where empty. Not
+    for models that are trained: what they learn from has their thoughts, and checkers leave those out."""
     cpu_kv_cache_gib: int = Field(1, ge=1)
     startup_deadline_s: float = Field(300, gt=0)
     """Seconds until it must be healthy."""

@@ -31,8 +31,9 @@ async def check_canary(room: Room, hosted: Hosted, checkpoint: str, round: int) 
         ServerError: they differ, so the weights were not taken over.
     """
     weights = hosted.model if checkpoint == BASE else room.weights(checkpoint)
-    if checkpoint == BASE and hosted.adapters:
-        return  # what adapters lie over is loaded once, and never replaced
+    trained = [room.fleet.hosted.get(role) for role in ("solver", "generator")]
+    if checkpoint == BASE and (hosted.adapters or hosted not in trained):
+        return  # loaded once, and never replaced
     file = weights / "canary.json"
     if checkpoint == BASE and not file.exists():
         # Nobody trained this model here: what the server says when it has just loaded it counts.

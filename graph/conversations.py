@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from ..agents.conversing import converse, with_tools
@@ -17,6 +16,7 @@ from ..memory.run import RunFolder
 from ..memory.search import Found, MemorySearch
 from ..records import Behaviour, Call, Question, Record, ToolResult
 from ..serving.client import Request
+from ..serving.models import folder_of
 from ..tasks.sets import keys_of
 from .room import Room
 
@@ -53,7 +53,8 @@ def _check_template(model: str) -> None:
             "solver.tools: the pocket model knows neither calls of tools nor their results; "
             "name another model, or leave solver.tools out"
         )
-    texts = [Path(model, "chat_template.jinja"), Path(model, "tokenizer_config.json")]
+    folder = folder_of(model, "model")
+    texts = [folder / "chat_template.jinja", folder / "tokenizer_config.json"]
     template = "".join(path.read_text(encoding="utf-8", errors="replace") for path in texts if path.exists())
     if template and not ("tool_calls" in template and "tools" in template):
         raise ConfigError(

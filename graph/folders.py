@@ -33,7 +33,7 @@ from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
 from .conversations import check_tools
 from .local import check_models, own_models
-from .remote import check_role, elsewhere, reach
+from .remote import ROLES, check_role, elsewhere, reach
 from .report import versions
 
 ROOM_ON_DISK = 500_000_000
@@ -239,9 +239,10 @@ CHANGEABLE = ("serving", "training")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
 
 _HOW = ("endpoint", "key", "concurrency", "deadline_s")
-_ALONE = (*(f"{role}.{setting}" for role in ("teacher", "verifier") for setting in _HOW), "review")
+_BUDGETS = tuple(f"{role}.budget.{kind}" for role in ROLES for kind in ("calls", "tokens"))
+_ALONE = (*(f"{role}.{setting}" for role in ("teacher", "verifier") for setting in _HOW), *_BUDGETS, "review")
 """Settings that may change, too: how a Teacher or a Verifier is reached, not who it is; and whether
-a person reads what is written."""
+a person reads what is written; and what roles may spend."""
 
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
@@ -263,6 +264,15 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
             )
     config = load(folder.config, overrides)
     before = load(folder.config)
+    trained = list((folder.path / "checkpoints").glob("*-[0-9]*"))
+    if trained and (config.training.method, config.training.lora) != (
+        before.training.method,
+        before.training.lora,
+    ):
+        raise ConfigError(
+            "--set training.method, training.lora: the checkpoints that this run has go on as they were "
+            "begun; start a new run"
+        )
     if config.teacher.is_model != before.teacher.is_model:
         raise ConfigError("--set teacher.endpoint: who teaches a run that has begun stays; start a new run")
     if config.verifier.is_model != before.verifier.is_model:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..config import Role, RunConfig
+from ..config import Role, RunConfig, ServingConfig, TeacherConfig, VerifierConfig
 from ..memory.run import RunFolder
-from ..serving.command import Hosting
+from ..serving.command import Hosting, on_cpu
 from ..serving.fleet import Fleet
 from ..serving.hardware import found
 from ..serving.hosted import Hosted
 from ..serving.models import check_folder, folder_of
+from ..serving.placing import TRAINED
 from ..serving.plan import make_plan
 from ..serving.planned import ServerPlan
 from ..serving.server import VllmServer
 from .remote import ROLES
 
-TRAINED = ("solver", "generator")
-
 
 def served_here(config: RunConfig) -> list[str]:
     """The roles whose models this run serves."""
     roles: dict[str, Role] = {name: getattr(config, name) for name in ROLES}
-    return [name for name, role in roles.items() if role.local]
+    idle = () if config.generator.most else ("generator",)
+    return [name for name, role in roles.items() if role.local and name not in idle]
 
 
 def own_models(config: RunConfig) -> dict[str, str]:
@@ -50,25 +50,38 @@ def fleet_of(config: RunConfig, base: Path, own: Mapping[str, Path], folder: Run
     for entry in plan.servers:
         shared = _hosted(config, entry, own.get(entry.roles[0], base), folder)
         hosted |= dict.fromkeys(entry.roles, shared)
-    gpus = {gpu for job in plan.training for gpu in job.gpus}
+    gpus = {gpu for job in plan.training for gpu in job.gpus} or ({0} if not on_cpu() else set())
     return Fleet(hosted, folder.path / "server.json", tuple(sorted(gpus)))
 
 
 def _hosted(config: RunConfig, entry: ServerPlan, model: Path, folder: RunFolder) -> Hosted:
-    adapters = config.training.method == "lora" and bool(set(entry.roles) & set(TRAINED))
-    name = "vllm" if set(entry.roles) & set(TRAINED) else f"vllm-{entry.roles[0]}"
+    trained = bool(set(entry.roles) & set(TRAINED))
+    name = "vllm" if trained else f"vllm-{entry.roles[0]}"
+    # What the plan found no place for may land anywhere, where training is, too.
+    placed = on_cpu() or all(entry.replicas)
+    mode = entry.while_training if placed else "stop"
     servers = [
         VllmServer(
             Hosting(
                 model=model,
                 log=folder.logs / (f"{name}-{number}.log" if number else f"{name}.log"),
                 gpus=tuple(gpus),
-                rank=config.training.lora.rank if adapters else 0,
+                rank=config.training.lora.rank if trained and config.training.method == "lora" else 0,
                 max_model_len=config.context_of(entry.roles),
-                sleeps=entry.while_training == "sleep",
+                trained=trained,
+                sleeps=mode == "sleep",
             ),
             config.serving,
         )
         for number, gpus in enumerate(entry.replicas)
     ]
-    return Hosted(servers, config.serving, entry.while_training)
+    return Hosted(servers, _asked_as(config, entry), mode)
+
+
+def _asked_as(config: RunConfig, entry: ServerPlan) -> ServingConfig:
+    """How a model is asked: as its role says, where a role that is not trained has it alone."""
+    alone = getattr(config, entry.roles[0]) if len(entry.roles) == 1 else None
+    if not isinstance(alone, TeacherConfig | VerifierConfig):
+        return config.serving
+    given = {"concurrency": alone.concurrency, "request_deadline_s": alone.deadline_s}
+    return config.serving.model_copy(update=given)

@@ -116,6 +116,12 @@ class Sending:
     async def _bought(self, request: Request) -> Reply:
         if spent := self.account.spent(self.budget, self._in_flight):
             call = unanswered(request, f"{self.role}.{spent} is spent", "budget")
+            if not self.forgiving:
+                raise EndpointError(
+                    f"{self.role}.{spent} is spent in a measurement, of which a part would be none; raise it "
+                    f"with --set {self.role}.budget.… and resume",
+                    call,
+                )
             return Reply([], [], call)
         self._in_flight += 1
         try:
@@ -146,9 +152,10 @@ class Sending:
 
 
 def _forgiving(room: Room, request: Request) -> bool:
-    if request.role in ("teacher", "verifier"):
+    if request.role == "teacher":
         return True
-    return request.role in room.remote and request.stage.startswith(_MAY_LACK)
+    elsewhere = request.role == "verifier" or request.role in room.remote
+    return elsewhere and request.stage.startswith(_MAY_LACK)
 
 
 def _fitting(request: Request, reply: Reply, whole: bool) -> Reply:

@@ -161,11 +161,12 @@ class Balanced:
         try:
             async with asyncio.timeout(tries.left if tries else None):
                 return await waiting.place
-        except TimeoutError:
-            raise self._nobody() from None
-        except asyncio.CancelledError:
+        except (TimeoutError, asyncio.CancelledError) as error:
+            # A place may have been given in the very moment that the wait was over.
             if waiting.place.done() and not waiting.place.cancelled() and not waiting.place.exception():
                 self._leave(waiting.place.result())
+            if isinstance(error, TimeoutError):
+                raise self._nobody() from None
             raise
 
     def _leave(self, lane: Lane) -> None:

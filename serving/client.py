@@ -70,8 +70,8 @@ class Completions:
         self.url, self.model, self.config, self.check = url, model, config, check
         self.settings, self._key = settings, key
         self._slots = asyncio.Semaphore(config.concurrency)
-        self._in_words = False
-        """Whether the endpoint takes no schema."""
+        self._in_words: set[str] = set()
+        """Names of schemas that the endpoint does not take."""
         self._client = openai.AsyncOpenAI(
             base_url=f"{url}/v1",
             api_key=key,
@@ -130,6 +130,7 @@ class Completions:
 
     async def healthy(self) -> bool:
         """Whether the endpoint says anything that is no error of its own; it need not have this list."""
+        MOST_BYTES.set(_LONGEST_LIST)
         try:
             async with asyncio.timeout(_HEALTHY_S):
                 await self._client.get("/models", cast_to=httpx2.Response)
@@ -164,7 +165,8 @@ class Completions:
 
     async def _fitted(self, request: Request) -> tuple[Request, ChatCompletion]:
         """The answer, and what was asked: the request as far as the endpoint takes it."""
-        asked = request.in_words() if self._in_words else request
+        in_words = request.schema is not None and request.schema.name in self._in_words
+        asked = request.in_words() if in_words else request
         try:
             return asked, await self._send(asked)
         except openai.APIStatusError as error:
@@ -179,7 +181,8 @@ class Completions:
                     raise
                 refusal = error
             else:
-                self._in_words = True
+                assert asked.schema is not None
+                self._in_words.add(asked.schema.name)
                 return plain, answer
         if request.tools and await self._takes(replace(plain, tools=(), n=1, max_tokens=1, logprobs=False)):
             raise EndpointError(
@@ -226,6 +229,9 @@ class Completions:
     def _record(self, request: Request, error: str, failure: Failure) -> Call:
         return unanswered(request, error, failure, self.model, self.url)
 
+
+_LONGEST_LIST = 20_000_000
+"""Bytes of a list of models."""
 
 _HEALTHY_S = 5.0
 """Seconds in which an endpoint must say that it is there."""

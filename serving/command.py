@@ -60,6 +60,8 @@ class Hosting:
     """Highest rank of the adapters that it will take; 0 for whole weights alone."""
     max_model_len: int = 0
     """Tokens of prompt and completion; 0 for that of the configuration."""
+    trained: bool = False
+    """Whether what it serves is trained: completions then come whole, thoughts and all."""
     sleeps: bool = False
     """Whether it may be told to give its GPU back without ending."""
 
@@ -91,7 +93,7 @@ def command(hosting: Hosting, name: str, port: int, config: ServingConfig) -> li
     # An untrained or a small model that is held to a schema may write white space until its tokens run out.
     compact = {"backend": "xgrammar", "disable_any_whitespace": True}
     line += ["--structured-outputs-config", json.dumps(compact)]
-    if config.reasoning_parser:
+    if config.reasoning_parser and not hosting.trained:
         line += ["--reasoning-parser", config.reasoning_parser]
     if config.tool_parser:
         line += ["--enable-auto-tool-choice", "--tool-call-parser", config.tool_parser]

@@ -12,16 +12,19 @@ from pathlib import Path
 
 from ..errors import ServerError
 from ..processes import end_noted
-from .gpus import memory_used
+from .hardware import found
 from .hosted import Hosted
+from .making_room import ASLEEP
 
 _BACK_S = 60.0
 """Seconds in which a GPU's memory must be back."""
 
-_KEPT_ASLEEP = 3 * 2**30
-"""Bytes of a GPU that each server that sleeps may keep: its CUDA context and its graphs."""
-
 _SLACK = 2**29
+
+
+def memory_used() -> dict[int, int]:
+    """Bytes in use of each GPU by its index, whoever uses them; none where there is no GPU."""
+    return {gpu.index: gpu.used for gpu in found().gpus}
 
 
 @dataclass
@@ -52,7 +55,7 @@ class Fleet:
     @property
     def up(self) -> bool:
         """Whether any server is."""
-        return any(hosted.alive for hosted in self.all())
+        return any(hosted.any_alive for hosted in self.all())
 
     async def ready(self, role: str) -> Hosted:
         """The model that answers for a role, its servers up.
@@ -76,7 +79,7 @@ class Fleet:
         Raises:
             ServerError: it is not.
         """
-        resting = [hosted for hosted in self.all() if hosted.alive and hosted.while_training != "stay"]
+        resting = [hosted for hosted in self.all() if hosted.any_alive and hosted.while_training != "stay"]
         if not resting:
             return
         asleep = [hosted for hosted in resting if hosted.while_training == "sleep"]
@@ -95,14 +98,16 @@ class Fleet:
 
     async def _left(self, asleep: Sequence[Hosted]) -> str:
         """What is still taken of the GPUs that training uses, in words; empty when they are free."""
-        kept = _KEPT_ASLEEP * sum(len(hosted.servers) for hosted in asleep)
+        servers = [server.hosting.gpus for hosted in asleep for server in hosted.servers]
         until = time.monotonic() + _BACK_S
         while True:
             used = await asyncio.to_thread(self.used)
             full = {
                 gpu: taken
                 for gpu, taken in used.items()
-                if gpu in self.gpus and taken > self._idle.get(gpu, 0) + kept + _SLACK
+                if gpu in self.gpus
+                and taken
+                > self._idle.get(gpu, 0) + _SLACK + ASLEEP * sum(gpu in on or not on for on in servers)
             }
             if not full or time.monotonic() > until:
                 return ", ".join(f"{taken / 1e9:.1f} GB of GPU {gpu}" for gpu, taken in full.items())

@@ -33,6 +33,7 @@ class Hosted:
         """Checkpoints that are there and have answered as they should, the last used at the end."""
         self.resting = False
         self._clients: dict[str, list[Completions]] = {}
+        self._together: dict[str, Balanced] = {}
 
     @property
     def started(self) -> bool:
@@ -41,6 +42,10 @@ class Hosted:
     @property
     def alive(self) -> bool:
         return all(server.alive for server in self.servers)
+
+    @property
+    def any_alive(self) -> bool:
+        return any(server.alive for server in self.servers)
 
     @property
     def swaps(self) -> int:
@@ -54,7 +59,9 @@ class Hosted:
         if down:
             self.proven = []
             await self._close_clients()
-            await asyncio.gather(*(server.start() for server in down))
+            # One after another: vLLM measures the memory of its GPU while it starts, others' with it.
+            for server in down:
+                await server.start()
         for server in self.servers:
             if server.asleep:
                 await server.wake()
@@ -97,7 +104,12 @@ class Hosted:
     def client(self, checkpoint: str) -> Client:
         """The servers as one."""
         clients = self.clients(checkpoint)
-        return clients[0] if len(clients) == 1 else Balanced(clients)
+        if len(clients) == 1:
+            return clients[0]
+        name = clients[0].model
+        if name not in self._together:
+            self._together[name] = Balanced(clients)
+        return self._together[name]
 
     async def rest(self, sleep: bool) -> None:
         """Give the memory back: asleep, or ended."""
@@ -113,6 +125,9 @@ class Hosted:
         await asyncio.gather(*(server.stop() for server in self.servers))
 
     async def _close_clients(self) -> None:
+        together, self._together = self._together, {}
+        for balanced in together.values():
+            await balanced.close()
         clients, self._clients = self._clients, {}
         for client in (client for each in clients.values() for client in each):
             await client.close()

@@ -14,7 +14,7 @@ from .planned import Mode, ServerPlan, TrainingPlan, gib
 from .shapes import Shape, shape_of
 from .workload import trained_a_second
 
-_ASLEEP = GIB
+ASLEEP = GIB
 """Bytes of a GPU that a sleeping server keeps: CUDA's context, and what its allocator does not give back."""
 
 
@@ -59,10 +59,12 @@ class Training:
         return [(role, self._model(role)) for role in TRAINED if self._is_trained(role)]
 
     def _is_trained(self, role: str) -> bool:
-        return getattr(self.config, role).local and (role != "generator" or bool(self.config.generator.most))
+        return role != "generator" or bool(self.config.generator.most)
 
     def _model(self, role: str) -> str:
-        return str(getattr(self.config, role).model or self.config.model)
+        config = getattr(self.config, role)
+        # Elsewhere, the name at the endpoint is no folder: its adapters are trained over the run's model.
+        return str((config.model if config.local else "") or self.config.model)
 
     def _shape(self, model: str) -> Shape:
         return shape_of(model, self.config.pocket)
@@ -105,7 +107,7 @@ class Training:
         if mode == "stop":
             return need <= gpu.free
         asleep = sum(server.bytes.weights * self.config.serving.tensor_parallel for server in here)
-        return need + _ASLEEP * len(here) <= gpu.free and asleep <= host(self.hardware)
+        return need + ASLEEP * len(here) <= gpu.free and asleep <= host(self.hardware)
 
     def _find_on_host(self, role: str, need: int, modes: Sequence[Mode]) -> Mode:
         if modes == ("sleep",):

@@ -21,7 +21,7 @@ _DRAWN = ("family", "executed")
 
 def longest_question(config: RunConfig) -> int:
     """Characters that a question may have: one may be a token, and the answer needs room."""
-    return config.serving.max_model_len - config.rollouts.max_tokens - _AROUND
+    return config.context_of(["solver"]) - config.rollouts.max_tokens - _AROUND
 
 
 def short_enough(
@@ -33,7 +33,7 @@ def short_enough(
     if not short:
         raise SeedError(
             f"{source}: all questions are longer than {longest} characters, which is the room that "
-            f"serving.max_model_len {config.serving.max_model_len} leaves beside rollouts.max_tokens "
+            f"serving.max_model_len {config.context_of(['solver'])} leaves beside rollouts.max_tokens "
             f"{config.rollouts.max_tokens}; raise the one or lower the other"
         )
     if len(short) < len(questions):

@@ -255,7 +255,7 @@ def test_a_set_that_is_empty_holds_nothing(bank: QuestionBank) -> None:
 def vetting(bank: QuestionBank, *sets: Question) -> Any:
     family = Rows([question(TOM)])
     return SimpleNamespace(
-        bank=bank, config=load(None, ["teacher.endpoint=local"]), family=family, policy_top=5,
+        bank=bank, config=load(None, ["teacher.endpoint=http://127.0.0.1:1/v1"]), family=family, policy_top=5,
         apart=kept_apart(bank, *sets),
     )  # fmt: skip
 
@@ -283,7 +283,7 @@ def proposal(text: str, **fields: Any) -> Proposal:
 def test_each_reason_is_given(bank: QuestionBank, text: str, reason: str) -> None:
     bank.add([question(TOM)])
     room = vetting(bank, question(HELD))
-    room.config = load(None, ["curriculum.near_duplicate=0.9", "teacher.endpoint=local"])
+    room.config = load(None, ["curriculum.near_duplicate=0.9", "teacher.endpoint=http://127.0.0.1:1/v1"])
     vetted, admitted = decided(room, (asked := [proposal(text)]), *screened(room, asked), {})
     assert [p.reason for p in vetted] == [reason]
     assert not admitted

@@ -37,7 +37,7 @@ _PATIENCE_S = 1800.0
 WRITTEN = 0.1
 """Share of the examples that write a question in place of solving one."""
 
-_BUILT_BY = ("pocket_model.py", "sft.py", "common.py", "base.py", "jobs.py", "worker.py")
+_BUILT_BY = ("pocket_model.py", "sft.py", "common.py", "base.py", "jobs.py", "worker.py", "models.py")
 _DRAWN_BY = ("arithmetic.py", "drawing.py")
 
 
