@@ -119,18 +119,20 @@ def test_four_models_play_a_run(tmp_path: Path) -> None:
 
 
 def test_a_teacher_that_nobody_trained_teaches_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    import torch
     from test_tool_training import bytes_tokenizer
     from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
     template = (
         "{% for m in messages %}<u>{{ m.content }}<e>{% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
     )
-    tokenizer = bytes_tokenizer(template)
+    tokenizer = bytes_tokenizer(template, ascii_alone=True)  # a character is a token
     shape = Qwen3Config(
         vocab_size=len(tokenizer), hidden_size=64, intermediate_size=64, num_hidden_layers=1,
         num_attention_heads=2, num_key_value_heads=1, head_dim=32, max_position_embeddings=8192,
         tie_word_embeddings=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
+    torch.manual_seed(0)
     model = Qwen3ForCausalLM(shape)
     model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=0)
     tokenizer.save_pretrained(tmp_path / "tiny")

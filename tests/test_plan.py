@@ -34,7 +34,8 @@ LORA = (
 
 
 def config(*settings: str) -> RunConfig:
-    return load(None, settings)
+    # Short enough for the default context, where a test has them served here.
+    return load(None, ["teacher.max_tokens=100", "verifier.max_tokens=100", *settings])
 
 
 def test_qwen3_8b_by_hand() -> None:

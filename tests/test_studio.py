@@ -101,7 +101,7 @@ async def test_a_server_that_died_is_replaced(tmp_path: Path, stops: list[bool])
     async for _ in studio.graph.astream({}, THREAD):
         break
     (name,) = studio._rooms
-    studio._rooms[name].server.alive = False  # type: ignore[misc]
+    studio._rooms[name].fleet.hosted["solver"].servers[0].alive = False  # type: ignore[misc]
     await studio.graph.ainvoke({}, THREAD)
     await asyncio.gather(*studio._leaving)
     assert stops == [True, True]

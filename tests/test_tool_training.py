@@ -23,7 +23,7 @@ from maieutic.trainers.conversations import (  # noqa: E402
 from maieutic.trainers.jobs import TrainingJob, TrainingResult  # noqa: E402
 from maieutic.trainers.pocket_model import build_model, build_tokenizer  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
-from transformers import PreTrainedTokenizerFast  # noqa: E402
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast  # noqa: E402
 
 PLAIN = (
     "{% if tools %}<s>{{ tools | tojson }}<e>{% endif %}"
@@ -44,10 +44,12 @@ DEAF = "{% for m in messages %}<u>{{ m.content }}<e>{% endfor %}"
 TOOLS = json.dumps([{"type": "function", "function": {"name": "up", "parameters": {"type": "object"}}}])
 
 
-def bytes_tokenizer(template: str) -> PreTrainedTokenizerFast:
-    """One token for each byte, and the signs of the templates."""
+def bytes_tokenizer(template: str, ascii_alone: bool = False) -> PreTrainedTokenizerFast:
+    """One token for each byte, or for those of ASCII, and the signs of the templates."""
     signs = ["<pad>", "<s>", "<u>", "<a>", "<t>", "<e>", "<|im_start|>", "<|im_end|>"]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    if ascii_alone:
+        alphabet = [sign for sign in alphabet if sign.isascii() or sign in "ĠĊ"]
     vocabulary = {token: place for place, token in enumerate([*signs, *alphabet])}
     made = Tokenizer(models.BPE(vocabulary, []))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -172,7 +174,7 @@ def test_a_real_training_gives_the_tools_words_no_loss(
         return compute(self, model, inputs, return_outputs)
 
     monkeypatch.setattr(ConversationDPO, "_compute_loss", seen)
-    before = dpo.AutoModelForCausalLM.from_pretrained(job.model, dtype="float32").eval()
+    before = AutoModelForCausalLM.from_pretrained(job.model, dtype="float32").eval()
     model, metrics = dpo.train(job, rows, tokenizer)
     assert len(batches) == 6
     batch = batches[0]
