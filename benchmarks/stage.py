@@ -23,7 +23,7 @@ def config_for(addresses: Sequence[str], concurrency: int) -> RunConfig:
     """A Solver at scripted endpoints."""
     named = ", ".join(f"{address}/v1" for address in addresses)
     settings = [f"solver.endpoint=[{named}]", "solver.model=m", f"serving.concurrency={concurrency}"]
-    return load(None, [*settings, "serving.request_deadline_s=60"])
+    return load(None, [*settings, "serving.request_deadline_s=60", "training.method=lora", "model=elsewhere"])
 
 
 def asked(config: RunConfig, count: int, stage: str) -> list[Request]:
