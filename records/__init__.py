@@ -1,0 +1,90 @@
+"""What the rounds leave behind: one frozen record for each thing that happened.
+
+Records are written once and never edited. On disk each kind is a folder of
+Parquet parts (`memory/run.py`), so a field here is a column there.
+"""
+
+from .calls import Call, Failure, ToolResult
+from .figures import (
+    Calibration,
+    CallFigures,
+    Diversity,
+    Evaluation,
+    Gain,
+    GateFigures,
+    GeneratorFigures,
+    LabelFigures,
+    QuestionCounts,
+    RolloutCounts,
+    TrainingFigures,
+    VerifierFigures,
+    ZoneCounts,
+)
+from .questions import (
+    Attempt,
+    Audit,
+    Author,
+    Decision,
+    Hint,
+    LabelCheck,
+    LabelSource,
+    Move,
+    Origin,
+    Proposal,
+    Question,
+    Review,
+    SkillNote,
+    Worth,
+    Zone,
+)
+from .record import Record, short_id
+from .reports import HeldoutSet, RoundReport, RunReport, Status
+from .rollouts import Behaviour, Method, Opinion, Outcome, PairKind, PreferencePair, Rollout, Verdict
+
+__all__ = [
+    "Attempt",
+    "Audit",
+    "Author",
+    "Behaviour",
+    "Calibration",
+    "Call",
+    "CallFigures",
+    "Decision",
+    "Diversity",
+    "Evaluation",
+    "Failure",
+    "Gain",
+    "GateFigures",
+    "GeneratorFigures",
+    "HeldoutSet",
+    "Hint",
+    "LabelCheck",
+    "LabelFigures",
+    "LabelSource",
+    "Method",
+    "Move",
+    "Opinion",
+    "Origin",
+    "Outcome",
+    "PairKind",
+    "PreferencePair",
+    "Proposal",
+    "Question",
+    "QuestionCounts",
+    "Record",
+    "Review",
+    "Rollout",
+    "RolloutCounts",
+    "RoundReport",
+    "RunReport",
+    "SkillNote",
+    "Status",
+    "ToolResult",
+    "TrainingFigures",
+    "Verdict",
+    "VerifierFigures",
+    "Worth",
+    "Zone",
+    "ZoneCounts",
+    "short_id",
+]

@@ -1,0 +1,94 @@
+"""report.json: a round, a held-out set, a run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .figures import (
+    CallFigures,
+    Diversity,
+    Evaluation,
+    Gain,
+    GateFigures,
+    GeneratorFigures,
+    LabelFigures,
+    QuestionCounts,
+    RolloutCounts,
+    TrainingFigures,
+    VerifierFigures,
+    ZoneCounts,
+)
+from .record import Record
+
+Status = Literal["running", "stopped", "waiting for review", "done"]
+
+
+class RoundReport(Record):
+    """One round in report.json."""
+
+    round: int
+    heldout: Evaluation
+    """The candidate of this round; reported only."""
+    validation: Evaluation
+    promoted: bool
+    gate: GateFigures
+    questions: QuestionCounts
+    zones: ZoneCounts
+    pass_rates: dict[str, float]
+    """Of the attempts; keys are `skill/level`."""
+    rollouts: RolloutCounts
+    generator: GeneratorFigures
+    labels: LabelFigures | None = None
+    verifier: VerifierFigures | None = None
+    """None where it is no model."""
+    diversity: Diversity | None = None
+    collapsed: str = ""
+    """What of the diversity fell too far since the first round that has any; empty where nothing did."""
+    train: TrainingFigures
+    swap_seconds: float
+    """The longest of the round."""
+    seconds: dict[str, float]
+    """By stage; `serve` is starting the server and giving it weights."""
+    calls: dict[str, CallFigures] = {}
+    """By role."""
+
+    @property
+    def kept(self) -> str:
+        """What the gate did, in a word; a round too small to train on made no candidate."""
+        if self.train.objective == "none":
+            return "not trained"
+        return "yes" if self.promoted else "no"
+
+
+class HeldoutSet(Record):
+    """A held-out set beside the main one, before and after."""
+
+    name: str
+    baseline: Evaluation
+    final: Evaluation
+    gain: Gain
+
+
+class RunReport(Record):
+    """report.json: what a run did and what it gained."""
+
+    schema_version: int = 1
+    name: str
+    status: Status
+    seed: int
+    policy: str
+    baseline: Evaluation | None = None
+    final: Evaluation | None = None
+    gain: Gain | None = None
+    seed_labels: LabelFigures | None = None
+    """Of the seeds, those that the Teacher labelled among them; not audited."""
+    further: list[HeldoutSet] = []
+    """Held-out sets beside the main one, each by itself."""
+    seconds: float = 0.0
+    """Of all stages and rounds, the start included."""
+    start_seconds: dict[str, float] = {}
+    """Before round 1, by stage: the base model, the server, the baseline."""
+    versions: dict[str, str]
+    calls: dict[str, CallFigures] = {}
+    """By role, of all rounds and what came before them."""
+    rounds: list[RoundReport] = []
