@@ -10,6 +10,7 @@ from typing import Any
 
 from maieutic.agents.solver import Solver
 from maieutic.config import RunConfig, Sampling, load
+from maieutic.graph.accounts import Accounts
 from maieutic.graph.progress import Quiet
 from maieutic.graph.remote import client_of
 from maieutic.graph.rollouts import ask_all
@@ -51,8 +52,9 @@ async def client_for(config: RunConfig) -> AsyncIterator[Client]:
 
 async def attempt(folder: Path, config: RunConfig, client: Client, requests: Sequence[Request]) -> None:
     """The stage as a run plays it: every call and rollout is on disk when it ends."""
+    kept = RunFolder(folder)
     room: Any = SimpleNamespace(
-        config=config, folder=RunFolder(folder), progress=Quiet(), remote={"solver": client}
+        config=config, folder=kept, accounts=Accounts(kept), progress=Quiet(), remote={"solver": client}
     )
     solver = Solver(config.rollouts, 0, Prompts())
     await ask_all(room, client, 1, f"rollouts/{requests[0].stage}", requests, solver.rollouts)

@@ -21,6 +21,10 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+TRAINED = ("solver", "generator")
+ROLES = (*TRAINED, "teacher", "verifier")
+"""Sections of the configuration that are a `Role`."""
+
 Endpoints = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1, max_length=64)]
 """One address, or several of equal standing."""
 
@@ -41,6 +45,8 @@ class Budget(Section):
     calls: int = Field(0, ge=0)
     tokens: int = Field(0, ge=0)
     """Of prompts and completions together, as the endpoint counts them."""
+    seconds: float = Field(0, ge=0)
+    """Of all calls added up, waits included; they run side by side."""
 
 
 class Role(Section):
@@ -55,6 +61,11 @@ class Role(Section):
     max_model_len: int = Field(0, ge=0)
     """Tokens of prompt and completion together, where the model is served here; 0 for that of `serving`.
     Roles that share a model have the longest of theirs."""
+    concurrency: int = Field(0, ge=0, le=4096)
+    """Requests in flight at each of its servers or addresses; 0 for that of `serving`."""
+    deadline_s: float = Field(0, ge=0)
+    """Seconds for one request, its retries and waits included; 0 for that of `serving`. Roles that share
+    a server have the most and the longest of theirs."""
     budget: Budget = Budget()
     price: Price = Price()
 
@@ -148,10 +159,8 @@ class TeacherConfig(Role):
     proposed beside the others: one call each, and the solving of what they propose."""
     quota: float = Field(0.5, gt=0, le=1)
     """Largest share of a turn's lessons on one skill while others have need; of a model, not a family."""
-    concurrency: int = Field(16, ge=1, le=1024)
-    """Requests in flight at each address."""
-    deadline_s: float = Field(180, gt=0)
-    """Seconds for one request, its retries and waits included."""
+    concurrency: int = Field(16, ge=0, le=4096)
+    deadline_s: float = Field(180, ge=0)
     tools: list[Tool] = []
     """What it may call before it answers."""
     most_turns: int = Field(4, ge=1, le=32)
@@ -176,8 +185,8 @@ class VerifierConfig(Role):
     """Of each side in a debate; more of them make verdicts worse (arXiv 2501.13124)."""
     temperature: float = Field(0.7, ge=0, le=2)
     max_tokens: int = Field(1024, ge=16)
-    concurrency: int = Field(16, ge=1, le=1024)
-    deadline_s: float = Field(180, gt=0)
+    concurrency: int = Field(16, ge=0, le=4096)
+    deadline_s: float = Field(180, ge=0)
     calibration: int = Field(32, ge=0, le=100_000)
     """Rollouts of a round that a checker has decided, drawn by chance, of which the model is asked,
     too: how far its verdicts agree is in the report."""

@@ -7,7 +7,15 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .roles import GeneratorConfig, Sampling, SolverConfig, TeacherConfig, VerifierConfig
+from .roles import (
+    ROLES,
+    GeneratorConfig,
+    Role,
+    Sampling,
+    SolverConfig,
+    TeacherConfig,
+    VerifierConfig,
+)
 from .section import Section
 from .sections import (
     POCKET_LENGTH,
@@ -102,14 +110,33 @@ class RunConfig(Section):
                 )
         return self
 
+    @property
+    def roles(self) -> dict[str, Role]:
+        """Each role's own section."""
+        return {name: getattr(self, name) for name in ROLES}
+
+    @property
+    def served_here(self) -> list[str]:
+        """The roles whose models this run serves itself."""
+        idle = () if self.generator.most else ("generator",)
+        return [name for name, role in self.roles.items() if role.local and name not in idle]
+
+    def asked_as(self, roles: Iterable[str]) -> ServingConfig:
+        """How the servers of some roles are asked: by as many at once, and for as long, as any of them is."""
+        named = [self.roles[name] for name in roles]
+        given = {
+            "concurrency": max(role.concurrency or self.serving.concurrency for role in named),
+            "request_deadline_s": max(role.deadline_s or self.serving.request_deadline_s for role in named),
+        }
+        return self.serving.model_copy(update=given)
+
     def context_of(self, roles: Iterable[str]) -> int:
         """Tokens of prompt and completion that a server for some roles takes."""
-        return max(getattr(self, name).max_model_len or self.serving.max_model_len for name in roles)
+        return max(self.roles[name].max_model_len or self.serving.max_model_len for name in roles)
 
     @model_validator(mode="after")
     def _roles_have_room(self) -> RunConfig:
-        for name in ("solver", "generator", "teacher", "verifier"):
-            role = getattr(self, name)
+        for name, role in self.roles.items():
             if not role.local:
                 continue
             context = self.context_of([name])
@@ -119,7 +146,7 @@ class RunConfig(Section):
                     f"model can take; lower it, or name another model in {name}.model"
                 )
             setting = "rollouts.max_tokens" if name == "solver" else f"{name}.max_tokens"
-            written = self.rollouts.max_tokens if name == "solver" else role.max_tokens
+            written = self.rollouts.max_tokens if name == "solver" else getattr(self, name).max_tokens
             if written >= context:
                 raise ValueError(
                     f"{setting} {written} leaves no room for a prompt within the {context} tokens of "

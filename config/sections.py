@@ -65,9 +65,9 @@ class ServingConfig(Section):
     startup_deadline_s: float = Field(300, gt=0)
     """Seconds until it must be healthy."""
     concurrency: int = Field(64, ge=1)
-    """Requests in flight."""
+    """Requests in flight, where a role does not say."""
     request_deadline_s: float = Field(240, gt=0)
-    """Seconds for one request, its retries and waits included."""
+    """Seconds for one request, its retries and waits included, where a role does not say."""
     retries: int = Field(4, ge=0)
     """Of one request, with a back-off that doubles; a Retry-After is kept where the deadline allows it."""
 

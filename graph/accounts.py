@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from ..config import Budget, Price, RunConfig
+from ..config import Budget, Price, Role, RunConfig
 from ..memory.run import RunFolder
 from ..records import Call, CallFigures
 
@@ -25,6 +24,7 @@ class Account:
 
     calls: int = 0
     tokens: int = 0
+    seconds: float = 0.0
     failing: int = 0
     """Requests in a row that failed with all their retries; those of one play, since a resumed run tries
     again."""
@@ -37,6 +37,7 @@ class Account:
         """
         self.calls += 1
         self.tokens += call.prompt_tokens + call.completion_tokens
+        self.seconds += call.seconds
         if not answered:
             self.failing += 1
         elif call.completions:
@@ -50,39 +51,47 @@ class Account:
         """
         if budget.calls and self.calls + in_flight >= budget.calls:
             return f"budget.calls = {budget.calls}"
-        return f"budget.tokens = {budget.tokens}" if budget.tokens and self.tokens >= budget.tokens else ""
+        if budget.tokens and self.tokens >= budget.tokens:
+            return f"budget.tokens = {budget.tokens}"
+        return f"budget.seconds = {budget.seconds:g}" if 0 < budget.seconds <= self.seconds else ""
 
     def dead(self, concurrency: int) -> bool:
         return self.failing >= concurrency + _BEYOND
 
 
-_ACCOUNTS: WeakKeyDictionary[RunFolder, dict[str, Account]] = WeakKeyDictionary()
+class Accounts:
+    """Those of all roles of a run, filled from its records when one is first asked for."""
 
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._accounts: dict[str, Account] | None = None
 
-def account(folder: RunFolder, role: str) -> Account:
-    """The account of a role, filled from the run's records when it is first asked for."""
-    accounts = _ACCOUNTS.get(folder)
-    if accounts is None:
-        accounts = _ACCOUNTS[folder] = {}
-        for number in folder.rounds():
-            for row in folder.columns(number, "calls", _FIELDS):
+    def of(self, role: str) -> Account:
+        if self._accounts is None:
+            self._accounts = self._before()
+        return self._accounts.setdefault(role, Account())
+
+    def _before(self) -> dict[str, Account]:
+        accounts: dict[str, Account] = {}
+        for number in self._folder.rounds():
+            for row in self._folder.columns(number, "calls", _FIELDS):
                 if row.get("failure") != "budget":
                     kept = accounts.setdefault(row["role"], Account())
                     kept.calls += 1
                     kept.tokens += row["prompt_tokens"] + row["completion_tokens"]
-    return accounts.setdefault(role, Account())
+                    kept.seconds += row["seconds"]
+        return accounts
 
 
 def concurrency(config: RunConfig, role: str) -> int:
     """Requests of a role that may be in flight, at all its endpoints together."""
-    named = getattr(config, role, None)
-    each = getattr(named, "concurrency", config.serving.concurrency)
-    return int(each) * (len(getattr(named, "addresses", ())) or config.serving.replicas)
+    return config.asked_as([role]).concurrency * (
+        len(config.roles[role].addresses) or config.serving.replicas
+    )
 
 
 def budget_of(config: RunConfig, role: str) -> Budget:
-    named = getattr(config, role, None)
-    return named.budget if named is not None else Budget()
+    return config.roles[role].budget
 
 
 def figures(folder: RunFolder, number: int, config: RunConfig) -> dict[str, CallFigures]:
@@ -90,10 +99,10 @@ def figures(folder: RunFolder, number: int, config: RunConfig) -> dict[str, Call
     rows: dict[str, list[dict[str, Any]]] = {}
     for row in folder.columns(number, "calls", _FIELDS):
         rows.setdefault(row["role"], []).append(row)
-    return {role: _figures(rows[role], getattr(config, role, None)) for role in sorted(rows)}
+    return {role: _figures(rows[role], config.roles.get(role)) for role in sorted(rows)}
 
 
-def _figures(rows: list[dict[str, Any]], role: Any) -> CallFigures:
+def _figures(rows: list[dict[str, Any]], role: Role | None) -> CallFigures:
     prompt, completion = (sum(row[name] for row in rows) for name in ("prompt_tokens", "completion_tokens"))
     kinds = Counter(row.get("failure") or ("refused" if row["error"] else "") for row in rows)
     del kinds[""]

@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..config import RunConfig, dump, load
+from ..config import ROLES, RunConfig, dump, load
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
@@ -33,7 +33,7 @@ from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
 from .conversations import check_tools
 from .local import check_models, own_models
-from .remote import ROLES, check_role, elsewhere, reach
+from .remote import check_role, elsewhere, reach
 from .report import versions
 
 ROOM_ON_DISK = 500_000_000
@@ -193,7 +193,7 @@ def absolute(config: RunConfig) -> RunConfig:
         update["model"] = str(folder_of(config.model, "model"))
     for role, model in own_models(config).items():
         named = {"model": str(folder_of(model, f"{role}.model"))}
-        update[role] = getattr(config, role).model_copy(update=named)
+        update[role] = config.roles[role].model_copy(update=named)
     if config.prompts:
         update["prompts"] = str(Path(config.prompts).absolute())
     return config.model_copy(update=update)
@@ -238,11 +238,14 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
 CHANGEABLE = ("serving", "training")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
 
-_HOW = ("endpoint", "key", "concurrency", "deadline_s")
-_BUDGETS = tuple(f"{role}.budget.{kind}" for role in ROLES for kind in ("calls", "tokens"))
-_ALONE = (*(f"{role}.{setting}" for role in ("teacher", "verifier") for setting in _HOW), *_BUDGETS, "review")
-"""Settings that may change, too: how a Teacher or a Verifier is reached, not who it is; and whether
-a person reads what is written; and what roles may spend."""
+_ALONE = (
+    *(f"{role}.{setting}" for role in ("teacher", "verifier") for setting in ("endpoint", "key")),
+    *(f"{role}.{setting}" for role in ROLES for setting in ("concurrency", "deadline_s")),
+    *(f"{role}.budget.{kind}" for role in ROLES for kind in ("calls", "tokens", "seconds")),
+    "review",
+)
+"""Settings that may change, too: where a Teacher or a Verifier is reached, not who it is; how roles are
+asked, and what they may spend; and whether a person reads what is written."""
 
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:

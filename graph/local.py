@@ -5,30 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..config import Role, RunConfig, ServingConfig, TeacherConfig, VerifierConfig
+from ..config import TRAINED, RunConfig
 from ..memory.run import RunFolder
 from ..serving.command import Hosting, on_cpu
 from ..serving.fleet import Fleet
 from ..serving.hardware import found
 from ..serving.hosted import Hosted
 from ..serving.models import check_folder, folder_of
-from ..serving.placing import TRAINED
 from ..serving.plan import make_plan
 from ..serving.planned import ServerPlan
 from ..serving.server import VllmServer
-from .remote import ROLES
-
-
-def served_here(config: RunConfig) -> list[str]:
-    """The roles whose models this run serves."""
-    roles: dict[str, Role] = {name: getattr(config, name) for name in ROLES}
-    idle = () if config.generator.most else ("generator",)
-    return [name for name, role in roles.items() if role.local and name not in idle]
 
 
 def own_models(config: RunConfig) -> dict[str, str]:
     """By role, the local models that are named for it alone."""
-    return {name: model for name in served_here(config) if (model := getattr(config, name).model)}
+    return {name: model for name in config.served_here if (model := config.roles[name].model)}
 
 
 def check_models(config: RunConfig) -> None:
@@ -75,13 +66,4 @@ def _hosted(config: RunConfig, entry: ServerPlan, model: Path, folder: RunFolder
         )
         for number, gpus in enumerate(entry.replicas)
     ]
-    return Hosted(servers, _asked_as(config, entry), mode)
-
-
-def _asked_as(config: RunConfig, entry: ServerPlan) -> ServingConfig:
-    """How a model is asked: as its role says, where a role that is not trained has it alone."""
-    alone = getattr(config, entry.roles[0]) if len(entry.roles) == 1 else None
-    if not isinstance(alone, TeacherConfig | VerifierConfig):
-        return config.serving
-    given = {"concurrency": alone.concurrency, "request_deadline_s": alone.deadline_s}
-    return config.serving.model_copy(update=given)
+    return Hosted(servers, config.asked_as(entry.roles), mode)

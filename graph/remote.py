@@ -7,13 +7,11 @@ from pathlib import Path
 
 import httpx
 
-from ..config import Role, RunConfig, TeacherConfig, VerifierConfig
+from ..config import Role, RunConfig
 from ..endpoints import check_url, check_variable, is_local, secret
 from ..errors import ConfigError, ServerError
 from ..serving.balance import Balanced
 from ..serving.client import Client, Completions, Settings
-
-ROLES = ("solver", "generator", "teacher", "verifier")
 
 _REACHED_S = 10.0
 """Seconds in which an endpoint must say anything at all."""
@@ -24,8 +22,7 @@ _LOADED_S = 120.0
 
 def elsewhere(config: RunConfig) -> dict[str, Role]:
     """The roles whose endpoints this run does not serve itself."""
-    named = {name: getattr(config, name) for name in ROLES}
-    return {name: role for name, role in named.items() if role.addresses}
+    return {name: role for name, role in config.roles.items() if role.addresses}
 
 
 def check_role(name: str, role: Role) -> None:
@@ -103,10 +100,6 @@ def client_of(name: str, role: Role, config: RunConfig) -> Client:
 
 
 def _client_at(address: str, name: str, role: Role, config: RunConfig) -> Completions:
-    serving = config.serving
-    if isinstance(role, TeacherConfig | VerifierConfig):
-        given = {"concurrency": role.concurrency, "request_deadline_s": role.deadline_s}
-        serving = serving.model_copy(update=given)
     key = secret(address, role.key, f"{name}.key")
     named = Settings(
         f"{name}.key (now the environment variable {role.key})",
@@ -117,4 +110,6 @@ def _client_at(address: str, name: str, role: Role, config: RunConfig) -> Comple
     url = address.rstrip("/").removesuffix("/v1")
     # Some servers take no empty key.
     secret_or_none = key.get_secret_value() or "none"
-    return Completions(url, secret_or_none, role.model, serving, away=not is_local(address), settings=named)
+    return Completions(
+        url, secret_or_none, role.model, config.asked_as([name]), away=not is_local(address), settings=named
+    )

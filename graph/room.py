@@ -15,7 +15,7 @@ from ..agents.generator import Generator
 from ..agents.solver import Solver
 from ..agents.teacher import Teacher
 from ..agents.verifier import Verifier
-from ..config import Role, RunConfig
+from ..config import RunConfig
 from ..curriculum.policy import Policy
 from ..errors import RunError
 from ..memory.bank import QuestionBank
@@ -26,6 +26,7 @@ from ..serving.client import Client
 from ..serving.fleet import Fleet
 from ..tasks.families.family import Family
 from ..tasks.sets import FixedSets
+from .accounts import Accounts
 from .apart import KeptApart
 from .canary import BASE, check_canary, compare
 from .progress import Progress, Quiet
@@ -66,6 +67,10 @@ class Room:
     """Called when a round is decided, with whether it was the last: reports are made here, and
     no node reads them."""
     _serve_seconds: float = 0.0
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.folder)
 
     @cached_property
     def apart(self) -> KeptApart:
@@ -141,7 +146,7 @@ class Room:
         if checkpoint == BASE:
             return self.remote[role]
         if checkpoint not in self.remote:
-            config: Role = getattr(self.config, role)
+            config = self.config.roles[role]
             weights = self.weights(checkpoint, role)
             name = await adapt(role, config, checkpoint, weights)
             for address in config.addresses:

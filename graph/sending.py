@@ -17,7 +17,7 @@ from ..serving.client import Client
 from ..serving.requests import Reply, Request, unanswered
 from ..tasks.checkers.answers import without_thinking
 from ..tasks.checkers.simple import last_json
-from .accounts import account, budget_of, concurrency
+from .accounts import budget_of, concurrency
 from .room import Room
 
 _WINDOW = 2
@@ -36,16 +36,16 @@ class Sending:
     Args:
         whole: a completion without a word is a failure; a Solver's is a wrong answer.
 
-    A request of the Teacher or the Verifier, or of another role elsewhere, that fails with all its
-    retries is a reply without completions, whose record says why. Only an endpoint that fails them all
-    ends the run; and one that fails where something is measured, of which a part would be no measurement.
+    A request that fails with all its retries is a reply without completions, whose record says why. Only
+    an endpoint that fails them all ends the run; and one that fails where something is measured, of which
+    a part would be no measurement.
     """
 
     def __init__(self, room: Room, client: Client, requests: Sequence[Request], whole: bool) -> None:
         self.room, self.client, self.requests, self.whole = room, client, requests, whole
         self.role = requests[0].role
-        self.forgiving = _forgiving(room, requests[0])
-        self.account = account(room.folder, self.role)
+        self.forgiving = self.role == "teacher" or requests[0].stage.startswith(_MAY_LACK)
+        self.account = room.accounts.of(self.role)
         self.budget = budget_of(room.config, self.role)
         self.concurrency = concurrency(room.config, self.role)
         self.failed: Counter[str] = Counter()
@@ -149,13 +149,6 @@ class Sending:
         if kind == "refused":
             self.said = self.said or reply.call.error
         return reply
-
-
-def _forgiving(room: Room, request: Request) -> bool:
-    if request.role == "teacher":
-        return True
-    elsewhere = request.role == "verifier" or request.role in room.remote
-    return elsewhere and request.stage.startswith(_MAY_LACK)
 
 
 def _fitting(request: Request, reply: Reply, whole: bool) -> Reply:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import combinations
 
-from ..config import RunConfig
+from ..config import TRAINED, RunConfig
 from .footprint import TrainingBytes, training_bytes
 from .hardware import GIB, Gpu
-from .placing import TRAINED, Servers, host
+from .placing import Servers, host
 from .planned import Mode, ServerPlan, TrainingPlan, gib
 from .shapes import Shape, shape_of
 from .workload import trained_a_second

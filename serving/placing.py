@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..config import RunConfig
+from ..config import TRAINED, RunConfig
 from .footprint import ServingBytes, serving_bytes
 from .hardware import GIB, Gpu, Hardware
 from .planned import ServerPlan, gib
 from .shapes import Shape, shape_of
 from .workload import written_a_second
-
-TRAINED = ("solver", "generator")
-_ROLES = (*TRAINED, "teacher", "verifier")
 
 _HOST_KEPT = 0.3
 """Share of host memory that a plan leaves to others: us, Chroma, the page cache."""
@@ -28,10 +25,8 @@ def host(hardware: Hardware) -> int:
 def models_of(config: RunConfig) -> dict[str, list[str]]:
     """The models that this run serves itself, each with its roles."""
     models: dict[str, list[str]] = {}
-    for name in _ROLES:
-        role = getattr(config, name)
-        if role.local and (name != "generator" or config.generator.most):
-            models.setdefault(role.model or config.model, []).append(name)
+    for name in config.served_here:
+        models.setdefault(config.roles[name].model or config.model, []).append(name)
     return models
 
 
@@ -61,7 +56,7 @@ class Servers:
         config = self.config.serving
         trained = [role for role in roles if role in TRAINED]
         lora = self.config.training.method == "lora"
-        sequences = min(config.max_num_seqs, config.concurrency * self.config.rollouts.n)
+        sequences = min(config.max_num_seqs, self._in_flight(roles))
         needed = serving_bytes(
             shape,
             config.dtype,
@@ -94,6 +89,12 @@ class Servers:
             tokens_per_second=written_a_second(shape, self.hardware, gpus, self.stated),
             shape=shape,
         )
+
+    def _in_flight(self, roles: Sequence[str]) -> int:
+        """Completions, at most: a request of the Solver has several."""
+        asked = {name: self.config.asked_as([name]).concurrency for name in roles}
+        several = {"solver": self.config.rollouts.n}
+        return max(count * several.get(name, 1) for name, count in asked.items())
 
     def _check_shape(self, model: str, shape: Shape, trained: Sequence[str]) -> None:
         parallel = self.config.serving.tensor_parallel

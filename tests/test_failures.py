@@ -16,7 +16,7 @@ import pytest
 import simulated
 from maieutic.config import Budget, ServingConfig, load
 from maieutic.errors import EndpointError
-from maieutic.graph.accounts import Account, figures
+from maieutic.graph.accounts import Account, Accounts, figures
 from maieutic.graph.progress import Quiet
 from maieutic.graph.remote import client_of
 from maieutic.graph.report import write_report
@@ -61,8 +61,14 @@ def room_of(folder: Path, url: str, *settings: str) -> Any:
     async def serve(role: str, checkpoint: str, round: int) -> Any:
         return teacher
 
+    kept = RunFolder(folder)
     return SimpleNamespace(
-        config=config, folder=RunFolder(folder), progress=Quiet(), serve=serve, remote={"teacher": teacher}
+        config=config,
+        folder=kept,
+        accounts=Accounts(kept),
+        progress=Quiet(),
+        serve=serve,
+        remote={"teacher": teacher},
     )
 
 
@@ -233,7 +239,9 @@ class Instant:
 async def test_two_thousand_requests_are_a_window_of_tasks_none_lost_none_doubled(tmp_path: Path) -> None:
     folder, endpoint = RunFolder(tmp_path), Instant()
     config = load(None, ["serving.concurrency=16"])
-    room: Any = SimpleNamespace(config=config, folder=folder, progress=Quiet(), remote={})
+    room: Any = SimpleNamespace(
+        config=config, folder=folder, accounts=Accounts(folder), progress=Quiet(), remote={}
+    )
     asked = [request(f"q{n}", role="solver") for n in range(2000)]
 
     def read(request: Request, reply: Reply) -> list[Rollout]:

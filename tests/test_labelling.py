@@ -10,6 +10,7 @@ import pytest
 from maieutic.agents.generator import Generator
 from maieutic.config import GeneratorConfig, RunConfig
 from maieutic.errors import EndpointError
+from maieutic.graph.accounts import Accounts
 from maieutic.graph.progress import Quiet
 from maieutic.graph.rollouts import asker
 from maieutic.memory.run import RunFolder
@@ -128,6 +129,7 @@ async def test_a_refused_request_does_not_stop_the_stage_nor_its_resume(tmp_path
     room: Any = SimpleNamespace(
         config=RunConfig(),
         folder=RunFolder(tmp_path),
+        accounts=Accounts(RunFolder(tmp_path)),
         progress=Quiet(),
         serve=serving(endpoint),
         remote={"teacher": 0},
@@ -144,6 +146,7 @@ async def test_a_stage_of_nothing_but_refusals_is_a_mistake_in_the_configuration
     room: Any = SimpleNamespace(
         config=RunConfig(),
         folder=RunFolder(tmp_path),
+        accounts=Accounts(RunFolder(tmp_path)),
         progress=Quiet(),
         serve=serving(Endpoint(names, set())),
         remote={"teacher": None},
