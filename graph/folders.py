@@ -24,7 +24,9 @@ from ..memory.run import RunFolder, write_whole
 from ..prompts import Prompts, prompts_of
 from ..records import Question
 from ..serving.command import require_vllm
+from ..serving.hardware import found
 from ..serving.models import folder_of
+from ..serving.plan import make_plan
 from ..tasks.families.gym import PREFIX
 from ..tasks.material import Material, gather
 from ..tasks.sets import FixedSets
@@ -54,11 +56,13 @@ def prepare(config: RunConfig, tell: Tell = lambda said: None) -> Material:
         The seed questions and the fixed sets.
     Raises:
         SeedError: a seed or held-out set cannot be used.
-        ConfigError: a prompt template cannot be used, or the fixed sets cannot be drawn; and see `check`.
+        ConfigError: a prompt template cannot be used, the fixed sets cannot be drawn, or this machine
+            cannot have the servers that are asked for; and see `check`.
     """
     prompts_of(config.prompts)
     material = gather(config, tell)
     check(config)
+    make_plan(config, found()).require()
     return material
 
 

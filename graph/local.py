@@ -35,8 +35,13 @@ def check_models(config: RunConfig) -> None:
 
 
 def fleet_of(config: RunConfig, base: Path, own: Mapping[str, Path], folder: RunFolder) -> Fleet:
-    """The servers of a run, placed as planned; roles that share a model share them."""
+    """The servers of a run, placed as planned; roles that share a model share them.
+
+    Raises:
+        ConfigError: they cannot be placed at all.
+    """
     plan = make_plan(config, found())
+    plan.require()
     hosted: dict[str, Hosted] = {}
     for entry in plan.servers:
         shared = _hosted(config, entry, own.get(entry.roles[0], base), folder)

@@ -54,7 +54,7 @@ def show(console: Console, plan: Plan) -> None:
 def brief(config: RunConfig) -> str:
     """A plan for this machine in a few lines: what a run begins with.
 
-    It never stops a run: an estimate that is wrong must not, and what cannot be known is said.
+    It stops nothing: an estimate that is wrong must not, and what cannot be known is said.
     """
     try:
         plan = make_plan(config, found())

@@ -25,6 +25,7 @@ class Training:
         self.config, self.servers = config, servers
         self.hardware = servers.hardware
         self.problems: list[str] = []
+        self.impossible: list[str] = []
 
     def place(self, servers: Sequence[ServerPlan]) -> tuple[list[TrainingPlan], Mode, list[ServerPlan]]:
         """Where the jobs run, and what the servers do meanwhile."""
@@ -111,9 +112,9 @@ class Training:
 
     def _find_on_host(self, role: str, need: int, modes: Sequence[Mode]) -> Mode:
         if modes == ("sleep",):
-            self.problems.append(
-                "serving.while_training=sleep needs GPUs: vLLM cannot sleep on a CPU; say auto or stop"
-            )
+            problem = "serving.while_training=sleep needs GPUs: vLLM cannot sleep on a CPU; say auto or stop"
+            self.problems.append(problem)
+            self.impossible.append(problem)
             return "stop"
         if "stay" in modes and need + self.servers.kept <= host(self.hardware):
             return "stay"

@@ -36,6 +36,8 @@ class Servers:
     def __init__(self, config: RunConfig, hardware: Hardware, stated: float) -> None:
         self.config, self.hardware, self.stated = config, hardware, stated
         self.problems: list[str] = []
+        self.impossible: list[str] = []
+        """Those that follow from no estimate."""
         self.notes: list[str] = []
         self.claimed: dict[int, int] = {gpu.index: 0 for gpu in hardware.gpus}
         """Bytes of each GPU that servers hold."""
@@ -99,12 +101,12 @@ class Servers:
     def _check_shape(self, model: str, shape: Shape, trained: Sequence[str]) -> None:
         parallel = self.config.serving.tensor_parallel
         if shape.heads % parallel:
-            self.problems.append(
+            self._cannot(
                 f"serving.tensor_parallel {parallel} does not divide the {shape.heads} attention heads of "
                 f"{model}; take one that does"
             )
         if trained and shape.tied and self.config.training.method == "full":
-            self.problems.append(
+            self._cannot(
                 f"{model} ties its output head to its embeddings, and a running server cannot be given such "
                 "weights anew: training.method=lora"
             )
@@ -117,7 +119,7 @@ class Servers:
         ranked = sorted(self.hardware.gpus, key=lambda gpu: (self.claimed[gpu.index], -gpu.free, gpu.index))
         there = [gpu for gpu in ranked if self._claim(gpu) <= gpu.free - self.claimed[gpu.index]]
         if len(there) < count:
-            self.problems.append(
+            self._cannot(
                 f"serving {model} wants {config.gpu_memory_utilization:g} of {count} GPU(s) for each of "
                 f"{config.replicas} server(s), and {len(there)} have so much left: lower "
                 "serving.gpu_memory_utilization, serving.replicas or serving.tensor_parallel, give a role "
@@ -131,6 +133,10 @@ class Servers:
         for gpu in enough:
             self.claimed[gpu.index] += self._claim(gpu)
         return enough
+
+    def _cannot(self, problem: str) -> None:
+        self.problems.append(problem)
+        self.impossible.append(problem)
 
     def _claim(self, gpu: Gpu) -> int:
         return int(gpu.total * self.config.serving.gpu_memory_utilization)
@@ -161,7 +167,7 @@ class Servers:
                 f"{gib(needed.kv_least)} GiB of cache: serving.cpu_kv_cache_gib={-(-needed.kv_least // GIB)}"
             )
         if config.tensor_parallel > 1:
-            self.problems.append("serving.tensor_parallel needs GPUs, and there are none: set it to 1")
+            self._cannot("serving.tensor_parallel needs GPUs, and there are none: set it to 1")
         self.kept += needed.fixed + cache
         if self.kept > host(self.hardware):
             self.problems.append(

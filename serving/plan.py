@@ -38,6 +38,7 @@ def make_plan(config: RunConfig, hardware: Hardware, tokens_per_second: float = 
         hours_serving=_serving_hours(servers, tokens),
         hours_training=_training_hours(training, tokens),
         problems=[*placing.problems, *jobs.problems],
+        impossible=[*placing.impossible, *jobs.impossible],
         notes=[*placing.notes, *_idle(config, hardware, servers, training)],
     )
 

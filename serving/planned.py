@@ -68,7 +68,7 @@ class Disk(Entry):
 
 
 class Plan(Entry):
-    """What will run where; `problems` says what does not fit, each with what to change."""
+    """What will run where."""
 
     hardware: Hardware
     servers: list[ServerPlan]
@@ -79,6 +79,9 @@ class Plan(Entry):
     hours_serving: float
     hours_training: float
     problems: list[str]
+    """What does not fit, each with what to change."""
+    impossible: list[str]
+    """Those of them that follow from no estimate."""
     notes: list[str]
 
     @property
@@ -88,11 +91,11 @@ class Plan(Entry):
     def require(self) -> None:
         """
         Raises:
-            ConfigError: something does not fit; the message says what to change.
+            ConfigError: something cannot be, whatever the estimates; the message says what to change.
         """
-        if self.problems:
-            more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
-            raise ConfigError(self.problems[0] + more)
+        if self.impossible:
+            more = f" (and {len(self.impossible) - 1} more)" if len(self.impossible) > 1 else ""
+            raise ConfigError(self.impossible[0] + more)
 
 
 def gib(count: int) -> str:

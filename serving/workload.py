@@ -13,6 +13,8 @@ _CELLS = 42
 """Skills × levels of the built-in family, assumed for others."""
 _DESIGNS = 1500
 """The Generator is trained on so many of the newest designs, at most."""
+_PARTS = 4
+"""Smaller questions that one is split into, at most."""
 _TOKEN_ON_DISK = 8
 """Bytes: in its rollout and in its call, compressed."""
 _QUESTION_ON_DISK = 4096
@@ -122,22 +124,27 @@ def _generator(config: RunConfig) -> tuple[float, float]:
 
 
 def _teacher(config: RunConfig) -> tuple[float, float]:
-    """Where it is a model, it writes each new question, solves it, and audits some."""
+    """Where it is a model, it writes each new question, solves it, and audits some; and says what it is
+    asked about failures and solutions."""
     if not config.teacher.is_model:
         return 0, 0
-    each = lengths(config)
-    designs = config.rounds * config.curriculum.new
-    solved = designs * config.labels.solves + config.rounds * config.labels.audit
-    written = (designs + solved) * config.teacher.max_tokens * each.used
-    return designs * each.shown + solved * each.prompt, written
+    each, teacher = lengths(config), config.teacher
+    asked_about = teacher.skills + teacher.hints + teacher.subproblems + config.handbook.per_round
+    designs = config.curriculum.new + _PARTS * teacher.subproblems
+    solved = designs * config.labels.solves + config.labels.audit
+    shown = config.curriculum.new + asked_about
+    written = (shown + solved) * teacher.max_tokens * each.used
+    return config.rounds * (shown * each.shown + solved * each.prompt), config.rounds * written
 
 
 def _verifier(config: RunConfig) -> tuple[float, float]:
     if not config.verifier.is_model:
         return 0, 0
-    each = lengths(config)
-    # A judge is asked in both orders.
-    calls = 2 * config.rounds * config.verifier.calibration
+    each, verifier = lengths(config), config.verifier
+    # A judge and a debate's judges are asked in both orders.
+    asked = {"vote": verifier.votes, "judge": 2 * verifier.votes}
+    asked["debate"] = 2 * verifier.turns + 2 * verifier.votes
+    calls = config.rounds * verifier.calibration * sum(asked[method] for method in verifier.then)
     return calls * each.shown, calls * config.verifier.max_tokens * each.used
 
 

@@ -305,8 +305,29 @@ def test_replicas_and_tensor_parallelism_have_gpus_of_their_own() -> None:
 def test_what_does_not_fit_says_what_to_change(settings: list[str], gpus: str, message: str) -> None:
     made = make_plan(config(*settings), imagined(gpus, 64))
     assert [problem for problem in made.problems if message in problem]
-    with pytest.raises(ConfigError):
+
+
+@pytest.mark.parametrize(
+    ("settings", "gpus", "message"),
+    [
+        (["model=Qwen/Qwen3-4B", *LORA, "serving.replicas=2"], "1x24GB", "0 have so much left"),
+        (["model=Qwen/Qwen3-4B", *LORA, "serving.tensor_parallel=3"], "4x24GB", "does not divide"),
+        (["model=Qwen/Qwen3-4B", "serving.while_training=sleep", "training.method=lora"], "0", "needs GPUs"),
+        (["model=Qwen/Qwen3-4B", *LORA, "serving.tensor_parallel=2"], "0", "serving.tensor_parallel needs GPUs"),
+        (["model=Qwen/Qwen3-32B", *LORA], "1x24GB", None),
+        (["model=Qwen/Qwen3-8B", "serving.while_training=stay"], "0", None),
+    ],
+)  # fmt: skip
+def test_a_run_stops_at_what_cannot_be_and_at_no_estimate(
+    settings: list[str], gpus: str, message: str | None
+) -> None:
+    made = make_plan(config(*settings), imagined(gpus, 64))
+    assert made.problems
+    if message is None:
         made.require()
+    else:
+        with pytest.raises(ConfigError, match=message):
+            made.require()
 
 
 def test_the_remedies_work() -> None:
@@ -403,11 +424,26 @@ def test_tokens_and_price_by_hand() -> None:
     # 2 rounds × 100 questions × 8, and 3 evaluations of 2 × 42 questions, of 100 tokens each.
     assert roles["solver"].completion == (1600 + 252) * 100
     assert roles["solver"].prompt == (200 + 252) * 200
-    # 100 designs, 300 solutions, 10 audits, of 1,000 tokens each.
-    assert roles["teacher"].completion == 410 * 1000
-    assert roles["teacher"].prompt == 100 * 600 + 310 * 200
-    assert roles["teacher"].price == pytest.approx((122_000 * 2 + 410_000 * 10) / 1e6)
+    # 100 designs, 32 failures whose skills are named, 300 solutions, 10 audits, of 1,000 tokens each.
+    assert roles["teacher"].completion == 442 * 1000
+    assert roles["teacher"].prompt == 132 * 600 + 310 * 200
+    assert roles["teacher"].price == pytest.approx((141_200 * 2 + 442_000 * 10) / 1e6)
     assert "verifier" not in roles
+
+
+def test_what_else_a_teacher_and_a_verifier_are_asked_is_counted() -> None:
+    told = [
+        "model=Qwen/Qwen3-4B", "rounds=1", "curriculum.new=10", "labels.solves=2", "labels.audit=0",
+        "teacher.endpoint=https://t.example/v1", "teacher.model=t", "teacher.skills=1",
+        "verifier.endpoint=https://v.example/v1", "verifier.model=v", "verifier.calibration=7",
+        "verifier.max_tokens=300", "verifier.then=[vote, judge, debate]",
+    ]  # fmt: skip
+    asked = ["teacher.hints=3", "teacher.subproblems=5", "handbook.per_round=4"]
+    roles = {role.role: role for role in workload.work(config(*told, *asked)).roles}
+    # 10 designs and 1 + 3 + 5 + 4 failures and solutions; 10 questions and 5 × 4 smaller ones, solved twice.
+    assert roles["teacher"].prompt == 23 * 600 + 60 * 200
+    # 3 votes, 3 in each of two orders, and 3 turns of two sides before as many.
+    assert roles["verifier"].completion == 7 * (3 + 6 + 12) * 100
 
 
 def test_hours_follow_what_is_stated() -> None:
