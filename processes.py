@@ -125,6 +125,14 @@ async def launch(
     return Local(guard)
 
 
+def visible(gpus: Sequence[int]) -> dict[str, str]:
+    """The environment in which a process sees these GPUs, counted as `nvidia-smi` counts: left to itself,
+    CUDA counts by speed. All that we see where none are named."""
+    if not gpus:
+        return {}
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))}
+
+
 def end_noted(noted: Iterable[Mapping[str, float]]) -> None:
     """End the processes that a crash of ours left, where those very ones still run."""
     for entry in noted:

@@ -15,9 +15,7 @@ from typing import Any, Protocol
 
 from ..records import Call, Question, ToolResult, short_id
 from ..serving.client import Request
-from ..tasks.checkers.answers import without_thinking
-from ..tasks.checkers.schema import misfit
-from ..tasks.checkers.simple import last_json
+from .shape import fits
 from .teacher import Ask
 from .tool_calls import ToolCall, tool_calls_of
 from .tools import About, Toolbox
@@ -81,7 +79,7 @@ class Conversation:
             message |= {"content": said[:_LONGEST_SAID], "tool_calls": [each.message() for each in wanted]}
             if len(said) > _LONGEST_SAID or not all(each.as_it_came for each in wanted):
                 self.altered.add(len(self.messages) - 1)
-        elif ends or _fits(self.request, said):
+        elif ends or self.request.schema is None or fits(self.request.schema, said):
             self.answer, self.whole = said, all(call.finished) and bool(said.strip())
         else:
             self.shaping = True
@@ -139,16 +137,6 @@ async def converse(
         if not going:
             break
     return talks
-
-
-def _fits(request: Request, said: str) -> bool:
-    """Whether a reply is an answer already; without a schema, any is."""
-    if request.schema is None:
-        return True
-    try:
-        return misfit(request.schema.json, last_json(without_thinking(said))) is None
-    except RecursionError:
-        return False
 
 
 _Wanting = tuple[Conversation, Call, list[ToolCall]]

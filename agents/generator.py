@@ -37,19 +37,17 @@ class Generator:
         Args:
             told: whether the prompt says what is often missing.
         """
-        return Request(
-            subject_id=subject,
-            role="generator",
-            checkpoint=checkpoint,
-            stage=stage,
-            round=round,
-            template=self.prompts.versioned(_TOLD if told else _PLAIN),
-            messages=[{"role": "user", "content": prompt}],
-            n=1,
-            temperature=self.config.temperature,
-            top_p=1.0,
-            max_tokens=self.config.max_tokens,
-            seed=call_seed(self.seed, round, stage, subject),
+        return Request.single(
+            "generator",
+            subject,
+            round,
+            stage,
+            self.prompts.versioned(_TOLD if told else _PLAIN),
+            prompt,
+            self.config.temperature,
+            self.config.max_tokens,
+            call_seed(self.seed, round, stage, subject),
+            checkpoint,
         )
 
     def proposed(self, completion: str, finished: bool, one_line: bool) -> str:

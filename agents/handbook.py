@@ -66,19 +66,16 @@ class Reflecting:
             skill=question.skill,
             solution=rollout.completion[-_LONGEST_SHOWN:],
         )
-        return Request(
-            subject_id=question.id,
-            role="teacher",
-            checkpoint="",
-            stage=stage,
-            round=round,
-            template=self.prompts.versioned("reflect"),
-            messages=[{"role": "user", "content": text}],
-            n=1,
-            temperature=self.config.temperature,
-            top_p=1.0,
-            max_tokens=self.config.max_tokens,
-            seed=call_seed(self.seed, round, stage, question.id),
+        return Request.single(
+            "teacher",
+            question.id,
+            round,
+            stage,
+            self.prompts.versioned("reflect"),
+            text,
+            self.config.temperature,
+            self.config.max_tokens,
+            call_seed(self.seed, round, stage, question.id),
         )
 
 

@@ -112,19 +112,16 @@ class ModelTeacher:
         ]
 
     def _request(self, template: str, subject: str, round: int, stage: str, **values: str) -> Request:
-        return Request(
-            subject_id=subject,
-            role="teacher",
-            checkpoint="",
-            stage=stage,
-            round=round,
-            template=self.prompts.versioned(template),
-            messages=[{"role": "user", "content": self.prompts.render(template, **values)}],
-            n=1,
-            temperature=self.config.temperature,
-            top_p=1.0,
-            max_tokens=self.config.max_tokens,
-            seed=call_seed(self.seed, round, stage, subject),
+        return Request.single(
+            "teacher",
+            subject,
+            round,
+            stage,
+            self.prompts.versioned(template),
+            self.prompts.render(template, **values),
+            self.config.temperature,
+            self.config.max_tokens,
+            call_seed(self.seed, round, stage, subject),
         )
 
 

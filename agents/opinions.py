@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..config import VerifierConfig
 from ..prompts import Prompts
+from ..prompts.fencing import code_of
 from ..records import Method, Opinion, Outcome, Question, Rollout
 from ..serving.client import Request
 from ..tasks.checkers.answers import without_thinking
@@ -112,32 +112,23 @@ class Requests:
         """One that depends on what it says and on `number` alone, neither on the round nor on what
         else is asked: the same completion is asked about in the same words, with the same seed."""
         sent = {name: sendable(value) if isinstance(value, str) else value for name, value in values.items()}
-        text = self.prompts.render(template, **sent, fence=_fence(self.seed, *sent.values()))
-        return Request(
-            subject_id=subject,
-            role="verifier",
-            checkpoint="",
-            stage=stage,
-            round=round,
-            template=self.prompts.versioned(template),
-            messages=[{"role": "user", "content": text}],
-            n=1,
-            temperature=self.config.temperature,
-            top_p=1.0,
-            max_tokens=self.config.max_tokens,
-            seed=call_seed(self.seed, text, number),
+        text = self.prompts.render(template, **sent, fence=code_of(self.seed, *sent.values()))
+        return Request.single(
+            "verifier",
+            subject,
+            round,
+            stage,
+            self.prompts.versioned(template),
+            text,
+            self.config.temperature,
+            self.config.max_tokens,
+            call_seed(self.seed, text, number),
         )
 
 
 def sendable(text: str) -> str:
     """A text without halves of characters, such as a model may end with: they cannot be sent."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _fence(*parts: object) -> str:
-    """A code from everything that it fences: no text can hold one that depends on the text itself,
-    and a resumed run writes the same."""
-    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
 async def votes_of(requests: Sequence[Request], ask: Ask) -> dict[str, Vote]:

@@ -6,12 +6,16 @@ So that such a reply ends, too, all texts together must fit into the tokens of t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
 
 from ..serving.client import Schema
+from ..tasks.checkers.answers import without_thinking
+from ..tasks.checkers.simple import last_json
 
 _TEXT_SHARE = 0.75
 """Of a request's tokens for the texts of a reply, at one character a token, which is the worst that
@@ -35,6 +39,24 @@ def schema_of(model: type[BaseModel], max_tokens: int | None = None) -> Schema:
         room = _TEXT_SHARE * max_tokens - least
         _cut(shape, min(1.0, max(0.0, room / max(1, most - least))))
     return Schema(model.__name__.strip("_").lower(), shape)
+
+
+def fits(schema: Schema, said: str) -> bool:
+    """Whether a completion is of a schema; texts may be longer than it says, which is there so that they
+    come to an end: what is no character is counted once by vLLM, and read as several."""
+    validator = _validator(json.dumps(schema.json, sort_keys=True))
+    try:
+        faults = list(validator.iter_errors(last_json(without_thinking(said), strict=False)))
+    except RecursionError:
+        return False
+    return all(fault.validator == "maxLength" for fault in faults)
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: str) -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(schema))
 
 
 def _plain(node: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:

@@ -87,17 +87,5 @@ async def _ask(
 
 def canary_request(checkpoint: str, round: int, prompt: str, max_tokens: int) -> Request:
     """Greedy, so that the answer follows from the weights alone."""
-    return Request(
-        subject_id=f"{checkpoint}/{prompt}",
-        role="canary",
-        checkpoint=checkpoint,
-        stage="canary",
-        round=round,
-        template="",
-        messages=[{"role": "user", "content": prompt}],
-        n=1,
-        temperature=0.0,
-        top_p=1.0,
-        max_tokens=max_tokens,
-        seed=0,
-    )
+    subject = f"{checkpoint}/{prompt}"
+    return Request.single("canary", subject, round, "canary", "", prompt, 0.0, max_tokens, 0, checkpoint)

@@ -7,16 +7,13 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any
 
+from ..agents.shape import fits
 from ..errors import EndpointError
 from ..records import Call
 from ..serving.balance import Balanced
 from ..serving.client import Client
 from ..serving.requests import Reply, Request, unanswered
-from ..tasks.checkers.answers import without_thinking
-from ..tasks.checkers.simple import last_json
 from .accounts import budget_of, concurrency
 from .room import Room
 
@@ -159,7 +156,8 @@ def _fitting(request: Request, reply: Reply, whole: bool) -> Reply:
     if whole and _blank(reply):
         lost = {"failure": "empty", "error": "the completion is empty"}
         return replace(reply, call=reply.call.model_copy(update=lost))
-    if request.schema is not None and _said(reply) and not _fits(reply, request.schema.json):
+    schema = request.schema
+    if schema is not None and _said(reply) and not all(fits(schema, text) for text in reply.completions):
         return replace(reply, call=reply.call.model_copy(update={"failure": "schema"}))
     return reply
 
@@ -172,22 +170,3 @@ def _said(reply: Reply) -> bool:
 
 def _blank(reply: Reply) -> bool:
     return _said(reply) and not any(text.strip() for text in reply.completions)
-
-
-def _fits(reply: Reply, schema: dict[str, Any]) -> bool:
-    """Whether the completions are of a schema; texts may be longer than it says, which is there so that
-    they come to an end: what is no character is counted once by vLLM, and read as several."""
-    validator = _validator(json.dumps(schema, sort_keys=True))
-    try:
-        said = [last_json(without_thinking(text), strict=False) for text in reply.completions]
-        faults = [fault for one in said for fault in validator.iter_errors(one)]
-    except RecursionError:
-        return False
-    return all(fault.validator == "maxLength" for fault in faults)
-
-
-@lru_cache(maxsize=64)
-def _validator(schema: str) -> Any:
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(json.loads(schema))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ..agents.seeds import call_seed
@@ -12,7 +11,7 @@ from ..curriculum.pairs import build_pairs, trainer_row
 from ..memory.run import write_table
 from ..records import Attempt, PreferencePair, Proposal, Rollout, Verdict, Worth
 from ..tasks.arithmetic import ANSWER_MARK
-from ..trainers.jobs import TrainingJob, TrainingResult, run_job
+from ..trainers.jobs import TrainingJob, run_job
 from .attempt import STAGE, selected
 from .conversations import tools_of
 from .room import Room
@@ -70,29 +69,22 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
             f"{training.least_pairs}); they are kept for later"
         )
         return {"candidate": state["solver"]}
-    name = f"solver-{round:04d}"
     tools = tools_of(room)
     rows = [trainer_row(pair, tools) for pair in pairs]
-    await _train(
+    name = await _train(
         room,
         round,
-        name,
+        "solver",
+        state["solver"],
         rows,
-        TrainingJob(
-            objective="dpo",
-            **_hardware(room, "solver", state["solver"]),
-            data=str(room.folder.round(round) / f"{name}.parquet"),
-            output=str(room.folder.checkpoint(name)),
-            seed=call_seed(room.config.seed, round, name),
-            learning_rate=training.learning_rate,
-            batch_size=training.batch_size,
-            epochs=training.epochs,
-            warmup_steps=training.warmup_steps,
-            schedule=training.schedule,
-            max_length=training.max_length,
-            beta=training.beta,
-            nll_weight=training.nll_weight,
-        ),
+        objective="dpo",
+        learning_rate=training.learning_rate,
+        batch_size=training.batch_size,
+        epochs=training.epochs,
+        warmup_steps=training.warmup_steps,
+        schedule=training.schedule,
+        beta=training.beta,
+        nll_weight=training.nll_weight,
     )
     return {"candidate": name}
 
@@ -109,25 +101,18 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
     ][-_GENERATOR_MEMORY:]
     if not rows or config.most == 0 or not room.can_label:
         return {}
-    name = f"generator-{round:04d}"
-    await _train(
+    name = await _train(
         room,
         round,
-        name,
+        "generator",
+        state["writer"],
         rows,
-        TrainingJob(
-            objective="sft",
-            **_hardware(room, "generator", state["writer"]),
-            data=str(room.folder.round(round) / f"{name}.parquet"),
-            output=str(room.folder.checkpoint(name)),
-            seed=call_seed(room.config.seed, round, name),
-            learning_rate=config.learning_rate,
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            schedule="cosine",
-            warmup_steps=4,
-            max_length=room.config.training.max_length,
-        ),
+        objective="sft",
+        learning_rate=config.learning_rate,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        schedule="cosine",
+        warmup_steps=4,
     )
     return {"writer": name}
 
@@ -166,25 +151,28 @@ def _note_worths(room: Room, round: int) -> None:
     room.folder.write(round, "worths", 0, worths)
 
 
-def _hardware(room: Room, role: str, checkpoint: str) -> dict[str, Any]:
-    """Where a job starts from, and what it may take of the machine."""
-    training = room.config.training
-    return {
-        "model": str(room.weights(checkpoint, role)),
-        "base": str(room.base_of(role)),
-        "lora": training.lora if training.method == "lora" else None,
-        "dtype": training.dtype,
-        "accumulation": training.accumulation,
-        "gradient_checkpointing": training.gradient_checkpointing,
-    }
-
-
 async def _train(
-    room: Room, round: int, name: str, rows: Sequence[dict[str, Any]], job: TrainingJob
-) -> TrainingResult:
+    room: Room, round: int, role: str, checkpoint: str, rows: Sequence[dict[str, Any]], **objective: Any
+) -> str:
+    """Train a role from a checkpoint, once the servers have made room; gives the new checkpoint's name."""
+    name, training = f"{role}-{round:04d}", room.config.training
     await room.rest()
-    stage = "train_solver" if job.objective == "dpo" else "train_generator"
-    room.progress.begin(round, stage, 0)
-    write_table(Path(job.data), rows)
-    Path(job.output).parent.mkdir(parents=True, exist_ok=True)
-    return await run_job(job, room.folder.jobs, name, room.progress.done, gpus=room.fleet.gpus)
+    room.progress.begin(round, f"train_{role}", 0)
+    data, output = room.folder.round(round) / f"{name}.parquet", room.folder.checkpoint(name)
+    write_table(data, rows)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    job = TrainingJob(
+        model=str(room.weights(checkpoint, role)),
+        base=str(room.base_of(role)),
+        data=str(data),
+        output=str(output),
+        seed=call_seed(room.config.seed, round, name),
+        lora=training.lora if training.method == "lora" else None,
+        dtype=training.dtype,
+        accumulation=training.accumulation,
+        gradient_checkpointing=training.gradient_checkpointing,
+        max_length=training.max_length,
+        **objective,
+    )
+    await run_job(job, room.folder.jobs, name, room.progress.done, gpus=room.fleet.gpus)
+    return name

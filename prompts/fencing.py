@@ -17,6 +17,12 @@ def fenced(text: str) -> str:
     return f"<data {mark}>\n{text}\n</data {mark}>"
 
 
+def code_of(*parts: object) -> str:
+    """A code for the marks around several texts, from all of them: no text can hold one that depends on
+    the text itself, and a resumed run writes the same."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
 def _mark(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 

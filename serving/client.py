@@ -11,8 +11,8 @@ from typing import Protocol
 import httpx2
 import openai
 
+from ..completions import ChatCompletion, Usage
 from ..config import ServingConfig
-from ..endpoints import ChatCompletion, Usage
 from ..errors import EndpointError, MaieuticError
 from ..records import Call, Failure
 from .failures import MOST_BYTES, NOT_TAKEN, Failed, Tries, bound, failed_by

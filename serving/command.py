@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..config import ServingConfig
 from ..errors import MissingPart
+from ..processes import visible
 
 HOST = "127.0.0.1"
 """Development routes are on, so the server is reachable from this machine only, and by key."""
@@ -115,7 +115,7 @@ def environment(hosting: Hosting, key: str, config: ServingConfig) -> dict[str, 
     return {
         **(_on_cpu() if on_cpu() else {}),
         **os.environ,
-        **_visible(hosting.gpus),
+        **visible(hosting.gpus),
         "VLLM_API_KEY": key,
         "VLLM_SERVER_DEV_MODE": "1",
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True" if hosting.rank else "False",
@@ -127,13 +127,6 @@ def environment(hosting: Hosting, key: str, config: ServingConfig) -> dict[str, 
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),
     }
-
-
-def _visible(gpus: Sequence[int]) -> dict[str, str]:
-    """CUDA counts in the order of speed unless told to count as `nvidia-smi` does."""
-    if not gpus:
-        return {}
-    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))}
 
 
 def _on_cpu() -> dict[str, str]:

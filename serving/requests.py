@@ -45,6 +45,36 @@ class Request:
     logprobs: bool = False
     """Whether the log-probability of every token of the completions is wanted."""
 
+    @classmethod
+    def single(
+        cls,
+        role: str,
+        subject: str,
+        round: int,
+        stage: str,
+        template: str,
+        text: str,
+        temperature: float,
+        max_tokens: int,
+        seed: int,
+        checkpoint: str = "",
+    ) -> Request:
+        """A text that is answered once."""
+        return cls(
+            subject_id=subject,
+            role=role,
+            checkpoint=checkpoint,
+            stage=stage,
+            round=round,
+            template=template,
+            messages=[{"role": "user", "content": text}],
+            n=1,
+            temperature=temperature,
+            top_p=1.0,
+            max_tokens=max_tokens,
+            seed=seed,
+        )
+
     def body(self, model: str) -> dict[str, object]:
         """What is posted to `/v1/chat/completions`."""
         return {"model": model, "messages": self.messages, **self.sampling(), **self._shape()}

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"records", "errors"},
-    {"config", "endpoints", "processes"},
+    {"config", "completions", "endpoints", "processes"},
     {"prompts", "tasks", "curriculum", "serving", "memory"},
     {"agents", "trainers"},
     {"graph"},

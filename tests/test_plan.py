@@ -313,7 +313,7 @@ def test_what_does_not_fit_says_what_to_change(settings: list[str], gpus: str, m
         (["model=Qwen/Qwen3-4B", *LORA, "serving.replicas=2"], "1x24GB", "0 have so much left"),
         (["model=Qwen/Qwen3-4B", *LORA, "serving.tensor_parallel=3"], "4x24GB", "does not divide"),
         (["model=Qwen/Qwen3-4B", "serving.while_training=sleep", "training.method=lora"], "0", "needs GPUs"),
-        (["model=Qwen/Qwen3-4B", *LORA, "serving.tensor_parallel=2"], "0", "serving.tensor_parallel needs GPUs"),
+        (["model=Qwen/Qwen3-4B", *LORA, "serving.tensor_parallel=2"], "0", "parallel needs GPUs"),
         (["model=Qwen/Qwen3-32B", *LORA], "1x24GB", None),
         (["model=Qwen/Qwen3-8B", "serving.while_training=stay"], "0", None),
     ],

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from ..config import LoraConfig, PocketModel
 from ..errors import TrainingError
 from ..memory.run import write_whole
-from ..processes import Launcher, last_lines, launch
+from ..processes import Launcher, last_lines, launch, visible
 
 _STALL_S = 1800.0
 """A job reports every step; one that is silent for so long, loading included, hangs."""
@@ -102,7 +102,7 @@ async def run_job(
     write_whole(file, job.model_dump_json(indent=1))
     log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "maieutic.trainers.worker", str(file)]
-    running = await launcher(command, log, os.environ | _visible(gpus), piped=True)
+    running = await launcher(command, log, os.environ | _one_device(gpus), piped=True)
     try:
         while line := await asyncio.wait_for(running.line(), _STALL_S):
             _pass_on(line, progress)
@@ -122,11 +122,10 @@ async def run_job(
     return TrainingResult.model_validate_json(result.read_text())
 
 
-def _visible(gpus: Sequence[int]) -> dict[str, str]:
+def _one_device(gpus: Sequence[int]) -> dict[str, str]:
     """TRL trains on one device in one process; more would need its launcher."""
-    if gpus:
-        return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": str(gpus[0])}
-    return {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]}
+    first = {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]}
+    return visible(gpus[:1]) or first
 
 
 def _sweep(output: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import openai
 from pydantic import SecretStr
 
-from ....endpoints import ChatCompletion
+from ....completions import ChatCompletion
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
 _RETRIES = 3
