@@ -154,7 +154,7 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     except MaieuticError:
         typer.echo(
             f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.*, training.*, "
-            "and .endpoint, .key, .concurrency, .deadline_s of teacher, verifier)",
+            "each role's .concurrency, .deadline_s, .budget.*, and .endpoint, .key of teacher, verifier)",
             err=True,
         )
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -25,6 +26,7 @@ from maieutic.inspector.console import calls_line
 from maieutic.memory.run import RunFolder
 from maieutic.records import Call, PreferencePair, Question, Rollout, RunReport
 from maieutic.serving.client import Completions, Reply, Request, Schema
+from maieutic.serving.requests import unanswered
 from scripted import Answer, completion, scripted
 
 SHAPE = Schema("sum", {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]})
@@ -192,6 +194,35 @@ async def test_an_endpoint_that_fails_everything_ends_the_stage_and_what_came_is
     assert len({call.id for call in calls}) == len(calls) >= 14
 
 
+def call_of(name: str, **given: Any) -> Call:
+    return unanswered(request(name), "", "").model_copy(update=given)
+
+
+async def test_a_rollout_that_takes_too_long_is_lost_and_no_measurement_is(
+    tmp_path: Path,
+) -> None:
+    """Of a Solver that is served here, too: a time budget that ended the run would be none."""
+
+    def script(number: int, body: dict[str, Any]) -> Answer:
+        slow = body["messages"][0]["content"] == "q1"
+        time.sleep(1.0 if slow else 0)
+        return completion("ok")
+
+    with scripted(script) as (url, _):
+        room = room_of(tmp_path, url, "solver.deadline_s=0.3")
+        one = Completions(url, "k", "m", room.config.asked_as(["solver"]))
+        OPENED.append(one)
+        for stage, fine in (("attempt", True), ("validation", False)):
+            todo = [
+                request(f"q{n}", role="solver", stage=stage, messages=[{"role": "user", "content": f"q{n}"}])
+                for n in range(3)
+            ]
+            with contextlib.nullcontext() if fine else pytest.raises(EndpointError, match="no answer for q1"):
+                await ask_all(room, one, 1, f"rollouts/{stage}", todo, lambda request, reply: [])
+    calls = room.folder.read(1, "calls/rollouts-attempt", Call)
+    assert {call.subject_id: call.failure for call in calls} == {"q0": "", "q1": "timeout", "q2": ""}
+
+
 @pytest.mark.parametrize("budget", ["calls=7", "tokens=56"])
 async def test_a_budget_holds_across_stages_and_a_resume(tmp_path: Path, budget: str) -> None:
     # Eight tokens a call; two calls may be in flight.
@@ -210,6 +241,10 @@ def test_a_budget_counts_what_is_in_flight() -> None:
     assert account.spent(Budget(calls=5), 1) == ""
     assert account.spent(Budget(calls=5), 2) == "budget.calls = 5"
     assert account.spent(Budget(tokens=50), 0) == "budget.tokens = 50"
+    account.add(call_of("r", seconds=2.5))
+    assert account.spent(Budget(seconds=3), 0) == ""
+    account.add(call_of("s", seconds=0.5))
+    assert account.spent(Budget(seconds=3), 0) == "budget.seconds = 3"
     assert account.spent(Budget(), 10**9) == ""
 
 
