@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -17,6 +17,7 @@ from ..memory.run import RunFolder
 from ..records import (
     Attempt,
     Audit,
+    Hint,
     LabelCheck,
     PreferencePair,
     Proposal,
@@ -24,6 +25,7 @@ from ..records import (
     Rollout,
     RoundReport,
     RunReport,
+    SkillNote,
     Verdict,
 )
 from .console import calls_line, diversity_line, labels_line, percent, rounds_table, summary
@@ -178,6 +180,8 @@ def show_question(console: Console, folder: RunFolder, question_id: str) -> None
     console.print(_lineage(folder, known, question))
     console.print(f"reference: {clean(question.solution)}")
     console.print(f"label: {_label(folder, question)}", highlight=False)
+    for line in _said_of(folder, question_id):
+        console.print(line, highlight=False)
     pairs = 0
     for number in folder.rounds():
         verdicts = {v.rollout_id: v for v in folder.read(number, "verdicts/attempt", Verdict)}
@@ -190,6 +194,21 @@ def show_question(console: Console, folder: RunFolder, question_id: str) -> None
                 console.print(f"round {number} {mark}  {clean(rollout.completion)}", highlight=False)
         pairs += sum(pair.question_id == question_id for pair in folder.read(number, "pairs", PreferencePair))
     console.print(f"preference pairs with it: {pairs}", highlight=False)
+
+
+def _said_of(folder: RunFolder, question_id: str) -> Iterator[str]:
+    """What its author wrote it for, and what the Teacher said of failures at it."""
+    for number in folder.rounds():
+        for proposal in folder.read(number, "vetted", Proposal):
+            if proposal.question_id == question_id and proposal.why:
+                yield f"written for: {clean(proposal.why)}"
+        for note in folder.read(number, "skills", SkillNote):
+            if note.question_id == question_id:
+                needed, missing = (", ".join(map(clean, names)) for names in (note.needed, note.missing))
+                yield f"round {number} needs {needed or 'nothing'}; missing: {missing or 'nothing'}"
+        for hint in folder.read(number, "hints", Hint):
+            if hint.question_id == question_id:
+                yield f"round {number} {hint.kind}: {clean(hint.text)}"
 
 
 def _label(folder: RunFolder, question: Question) -> str:
