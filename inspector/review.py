@@ -21,6 +21,8 @@ from ..graph.review import Asked, Desk, Faulty
 _MENU = "[a]ccept  [e]dit  [r]efuse  [A]ccept the rest  [R]efuse the rest  [s]top > "
 _FIELDS = ("question", "answer", "solution")
 _LONGEST_LINE = 65_536
+_EDITOR_S = 3.0
+"""Seconds that an editor has to end when the run is stopped."""
 
 Draft = dict[str, str]
 """Question, answer and solution as a person has left them."""
@@ -116,9 +118,7 @@ class AtTerminal:
             try:
                 code = await process.wait()
             except asyncio.CancelledError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.terminate()
-                await process.wait()
+                await _end(process)
                 raise
             return read_back(file.read_text(encoding="utf-8", errors="replace"), given) if code == 0 else None
 
@@ -150,6 +150,17 @@ class AtTerminal:
         except OSError:
             return None  # the terminal is gone
         return data.decode(errors="replace").strip() if data else None
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask an editor to end; one that will not is killed."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _EDITOR_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
 
 def _draft(asked: Asked) -> Draft:
