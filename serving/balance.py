@@ -214,7 +214,7 @@ class Balanced:
         probe.add_done_callback(self._probes.discard)
 
     async def _until_back(self, lane: Lane) -> None:
-        """Look after an endpoint until it says something, or `close` ends us; then try it with one request."""
+        """Look after an endpoint until it says something, then try it with one request; `close` ends this."""
         while True:
             await asyncio.sleep(lane.probe_s)
             lane.probe_s = min(2 * lane.probe_s, _LONGEST_PROBE_S)

@@ -1,9 +1,25 @@
-"""Settings for all tests."""
+"""Settings for all tests, and their order."""
 
 from __future__ import annotations
 
+import os
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A slow machine is no failure of a property.
 settings.register_profile("maieutic", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("maieutic")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Threads of two jobs that wait for each other on the same cores take many times as long as one each.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+_LONGEST = ("test_end_to_end.py", "test_four_models.py", "test_own_questions.py", "test_adapters.py")
+"""Files of minutes: begun first, so that no worker is left with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, all others in their order."""
+    rank = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))

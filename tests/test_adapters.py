@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from maieutic.config import ServingConfig
+from maieutic.config import ServingConfig, load
 from maieutic.errors import ServerError
 from maieutic.graph.canary import canary_request
+from maieutic.graph.remote import adapt, client_of
 from maieutic.serving.command import Hosting
 from maieutic.serving.hosted import Hosted
 from maieutic.serving.server import VllmServer
@@ -49,12 +51,12 @@ def make(folder: Path, names: list[str]) -> dict[str, str]:
     return found
 
 
-async def test_an_adapter_never_answers_for_another(tmp_path: Path) -> None:
+async def test_an_adapter_never_answers_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"solver-{number:04d}" for number in range(1, 7)]
     expected = make(tmp_path, names)
     assert len(set(expected.values())) > 4
     assert min(len(text) for text in expected.values()) > 2
-    config = ServingConfig(max_model_len=256)
+    config = ServingConfig(max_model_len=256, tool_parser="pythonic")
     log = tmp_path / "vllm.log"
     server = VllmServer(Hosting(tmp_path / "base", log, rank=8), config)
     model = Hosted([server], config)
@@ -88,5 +90,23 @@ async def test_an_adapter_never_answers_for_another(tmp_path: Path) -> None:
         assert not server.alive
         await check([names[2], "base", names[3]])
         assert server.starts == 2
+
+        # As a server elsewhere, it is given an adapter over HTTP, and answers by its name there.
+        monkeypatch.setenv("ELSEWHERE_KEY", server.key)
+        told = [f"solver.endpoint={server.url}/v1", "solver.model=maieutic", "solver.key=ELSEWHERE_KEY"]
+        run = load(None, [*told, "model=elsewhere", "training.method=lora"])
+        for _ in range(2):  # a resumed run asks for it again
+            named = await adapt("solver", run.solver, names[0], tmp_path / names[0])
+            assert named.startswith(f"{names[0]}-")
+        other = client_of("solver", run.solver.model_copy(update={"model": named}), run)
+        try:
+            asked = canary_request(names[0], 0, PROMPT, TOKENS)
+            reply = await other.ask(asked)
+            assert reply.completions[0].startswith(expected[names[0]])
+            assert reply.call.model == named
+            tool = {"type": "function", "function": {"name": "python", "parameters": {"type": "object"}}}
+            assert (await other.ask(replace(asked, tools=(tool,)))).call.error == ""
+        finally:
+            await other.close()
     finally:
         await model.stop()

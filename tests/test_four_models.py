@@ -16,7 +16,7 @@ from maieutic.agents.asking import read
 from maieutic.agents.outputs import Designed
 from maieutic.memory.run import RunFolder
 from maieutic.records import Call, PreferencePair, Proposal, Question, RunReport, Verdict
-from scripted import Answer, completion, scripted
+from scripted import TROUBLES, Answer, completion, scripted, troubled
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,7 @@ def seeds(folder: Path) -> Path:
     return file
 
 
-def both(number: int, body: dict[str, Any]) -> Answer:
+def both(body: dict[str, Any]) -> Answer:
     """Teacher and judge: which of them is asked, its prompt tells."""
     text = body["messages"][-1]["content"]
     if '"verdict"' in text:
@@ -69,19 +69,26 @@ def both(number: int, body: dict[str, Any]) -> Answer:
     return completion(f"so #### {sum(map(int, sums[-1]))}" if sums else "#### none")
 
 
+def designs(body: dict[str, Any]) -> bool:
+    """Whether the Teacher is asked for an object."""
+    text = body["messages"][-1]["content"]
+    return "JSON object" in text and '"verdict"' not in text
+
+
 def calls_of(folder: RunFolder, round: int, role: str) -> list[Call]:
     series = {path.name.rpartition("-")[0] for path in (folder.round(round) / "calls").glob("*.parquet")}
     calls = [call for name in sorted(series) for call in folder.read(round, f"calls/{name}", Call)]
     return [call for call in calls if call.role == role]
 
 
-def test_four_models_play_a_run(tmp_path: Path) -> None:
-    with scripted(both) as (url, asked):
+def test_four_models_play_a_run_whatever_the_teacher_sends(tmp_path: Path) -> None:
+    """Half of what the Teacher is asked for meets trouble, of each kind in turn."""
+    with scripted(troubled(both, designs, hangs=5.0)) as (url, asked):
         folder = played(
             tmp_path, "--seeds", str(seeds(tmp_path)), "--checker", "unsure_checker:check",
             settings=[
                 f"teacher.endpoint={url}/v1", "teacher.model=big", f"verifier.endpoint={url}/v1",
-                "verifier.model=judge", "verifier.calibration=6",
+                "verifier.model=judge", "verifier.calibration=6", "teacher.deadline_s=4", "serving.retries=1",
             ],
         )  # fmt: skip
     report = RunReport.model_validate_json(folder.report.read_text())
@@ -116,6 +123,14 @@ def test_four_models_play_a_run(tmp_path: Path) -> None:
     assert [q for q in written if q.origin == "teacher" and q.text.startswith("What is")]
     for role in ("solver", "generator", "teacher", "verifier"):
         assert report.calls[role].asked > 0
+
+    # Each kind of trouble is counted, and none of it is in what was admitted or trained on.
+    counted = report.calls["teacher"]
+    assert counted.passed["rate_limited"] >= 1
+    for kind in ("server_error", "timeout", "malformed", "schema", "empty", "too_long"):
+        assert counted.failed[kind] >= 1, kind
+    kept = "\n".join(record.model_dump_json() for record in [*written, *pairs])
+    assert not [trouble for trouble in TROUBLES if trouble in kept]
 
 
 def test_a_teacher_that_nobody_trained_teaches_nothing_and_stops_nothing(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from maieutic.config import RunConfig, load
 from maieutic.errors import RunError, ServerError
 from maieutic.graph import train
 from maieutic.graph.folders import begin
+from maieutic.graph.report import write_report
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
-from maieutic.records import Proposal
+from maieutic.records import Proposal, Question, Verdict
 from maieutic.tasks.material import gather
 from simulated import play, pretend_to_train, room_in
 
@@ -106,3 +107,27 @@ async def test_state_from_outside_names_no_path(tmp_path: Path) -> None:
     for name in ("/etc", "../solver-0001", "solver-0001/..", "base/.."):
         with pytest.raises(RunError, match="names no checkpoint"):
             await room.serve("solver", name, 0)
+
+
+@pytest.mark.slow
+async def test_a_family_of_reasoning_gym_is_played(tmp_path: Path) -> None:
+    pytest.importorskip("reasoning_gym", reason="reasoning-gym is not installed")
+    told = [
+        "seeds=gym:chain_sum", "rounds=1", "sets.per_cell=2", "curriculum.questions=40", "curriculum.new=24",
+        "training.least_pairs=1", "labels.audit=6",
+    ]  # fmt: skip
+    config = load(None, told)
+    folder = await play(tmp_path / "run", config)
+    report = write_report(folder, config, "done")
+    assert report.baseline
+    assert set(report.baseline.by_level) == {"1", "2", "3", "4", "5", "6"}
+    admitted = folder.read(1, "questions", Question)
+    assert admitted
+    assert {(q.checker, q.label, q.confidence) for q in admitted} == {("gym:chain_sum", "family", 1.0)}
+    (entry,) = report.rounds
+    assert entry.generator.proposed == 0
+    assert entry.labels is not None
+    assert (entry.labels.audited, entry.labels.accuracy) == (0, None)  # nobody else can solve them
+    checked = folder.read(1, "verdicts/attempt", Verdict)
+    assert {"right", "wrong"} <= {v.outcome for v in checked}
+    assert not [v for v in checked if v.outcome == "undecided"]
