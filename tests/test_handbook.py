@@ -50,7 +50,8 @@ class Strategist(SimulatedTeacher):
             return await super().ask(request)
         await asyncio.sleep(0)
         self.asked.append(request)
-        question = request.messages[0]["content"].partition("Question:")[2].partition("Solution:")[0]
+        shown = request.messages[0]["content"].partition("Question:")[2].partition("Solution:")[0]
+        question = "\n".join(shown.strip().splitlines()[1:-1])  # without its marks, which hold digits
         named = [
             {"name": "add_in_order", "instruction": "Add all the amounts, one after the other."},
             {"name": f"other_{'abcdefghij'[request.seed % 10]}", "instruction": f"Try {request.seed % 3}."},

@@ -31,7 +31,9 @@ def test_every_template_of_ours_would_be_taken_from_a_user(tmp_path: Path) -> No
         own(tmp_path, (OURS / f"{name}.jinja").read_text(), f"{name}.jinja")
     prompts = Prompts(tmp_path)
     assert prompts.own == names()
-    assert [prompts.versioned(name) for name in names()] == [f"{name}@1" for name in names()]
+    assert [prompts.versioned(name) for name in names()] == [
+        f"{name}@{prompts.headers[name].version}" for name in names()
+    ]
     assert all(header.purpose and header.output for header in prompts.headers.values())
 
 
@@ -139,7 +141,7 @@ def test_long_texts_are_cut_where_they_are_seen_to_be() -> None:
 def test_the_command_lists_shows_and_copies(tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["prompts"])
     assert said.exit_code == 0
-    assert all(f"{name}@1" in said.stdout for name in names())
+    assert all(Prompts().versioned(name) in said.stdout for name in names())
     said = CliRunner().invoke(app, ["prompts", "solver"])
     assert said.stdout.strip() == (OURS / "solver.jinja").read_text().strip()
     assert CliRunner().invoke(app, ["prompts", "--to", str(tmp_path / "mine")]).exit_code == 0
