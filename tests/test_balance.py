@@ -49,6 +49,7 @@ async def stage(client: Balanced, count: int) -> list[Reply]:
     return await asyncio.gather(*(client.ask(request(f"q{n}")) for n in range(count)))
 
 
+@pytest.mark.slow
 async def test_each_endpoint_answers_as_fast_as_it_can_and_no_more_than_its_slots() -> None:
     unequal = [Quick(4, seconds) for seconds in (0.1, 0.2, 0.4, 0.8)]
     async with quick(*unequal) as endpoints, over(endpoints) as client:
@@ -65,6 +66,7 @@ async def test_each_endpoint_answers_as_fast_as_it_can_and_no_more_than_its_slot
     assert {reply.call.endpoint for reply in replies} == {endpoint.url for endpoint in endpoints}
 
 
+@pytest.mark.slow
 async def test_a_slow_endpoint_is_not_given_the_last_requests() -> None:
     async with quick(Quick(2, 0.02), Quick(2, 1.0)) as endpoints, over(endpoints) as client:
         await stage(client, 30)
@@ -76,6 +78,7 @@ async def test_a_slow_endpoint_is_not_given_the_last_requests() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["down", "fails"])
+@pytest.mark.slow
 async def test_of_one_that_dies_only_what_was_in_flight_is_tried_again(
     trouble: str,
 ) -> None:
@@ -115,6 +118,7 @@ async def test_where_one_says_to_wait_the_other_goes_on() -> None:
     assert not client.lanes[1].out
 
 
+@pytest.mark.slow
 async def test_where_none_can_be_used_each_request_fails_within_its_deadline() -> None:
     down = (Quick(2, 0.01, "down"), Quick(2, 0.01, "down"))
     async with quick(*down) as endpoints, over(endpoints, request_deadline_s=1.0, retries=1) as client:

@@ -56,12 +56,14 @@ def decisions(folder: RunFolder) -> list[Any]:
     return decided
 
 
+@pytest.mark.slow
 def test_turning_the_heldout_answers_changes_no_decision(both: tuple[RunFolder, RunFolder]) -> None:
     straight, turned = both
     assert decisions(straight) == decisions(turned)
     assert len([d for d in decisions(straight) if d]) > 10
 
 
+@pytest.mark.slow
 def test_but_it_changes_what_is_reported(both: tuple[RunFolder, RunFolder], config: RunConfig) -> None:
     reports: list[RunReport] = [write_report(folder, config, "done") for folder in both]
     straight, turned = (report.baseline for report in reports)
@@ -69,6 +71,7 @@ def test_but_it_changes_what_is_reported(both: tuple[RunFolder, RunFolder], conf
     assert straight.accuracy == pytest.approx(1 - turned.accuracy)
 
 
+@pytest.mark.slow
 async def test_the_validation_set_does_decide(
     both: tuple[RunFolder, RunFolder], tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

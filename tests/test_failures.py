@@ -306,6 +306,7 @@ def good(body: dict[str, Any]) -> Answer:
     return completion(f"added up #### {sum(map(int, numbers))}" if numbers else "#### none")
 
 
+@pytest.mark.slow
 async def test_a_run_with_a_troubled_teacher_is_done_and_trains_on_none_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -267,6 +267,7 @@ texts = st.one_of(
 
 
 @given(st.lists(st.tuples(texts, answers), max_size=6), rngs)
+@pytest.mark.slow
 def test_rows_of_any_text_are_chained_with_the_rest_of_it_as_it_was(
     rows: list[tuple[str, str]], rng: Random
 ) -> None:

@@ -70,6 +70,7 @@ def named(folder: RunFolder, round: int) -> list[Behaviour]:
     return folder.read(round, "behaviours", Behaviour)
 
 
+@pytest.mark.slow
 async def test_moves_are_named_shown_in_attempts_and_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +133,7 @@ async def found_again(folder: RunFolder, config: RunConfig, tmp_path: Path) -> N
     assert max(entry.count for entry in before) > 1
 
 
+@pytest.mark.slow
 async def test_the_handbook_is_off_unless_it_is_asked_for(tmp_path: Path) -> None:
     teacher = Strategist()
     config = config_of(own(tmp_path), *MODEL, "rounds=1")
@@ -272,6 +274,7 @@ def test_the_nearest_are_shown_and_the_same_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "said", ["nothing at all", '{"behaviours": [{"name": 3}]}', '{"behaviours": []}', "x" * 9000]
 )
+@pytest.mark.slow
 async def test_a_teacher_without_an_answer_stops_nothing(tmp_path: Path, said: str) -> None:
     config = config_of(own(tmp_path), *MODEL, "rounds=1")
     folder = await play(tmp_path / "run", config, model=Strategist())

@@ -66,6 +66,7 @@ async def played(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         return await play(place / "run", config_of(own(place), *MODEL), model=SimulatedTeacher())
 
 
+@pytest.mark.slow
 async def test_seeds_without_an_answer_are_labelled_by_the_teacher(played: RunFolder) -> None:
     assert all(q.label == "seed" for q in played.read(0, "questions", Question))
     asked = played.read(0, "unlabelled", Question)
@@ -83,6 +84,7 @@ async def test_seeds_without_an_answer_are_labelled_by_the_teacher(played: RunFo
     assert all(len(check.teacher) == 4 and len(check.solver) == 4 for check in checks)
 
 
+@pytest.mark.slow
 async def test_only_trusted_labels_are_admitted_and_trained_on(played: RunFolder) -> None:
     questions = [q for n in (1, 2) for q in played.read(n, "questions", Question)]
     assert len(questions) > 10
@@ -125,6 +127,7 @@ async def test_every_call_of_the_teacher_is_recorded_and_none_is_made_twice(play
         assert len({(call.stage, call.subject_id) for call in calls}) == len(calls)
 
 
+@pytest.mark.slow
 async def test_without_a_teacher_nothing_is_labelled_and_the_generator_is_not_asked(
     tmp_path: Path, seeds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +145,7 @@ async def test_without_a_teacher_nothing_is_labelled_and_the_generator_is_not_as
     assert max(q.confidence for q in chains) == pytest.approx(0.97**2)
 
 
+@pytest.mark.slow
 async def test_a_run_whose_seeds_have_no_answers_at_all(
     tmp_path: Path, seeds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +166,7 @@ async def test_a_run_whose_seeds_have_no_answers_at_all(
 
 
 @pytest.mark.parametrize("bare", [True, False])
+@pytest.mark.slow
 async def test_an_answer_without_its_working_is_a_reference_where_that_is_wanted(
     tmp_path: Path, seeds: Path, monkeypatch: pytest.MonkeyPatch, bare: bool
 ) -> None:

@@ -54,6 +54,7 @@ async def test_a_lost_memory_is_filled_anew_from_the_records(tmp_path: Path, lef
     assert remembered(copy, config) == before
 
 
+@pytest.mark.slow
 async def test_the_run_ends_when_training_has_stopped_helping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,6 +68,7 @@ async def test_the_run_ends_when_training_has_stopped_helping(
 @pytest.mark.parametrize(
     ("settings", "turns"), [(["curriculum.enough=1", "curriculum.near_duplicate=0.2"], 3), ([], 1)]
 )
+@pytest.mark.slow
 async def test_the_teacher_is_asked_again_at_most_twice(
     tmp_path: Path, settings: list[str], turns: int
 ) -> None:

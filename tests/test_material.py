@@ -441,6 +441,7 @@ def test_a_column_is_not_question_and_answer(written: Written) -> None:
         gather(config(seeds=str(written(rows(12))), columns=told))
 
 
+@pytest.mark.slow
 def test_a_long_draw_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("reasoning_gym")
     monkeypatch.setattr(setting_apart, "_SILENCE_S", -1.0)

@@ -369,6 +369,7 @@ GIVEN = st.fixed_dictionaries(
     GIVEN, st.integers(1, 8), st.integers(1, 8), st.sampled_from([8, 24, 80]), st.sampled_from([0, 16, 56])
 )
 @settings(max_examples=200, deadline=None)
+@pytest.mark.slow
 def test_more_gpus_or_larger_ones_never_stop_it_fitting(
     chosen: dict[str, object], count: int, more: int, size: int, larger: int
 ) -> None:
@@ -384,6 +385,7 @@ def chosen_config(chosen: dict[str, object]) -> RunConfig:
 
 @given(GIVEN, st.integers(1, 8), st.sampled_from([8, 24, 80]))
 @settings(max_examples=200, deadline=None)
+@pytest.mark.slow
 def test_no_gpu_is_given_out_twice(chosen: dict[str, object], count: int, size: int) -> None:
     made = make_plan(
         chosen_config(chosen),

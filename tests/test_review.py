@@ -61,6 +61,7 @@ def admitted(folder: RunFolder) -> dict[str, Question]:
     return {q.id: q for q in folder.read(1, "questions", Question)}
 
 
+@pytest.mark.slow
 async def test_the_run_waits_and_goes_on_where_the_person_left_it(tmp_path: Path) -> None:
     config = load(None, SMALL)
     folder = made(tmp_path / "run", config)
@@ -113,6 +114,7 @@ async def test_the_run_waits_and_goes_on_where_the_person_left_it(tmp_path: Path
     assert entry.labels.sources["human"] == 1
 
 
+@pytest.mark.slow
 async def test_the_review_may_be_called_off(tmp_path: Path) -> None:
     config = load(None, SMALL)
     folder = made(tmp_path / "run", config)
@@ -128,6 +130,7 @@ async def test_the_review_may_be_called_off(tmp_path: Path) -> None:
     assert sum(bool(p.admitted) for p in became) == len(admitted(folder)) > 1
 
 
+@pytest.mark.slow
 async def test_no_review_asks_nobody(tmp_path: Path) -> None:
     config = load(None, [*SMALL, "review=none"])
     folder = made(tmp_path / "run", config)
@@ -136,6 +139,7 @@ async def test_no_review_asks_nobody(tmp_path: Path) -> None:
     assert not (folder.round(1) / "drafts").exists()
 
 
+@pytest.mark.slow
 async def test_what_a_model_wrote_is_shown_with_its_label(tmp_path: Path) -> None:
     config = config_of(own(tmp_path), *MODEL, "review=teach", "rounds=1", "curriculum.enough=0.1")
     folder = made(tmp_path / "run", config)
@@ -385,6 +389,7 @@ def maieutic(*arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_without_a_terminal_the_flag_is_refused_before_anything_is_made(runs: Path) -> None:
     refused = subprocess.run(
         [sys.executable, "-m", "maieutic", *begins(runs)],
@@ -405,6 +410,7 @@ def test_without_a_terminal_a_configured_review_only_pauses(runs: Path) -> None:
     assert report.status == "waiting for review"
 
 
+@pytest.mark.slow
 async def test_a_run_that_is_done_has_nothing_to_review(tmp_path: Path) -> None:
     config = load(None, [*SMALL, "review=none"])
     folder = made(tmp_path / "run", config)

@@ -298,6 +298,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 MORE = ("teacher.hints=3", "teacher.subproblems=2", "teacher.skills=5", "curriculum.near_duplicate=1")
 
 
+@pytest.mark.slow
 async def test_all_moves_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulated.GROWS", -20)  # so that some questions are too hard
     model = SimulatedTeacher()
@@ -324,6 +325,7 @@ async def test_all_moves_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert told and all("skills often missing: adding (" in r.messages[0]["content"] for r in told)
 
 
+@pytest.mark.slow
 async def test_a_question_that_its_teacher_cannot_reproduce_is_refused(tmp_path: Path) -> None:
     class Forgetful(SimulatedTeacher):
         """Comes to no answer when it is asked again; the Solver would vote for every claim."""
@@ -368,6 +370,7 @@ def garbage(node: dict[str, Any], rng: Random) -> Any:
     return letters(rng, node["maxLength"])
 
 
+@pytest.mark.slow
 async def test_what_an_untrained_teacher_writes_is_never_admitted(tmp_path: Path) -> None:
     model = Untrained()
     config = config_of(own(tmp_path), *MODEL, *MORE, "rounds=1")
@@ -392,6 +395,7 @@ class Failing(SimulatedTeacher):
 
 
 @pytest.mark.parametrize("calls", [20, 40, 60])
+@pytest.mark.slow
 async def test_a_resume_asks_for_nothing_twice(tmp_path: Path, calls: int) -> None:
     config = config_of(own(tmp_path), *MODEL, *MORE, "rounds=1")
     whole = SimulatedTeacher()

@@ -194,6 +194,7 @@ SCALARS = st.none() | st.booleans() | st.floats() | st.text()
 
 
 @given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner)))
+@pytest.mark.slow
 def test_no_reply_is_an_error_of_ours(value: Any) -> None:
     found = tool_calls_of(call_of(request(), "", json.dumps(value)), 1)
     assert all(isinstance(json.loads(one.sent), dict) for one in found)
@@ -290,6 +291,7 @@ async def rolled(room: Any, questions: list[Question]) -> list[Rollout]:
     return await roll_out(room, 1, "attempt", questions, "base", room.solver.sampling)
 
 
+@pytest.mark.slow
 async def test_rollouts_with_tools_survive_a_kill(tmp_path: Path) -> None:
     tools = ["solver.tools=[search]", HEARD, "solver.most_turns=3"]
     with scripted(uses_tools) as (url, asked):
@@ -589,6 +591,7 @@ def test_pairs_carry_whole_conversations() -> None:
     assert trainer_row(pair, "[]")["chosen_messages"] == right.messages
 
 
+@pytest.mark.slow
 async def test_the_trainer_gets_conversations_and_the_tools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

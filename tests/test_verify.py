@@ -131,6 +131,7 @@ def calls_of(folder: RunFolder, stage: str = "attempt") -> list[Call]:
     return folder.read(1, f"calls/verifier-{stage}.0", Call)
 
 
+@pytest.mark.slow
 async def test_a_sensible_judge_decides_what_no_checker_can(tmp_path: Path) -> None:
     items = [(question(1), [RIGHT, WRONG]), (question(2, "addition", "3"), ["#### 3", "#### 4"])]
     folder, verdicts, asked = await verified(tmp_path, sensible, items)
@@ -218,6 +219,7 @@ async def test_whatever_the_endpoint_does_the_run_goes_on(tmp_path: Path, reply:
 
 
 @pytest.mark.parametrize("status", [500, 400, 401])
+@pytest.mark.slow
 async def test_an_endpoint_that_is_down_or_takes_nothing_stops_the_run_which_goes_on_later(
     tmp_path: Path, status: int
 ) -> None:
@@ -236,6 +238,7 @@ async def test_an_endpoint_that_is_down_or_takes_nothing_stops_the_run_which_goe
     assert later
 
 
+@pytest.mark.slow
 async def test_failures_that_are_not_in_a_row_end_nothing(tmp_path: Path) -> None:
     def script(number: int, body: dict[str, Any]) -> Answer:
         return (500, {}) if number % 2 else sensible(number, body)
@@ -245,6 +248,7 @@ async def test_failures_that_are_not_in_a_row_end_nothing(tmp_path: Path) -> Non
     assert len(asked) == 36
 
 
+@pytest.mark.slow
 async def test_one_failure_among_many_costs_its_own_vote_alone(tmp_path: Path) -> None:
     def script(number: int, body: dict[str, Any]) -> Answer:
         return (500, {}) if number == 3 else sensible(number, body)
@@ -341,6 +345,7 @@ async def test_nothing_is_asked_about_what_says_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("replies", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 20, 31))])
+@pytest.mark.slow
 async def test_what_was_cut_short_asks_for_the_rest_and_comes_to_the_same(
     tmp_path: Path, replies: int
 ) -> None:
@@ -369,6 +374,7 @@ async def test_what_was_cut_short_asks_for_the_rest_and_comes_to_the_same(
     assert len({call.subject_id for call in calls}) == len(calls) == len(at_once)
 
 
+@pytest.mark.slow
 async def test_verdicts_follow_from_opinions_that_are_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -407,6 +413,7 @@ def many() -> list[tuple[Question, list[str]]]:
     return [(q, [f"#### {q.answer}", f"#### {int(q.answer) + number}"]) for number, q in enumerate(asked)]
 
 
+@pytest.mark.slow
 async def test_calibration_asks_about_some_that_a_checker_decided_and_changes_none(tmp_path: Path) -> None:
     rollouts = [(q, rollout(q, index, text)) for q, texts in many() for index, text in enumerate(texts)]
     plain = Verifier().judge(rollouts)
@@ -428,6 +435,7 @@ async def test_calibration_asks_about_some_that_a_checker_decided_and_changes_no
     assert found.accuracy == pytest.approx(right / 10)
 
 
+@pytest.mark.slow
 async def test_every_method_is_measured_on_what_was_drawn(tmp_path: Path) -> None:
     def script(_: int, body: dict[str, Any]) -> Answer:
         if "What is " in text_of(body) and "BEGIN" not in text_of(body):
@@ -455,6 +463,7 @@ SMALL = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_a_whole_run_says_how_far_its_judge_agrees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
