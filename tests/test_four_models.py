@@ -89,6 +89,7 @@ def test_four_models_play_a_run_whatever_the_teacher_sends(tmp_path: Path) -> No
             settings=[
                 f"teacher.endpoint={url}/v1", "teacher.model=big", f"verifier.endpoint={url}/v1",
                 "verifier.model=judge", "verifier.calibration=6", "teacher.deadline_s=4", "serving.retries=1",
+                "teacher.max_tokens=1024",
             ],
         )  # fmt: skip
     report = RunReport.model_validate_json(folder.report.read_text())
