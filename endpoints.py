@@ -7,6 +7,7 @@ import os
 import re
 from urllib.parse import SplitResult, urlsplit
 
+import httpx
 from pydantic import SecretStr
 
 from .errors import ConfigError
@@ -22,8 +23,10 @@ def check_url(url: str, place: str) -> None:
     """
     try:
         parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        fine = url.isprintable() and parts.scheme in ("http", "https") and parts.port != 0
+        # As it will be looked up: what is no name or number of a machine fails here.
+        fine = fine and bool(httpx.URL(url).host) and bool((parts.hostname or "").encode("idna"))
+    except (ValueError, httpx.InvalidURL):
         fine, parts = False, SplitResult("", "", "", "", "")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError(f"{place} with a user, a query or a fragment; a key goes into a variable")

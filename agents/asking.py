@@ -22,13 +22,9 @@ _LONGEST_QUOTED = 4_000
 """Characters of an unreadable completion that are sent back with the repair."""
 
 
-_THOUGHT = re.compile(r"\A.*</think>", re.DOTALL | re.IGNORECASE)
-"""Thinking whose beginning stands in the chat template, and not in the completion."""
-
-
 def answered(text: str) -> str:
     """A completion without what a model thought before it."""
-    return _THOUGHT.sub("", without_thinking(text)).strip()
+    return without_thinking(text).strip()
 
 
 async def ask_for(

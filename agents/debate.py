@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -126,7 +127,9 @@ def debated(case: Case, votes: Sequence[Sequence[Vote]], threshold: float) -> Op
     if any(2 * read <= len(order) for read, order in zip(readable, votes, strict=True)):
         return case.opinion("debate", reason=f"{sum(readable)} of {asked} votes readable")
     share = sum(part for part in shares if part is not None) / len(shares)
-    outcome: Outcome = "right" if share >= threshold else "wrong" if 1 - share >= threshold else "undecided"
+    # Half of the votes is a tie, whatever the threshold.
+    least = max(threshold, math.nextafter(0.5, 1))
+    outcome: Outcome = "right" if share >= least else "wrong" if 1 - share >= least else "undecided"
     sure = {"right": share, "wrong": 1 - share}.get(outcome, 0.0)
     reasons = (vote.reason for order in votes for vote in order if vote.verdict == outcome and vote.reason)
     why = f": {reason}" if (reason := next(reasons, "")) else ""

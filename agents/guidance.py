@@ -8,7 +8,8 @@ from ..records import Question
 from ..tasks.arithmetic import ANSWER_MARK
 from ..tasks.kinds import canonical
 
-_TERM = re.compile(r"[^\s,;:!?()\[\]{}\"'“”„`*$=]+")
+_TERM = re.compile(r"[^\s,;:!?()\[\]{}\"'“”„‘’`*$=\\≈→…€£%#—–]+")
+_NUMBER = re.compile(r"(?:(?<!\w)-)?\d+(?:[.,]\d+)*(?:/\d+)?")
 _MARKED = (ANSWER_MARK, "\\boxed", "answer is")
 
 
@@ -28,7 +29,9 @@ def reveals(hint: str, question: Question) -> bool:
 
 
 def _terms(text: str) -> set[str]:
-    return {canonical(term.rstrip(".")) for term in _TERM.findall(text)}
+    """Words and numbers, those that stand within words, too."""
+    found = [*(term.rstrip(".") for term in _TERM.findall(text)), *_NUMBER.findall(text)]
+    return {canonical(term) for term in found}
 
 
 def _holds(hint: str, question: Question) -> bool:

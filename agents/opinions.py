@@ -143,7 +143,7 @@ def _judgement(reply: str) -> Judgement | None:
     """Read as the judge checker does: a reply that is the object and nothing else. One that merely
     holds such an object may quote it from the completion."""
     vote = read_vote(reply)
-    return Judgement(reason=vote.reason, verdict=vote.verdict) if vote and vote.verdict else None
+    return Judgement(reason=sendable(vote.reason), verdict=vote.verdict) if vote and vote.verdict else None
 
 
 def share_right(votes: Sequence[Vote]) -> float | None:

@@ -21,6 +21,7 @@ from .roles import (
 )
 from .run import RunConfig
 from .sections import (
+    MOST_REPLICAS,
     POCKET_LENGTH,
     CurriculumConfig,
     GateConfig,
@@ -36,6 +37,7 @@ from .training import LoraConfig, SolverTraining
 __all__ = [
     "FAMILY",
     "LOCAL",
+    "MOST_REPLICAS",
     "NONE",
     "POCKET_LENGTH",
     "ROLES",

@@ -35,8 +35,8 @@ Tool = Literal["python", "search"]
 class Price(Section):
     """What an endpoint takes, in its own currency, for a million tokens."""
 
-    prompt: float = Field(0, ge=0)
-    completion: float = Field(0, ge=0)
+    prompt: float = Field(0, ge=0, le=1e9)
+    completion: float = Field(0, ge=0, le=1e9)
 
 
 class Budget(Section):
@@ -137,7 +137,7 @@ class GeneratorConfig(Role):
     utility_deviation: float = Field(0.2, gt=0)
     learning_rate: float = Field(2e-3, gt=0)
     batch_size: int = Field(16, ge=1)
-    epochs: float = Field(3, gt=0)
+    epochs: float = Field(3, gt=0, le=10_000)
 
 
 class TeacherConfig(Role):

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from .section import Section
 
+MOST_REPLICAS = 64
 POCKET_LENGTH = 512
 """Tokens that the pocket model can take: the positions it has."""
 
@@ -49,16 +50,16 @@ class ServingConfig(Section):
     """Completions computed side by side."""
     gpu_memory_utilization: float = Field(0.3, gt=0, le=1)
     """On a CPU, too: vLLM otherwise claims nearly all memory at start."""
-    replicas: int = Field(1, ge=1, le=64)
+    replicas: int = Field(1, ge=1, le=MOST_REPLICAS)
     """Servers of each local model, each with its own part of the GPUs; requests go where there is room."""
     tensor_parallel: int = Field(1, ge=1, le=64)
     """GPUs that share the weights of one server."""
     while_training: Literal["auto", "stay", "sleep", "stop"] = "auto"
     """What the servers do while a training job has their GPU; `auto` by what fits (see `maieutic plan`)."""
-    tool_parser: str = Field("", pattern=r"[a-z0-9_]{0,40}")
+    tool_parser: str = Field("", pattern=r"^[a-z0-9_]{0,40}$")
     """How vLLM reads calls of tools out of a completion (`hermes` for Qwen3); needed where a role
     that is served here has tools."""
-    reasoning_parser: str = Field("", pattern=r"[a-z0-9_]{0,40}")
+    reasoning_parser: str = Field("", pattern=r"^[a-z0-9_]{0,40}$")
     """How vLLM takes a thinking model's thoughts out of a completion (`qwen3`); none where empty. Not
     for models that are trained: what they learn from has their thoughts, and checkers leave those out."""
     cpu_kv_cache_gib: int = Field(1, ge=1)

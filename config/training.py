@@ -29,13 +29,13 @@ class SolverTraining(Section):
     warmup_steps: int = Field(8, ge=0)
     schedule: Literal["constant_with_warmup", "cosine"] = "cosine"
     batch_size: int = Field(16, ge=1)
-    epochs: float = Field(2, gt=0)
+    epochs: float = Field(2, gt=0, le=10_000)
     pairs_per_question: int = Field(1, ge=1)
     """At most so many of one question."""
     bare_references: bool = True
     """Whether an answer without its working stands in for a reference, where nothing better is known.
     It teaches the answer and not the way: say false for a model that reasons before it answers."""
-    replay: float = Field(0.33, ge=0)
+    replay: float = Field(0.33, ge=0, le=1000)
     """Pairs of earlier rounds, as a share of this round's."""
     least_pairs: int = Field(256, ge=1)
     """With fewer the Solver is not trained in this round: a few steps from a cold optimiser

@@ -216,7 +216,10 @@ def _absolute(source: str) -> str:
 def read_sets(folder: RunFolder) -> FixedSets:
     """Both fixed sets, as they were when the run was made."""
     validation, heldout = (tuple(folder.read(0, series, Question)) for series in (VALIDATION, HELDOUT))
-    names = (folder.read_json(0, "sets") or {}).get("further", [])
+    noted = folder.read_json(0, "sets") or {}
+    if not isinstance(noted, dict):
+        raise RunError(f"{folder.path}: rounds/0000/sets.json is damaged; bring it back from a copy")
+    names = noted.get("further", [])
     further = {
         name: tuple(folder.read(0, f"{HELDOUT}{place}", Question)) for place, name in enumerate(names, 2)
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from ..serving.client import Client, Completions, Settings
 
 _REACHED_S = 10.0
 """Seconds in which an endpoint must say anything at all."""
+
+_READ = 1000
+"""Bytes that are read of what it says."""
 
 _LOADED_S = 120.0
 """Seconds in which an adapter must be loaded."""
@@ -38,18 +42,38 @@ def check_role(name: str, role: Role) -> None:
         raise ConfigError(f"{name}.model is missing: the model's name at {name}.endpoint")
 
 
+async def _asked(
+    method: str, address: str, route: str, key: str, seconds: float, body: object = None
+) -> tuple[int, str]:
+    """Status and the beginning of what an endpoint says; no more is read, and no longer waited for.
+
+    Raises:
+        httpx.HTTPError, TimeoutError: it says nothing.
+    """
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    said = b""
+    async with (
+        asyncio.timeout(seconds),
+        httpx.AsyncClient(timeout=seconds, trust_env=not is_local(address)) as http,
+        http.stream(method, f"{address.rstrip('/')}{route}", json=body, headers=headers) as answer,
+    ):
+        async for part in answer.aiter_raw():
+            said += part
+            if len(said) >= _READ:
+                break
+        return answer.status_code, said[:_READ].decode("utf-8", "replace")
+
+
 def reach(name: str, role: Role) -> None:
     """Ask for the list of models: what refuses the key, or is not there, is told before a run begins.
 
-    An endpoint need not have such a list: any other answer will do.
+    An endpoint need not have such a list: any other answer will do. Not for use within an event loop.
     """
     for address in role.addresses:
         key = secret(address, role.key, f"{name}.key").get_secret_value()
         try:
-            with httpx.Client(timeout=_REACHED_S, trust_env=not is_local(address)) as client:
-                headers = {"Authorization": f"Bearer {key}"} if key else {}
-                status = client.get(f"{address.rstrip('/')}/models", headers=headers).status_code
-        except httpx.HTTPError as error:
+            status, _ = asyncio.run(_asked("GET", address, "/models", key, _REACHED_S))
+        except (httpx.HTTPError, TimeoutError) as error:
             raise ConfigError(
                 f"{name}.endpoint: nothing answers at {address} ({type(error).__name__}); see that it is up"
             ) from None
@@ -72,22 +96,18 @@ async def adapt(name: str, role: Role, checkpoint: str, folder: Path) -> str:
         adapter = f"{checkpoint}-{hashlib.file_digest(weights, 'sha256').hexdigest()[:12]}"
     for address in role.addresses:
         key = secret(address, role.key, f"{name}.key").get_secret_value()
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
         body = {"lora_name": adapter, "lora_path": str(folder)}
         try:
-            async with httpx.AsyncClient(timeout=_LOADED_S, trust_env=not is_local(address)) as http:
-                answer = await http.post(
-                    f"{address.rstrip('/')}/load_lora_adapter", json=body, headers=headers
-                )
-        except httpx.HTTPError as error:
+            status, said = await _asked("POST", address, "/load_lora_adapter", key, _LOADED_S, body)
+        except (httpx.HTTPError, TimeoutError) as error:
             raise ServerError(
                 f"{name}.endpoint: {address} cannot be reached ({type(error).__name__})"
             ) from None
         # After a resume it has it already.
-        if answer.is_error and "already" not in answer.text[:1000]:
+        if status >= 300 and "already" not in said:
             raise ServerError(
                 f"{name}.endpoint: {address} does not load the adapter in {folder} (HTTP "
-                f"{answer.status_code}); it must be a vLLM server with --enable-lora and "
+                f"{status}); it must be a vLLM server with --enable-lora and "
                 "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True that sees this folder under the same path"
             )
     return adapter

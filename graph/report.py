@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..records import (
     Attempt,
     Audit,
     Call,
+    CallFigures,
     Diversity,
     Evaluation,
     Gain,
@@ -80,9 +81,17 @@ def _gathered(folder: RunFolder, config: RunConfig, status: Status) -> RunReport
         seconds=round(sum(sum(_seconds(folder, n).values()) for n in folder.rounds()), 1),
         start_seconds=_seconds(folder, 0),
         versions=versions(),
-        calls=together([figures(folder, 0, config), *(entry.calls for entry in rounds)]),
+        calls=together([*(entry.calls for entry in rounds), *_beside(folder, config, rounds)]),
         rounds=rounds,
     )
+
+
+def _beside(
+    folder: RunFolder, config: RunConfig, rounds: Sequence[RoundReport]
+) -> Iterator[dict[str, CallFigures]]:
+    """Calls before round 1, and those of a round that is not over."""
+    over = {entry.round for entry in rounds}
+    return (figures(folder, number, config) for number in folder.rounds() if number not in over)
 
 
 def versions() -> dict[str, str]:

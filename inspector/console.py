@@ -88,7 +88,7 @@ class PlainProgress(_Tally):
             self.note(f"{done} of {total} steps, {left}")
 
     def note(self, text: str) -> None:
-        self.console.print(f"           {text}", markup=False, highlight=False)
+        self.console.print(f"           {printable(text)}", markup=False, highlight=False)
 
     def aside(self) -> AbstractContextManager[None]:
         """Nothing moves here that could be in the way of a person who is asked something."""
@@ -155,7 +155,7 @@ class LiveProgress(_Tally):
         self.bars.update(self.now, left=time_left(self.stage_started, stage.completed, stage.total or 0))
 
     def note(self, text: str) -> None:
-        self.live.console.print(escape(text), highlight=False)
+        self.live.console.print(escape(printable(text)), highlight=False)
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -31,6 +31,8 @@ def write_copies(prompts: Prompts, folder: Path, names: Sequence[str] | None = N
     Raises:
         ConfigError: one of them is there already; nothing was written.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder; choose another with --to")
     texts = {name: prompts.text(name) for name in (names or prompts.headers)}
     places = {folder / f"{name}.jinja": text for name, text in texts.items()}
     there = next((path for path in places if path.exists()), None)

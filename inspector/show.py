@@ -249,5 +249,5 @@ def _name(question: Question, proposals: dict[str, Proposal]) -> str:
     how = f"{question.origin}, {proposal.move}, round {question.round}" if proposal else question.origin
     return (
         f"[bold]{question.id}[/] {clean(question.text)} = {clean(question.answer)}  "
-        f"[dim]({how}; {escape(question.skill)} level {question.level})[/]"
+        f"[dim]({how}; {clean(question.skill)} level {question.level})[/]"
     )

@@ -60,8 +60,22 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema | 
         RunError: the disk is full or not writable.
     """
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink, compression="zstd")
+    try:
+        table = pa.Table.from_pylist(list(rows), schema=schema)
+    except UnicodeEncodeError:
+        # Half of a character, as models and JSON may write it: no file can hold it.
+        table = pa.Table.from_pylist([_whole(row) for row in rows], schema=schema)
+    pq.write_table(table, sink, compression="zstd")
     write_whole(path, sink.getvalue().to_pybytes())
+
+
+def _whole(value: Any) -> Any:
+    """A value without halves of characters in its texts."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _whole(inner) for key, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, list) else value
 
 
 class RunFolder:
@@ -157,8 +171,13 @@ class RunFolder:
 
     def _parts(self, number: int, series: str, suffix: str) -> list[Path]:
         kind, _, name = series.partition("/")
-        folder = self.round(number) / kind
-        return sorted(folder.glob(f"{name or kind}-[0-9][0-9][0-9][0-9]{suffix}"))
+        folder, stem = self.round(number) / kind, f"{name or kind}-"
+        parts = [
+            (int(path.stem.removeprefix(stem)), path)
+            for path in folder.glob(f"{stem}[0-9]*{suffix}")
+            if path.stem.removeprefix(stem).isdecimal()
+        ]
+        return [path for _, path in sorted(parts)]
 
     def write_json(self, number: int, name: str, value: object) -> None:
         write_whole(self.round(number) / f"{name}.json", json.dumps(value, indent=1))
@@ -172,7 +191,7 @@ class RunFolder:
         path = self.round(number) / f"{name}.json"
         try:
             return json.loads(path.read_bytes()) if path.exists() else None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(_damaged(path, error)) from error
 
     def rounds(self) -> Iterable[int]:

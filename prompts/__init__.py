@@ -10,7 +10,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..errors import ConfigError
-from .checking import SUFFIX, check, check_names, text_of
+from .checking import LONGEST, SUFFIX, check, check_names, text_of
 from .fencing import fenced, shortened
 from .header import Header, header_of
 
@@ -87,11 +87,16 @@ class Prompts:
         if name not in self._templates:
             self._templates[name] = self._environment.from_string(self._texts[name])
         try:
-            return self._templates[name].render(**values)
+            text = self._templates[name].render(**values)
         except jinja2.UndefinedError as error:
             raise ConfigError(f"prompts/{name}{SUFFIX}: {error.message}; give it that value") from None
-        except jinja2.TemplateError as error:
-            raise ConfigError(f"prompts/{name}{SUFFIX}: cannot be filled in ({error})") from error
+        except Exception as error:  # whatever a template of somebody's own runs into
+            raise ConfigError(
+                f"prompts/{name}{SUFFIX}: cannot be filled in ({type(error).__name__}: {error})"
+            ) from error
+        if len(text) > LONGEST:
+            raise ConfigError(f"prompts/{name}{SUFFIX}: writes more than {LONGEST:,} characters; shorten it")
+        return text
 
     def versioned(self, name: str) -> str:
         """Name and version of a template, as every call records it: `solver@1`; of one that is not as

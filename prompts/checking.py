@@ -16,6 +16,9 @@ SUFFIX = ".jinja"
 LARGEST = 100_000
 """Bytes of a template."""
 
+LONGEST = 10_000_000
+"""Characters of a prompt: what nobody can mean."""
+
 _BEYOND = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 
 
@@ -24,6 +27,8 @@ def text_of(path: Path) -> str:
     Raises:
         ConfigError: it cannot be read, is no UTF-8, or is too large.
     """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: is no file; a template is one")
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
@@ -83,6 +88,8 @@ def _try_out(text: str, place: str, environment: jinja2.Environment, header: Hea
         template.render({name: [] if name in _LISTS else "" for name in header.inputs})
     except Exception as error:  # whatever a template of somebody's own runs into
         raise ConfigError(f"{place}: cannot be filled in ({type(error).__name__}: {error})") from error
+    if len(filled) > LONGEST:
+        raise ConfigError(f"{place}: writes more than {LONGEST:,} characters; shorten it")
     if not filled.strip():
         raise ConfigError(f"{place}: is empty when it is filled in; write the prompt below its header")
 

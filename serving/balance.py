@@ -60,12 +60,15 @@ class Lane:
 
     def failed(self, request: Request, failed: Failed, began: float) -> bool:
         """Whether this failure shows that the endpoint cannot be used now."""
-        if failed.kind == "too_long":
-            return False
         self.failing.add(request.subject_id)
         hangs = failed.kind == "timeout" and self.answered_at < began
         at_once = self.trial or hangs or failed.unfit or failed.kind == "connection"
         return at_once or len(self.failing) >= _IN_A_ROW
+
+    def doubted(self, request: Request) -> bool:
+        """Whether what it said, too often in a row, shows that it is the endpoint and not the request."""
+        self.failing.add(request.subject_id)
+        return self.trial or len(self.failing) >= _IN_A_ROW
 
 
 class _Waiting:
@@ -113,28 +116,56 @@ class Balanced:
         """
         avoid: Lane | None = None
         tries: Tries | None = None
+        doubted: Reply | None = None
         while True:
             try:
                 lane = await self._place(avoid, tries)
             except Failed as failed:
                 known = tries or Tries(0, self._deadline)
+                if doubted:
+                    return told(doubted, known)
                 known.wait(failed)
                 raise (avoid or self.lanes[0]).client.given_up(request, known, failed) from failed
             tries = tries or Tries(self._retries, self._deadline)
-            began = time.monotonic()
+            began, pause = time.monotonic(), 0.0
             try:
                 reply = await lane.client.once(request, tries.patience)
-                lane.answered(time.monotonic() - began)
-                self._dark_since = None
-                return told(reply, tries)
+                if doubted is None and self._doubtful(lane, request, reply, tries):
+                    doubted = reply
+                else:
+                    self._settled(lane, request, reply, began)
+                    return told(reply, tries)
             except Failed as failed:
-                pause = self._noted(lane, request, failed, tries, began)
-                if pause is None:
+                wait = self._noted(lane, request, failed, tries, began)
+                if wait is None and doubted:
+                    return told(doubted, tries)
+                if wait is None:
                     raise lane.client.given_up(request, tries, failed) from failed
+                pause = wait
             finally:
                 self._leave(lane)
             await asyncio.sleep(pause)
             avoid = lane
+
+    def _doubtful(self, lane: Lane, request: Request, reply: Reply, tries: Tries) -> bool:
+        """Whether another endpoint should be asked, too: one that refuses everything, or says nothing to
+        everything, is the fastest of all."""
+        kind = reply.call.failure or ("empty" if _says_nothing(reply) else "")
+        if not kind or not any(other.up for other in self.lanes if other is not lane):
+            return False
+        tries.kinds.append(kind)
+        if not lane.out and lane.doubted(request):
+            self._leave_out(lane)
+        return True
+
+    def _settled(self, lane: Lane, request: Request, reply: Reply, began: float) -> None:
+        """Note an answer; where a second endpoint says the same as the first, it was the request."""
+        self._dark_since = None
+        if reply.call.failure or _says_nothing(reply):
+            for each in self.lanes:
+                each.failing.discard(request.subject_id)
+        else:
+            lane.answered(time.monotonic() - began)
 
     def _noted(
         self, lane: Lane, request: Request, failed: Failed, tries: Tries, began: float
@@ -195,7 +226,7 @@ class Balanced:
         free = [lane for lane in allowed if lane.room]
         if not free:
             return None
-        best = min(free, key=lambda lane: (lane.expected, lane.busy / lane.slots))
+        best = min(free, key=lambda lane: (bool(lane.failing), lane.expected, lane.busy / lane.slots))
         faster = [lane for lane in allowed if 0 < lane.seconds < best.seconds and not lane.trial]
         if not faster:
             return best
@@ -242,3 +273,8 @@ class Balanced:
         last = self._last
         said = f"none of {len(self.lanes)} endpoints could be used for {self._deadline:g} s"
         return Failed(last.kind if last else "connection", f"{said}; {last.said if last else ''}", False)
+
+
+def _says_nothing(reply: Reply) -> bool:
+    calls = any(asked != "[]" for asked in reply.call.tool_calls)
+    return not calls and not any(text.strip() for text in reply.completions)

@@ -15,7 +15,7 @@ from ..completions import ChatCompletion, Usage
 from ..config import ServingConfig
 from ..errors import EndpointError, MaieuticError
 from ..records import Call, Failure
-from .failures import MOST_BYTES, NOT_TAKEN, Failed, Tries, bound, failed_by
+from .failures import MOST_BYTES, NOT_TAKEN, TROUBLE, Failed, Tries, bound, failed_by
 from .requests import Reply, Request, Schema, told, unanswered
 
 __all__ = ["SERVING", "Client", "Completions", "Reply", "Request", "Schema", "Settings"]
@@ -80,6 +80,7 @@ class Completions:
             # Takes less of our processor time for a request than the default transport.
             http_client=openai.DefaultAioHttpClient(
                 trust_env=away,
+                follow_redirects=False,  # what is asked is for this address alone
                 timeout=config.request_deadline_s,
                 limits=httpx2.Limits(max_connections=2 * config.concurrency + 8),
                 event_hooks={"response": [bound]},
@@ -122,7 +123,7 @@ class Completions:
             async with asyncio.timeout(seconds):
                 asked, answer = await self._fitted(request)
             return self._reply(asked, answer)
-        except (openai.OpenAIError, httpx2.HTTPError, ValueError, TimeoutError) as error:
+        except TROUBLE as error:
             failed = failed_by(error, seconds, self._key)
         if failed.status in NOT_TAKEN:
             return Reply([], [], self._record(request, failed.said, "refused"))
@@ -135,8 +136,8 @@ class Completions:
             async with asyncio.timeout(_HEALTHY_S):
                 await self._client.get("/models", cast_to=httpx2.Response)
         except openai.APIStatusError as error:
-            return error.status_code < 500 and error.status_code not in (401, 403, 429)
-        except (openai.OpenAIError, httpx2.HTTPError, ValueError, TimeoutError):
+            return 400 <= error.status_code < 500 and error.status_code not in (401, 403, 429)
+        except TROUBLE:
             return False
         return True
 
@@ -159,7 +160,11 @@ class Completions:
     def _remedy(self, failed: Failed) -> str:
         if failed.status in (401, 403):
             return f"it refuses the key; see {self.settings.key}"
-        if failed.status == 404 or failed.kind in ("malformed", "empty", "too_long"):
+        if (
+            300 <= failed.status < 400
+            or failed.status == 404
+            or failed.kind in ("malformed", "empty", "too_long")
+        ):
             return f"see {self.settings.address}"
         return f"see {self.settings.log}, or raise {self.settings.deadline}"
 
@@ -194,7 +199,7 @@ class Completions:
     async def _takes(self, request: Request) -> bool:
         try:
             await self._send(request)
-        except (openai.OpenAIError, ValueError):
+        except TROUBLE:
             return False
         return True
 

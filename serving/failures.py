@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 
+import aiohttp
 import httpx2
 import openai
 
@@ -29,6 +30,11 @@ _PASSING = frozenset({408, 409, 425, 429})
 
 NOT_TAKEN = (400, 422)
 """HTTP statuses of an endpoint that does not take what a request holds."""
+
+
+TROUBLE = (openai.OpenAIError, httpx2.HTTPError, aiohttp.ClientError, OSError, EOFError, ValueError)
+"""What the client and the transport below it raise for whatever an endpoint does; a timeout is an
+`OSError`. The transport lets some of its own errors through."""
 
 
 class Failed(Exception):
@@ -83,7 +89,7 @@ class Tries:
         """
         pause = 0.0 if elsewhere else failed.wait or self._back_off()
         self.kinds.append(failed.kind)
-        passing = failed.passing or (elsewhere and failed.unfit)
+        passing = failed.passing or elsewhere
         over = len(self.kinds) > self.retries or pause >= self.left
         return None if over or not passing else pause
 
@@ -101,7 +107,7 @@ def failed_by(error: Exception, seconds: float, key: str) -> Failed:
         return Failed("too_long", str(error), passing=False)
     if isinstance(error, TimeoutError):
         return Failed("timeout", f"nothing came within {seconds:.3g} s")
-    if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
+    if isinstance(error, openai.APIConnectionError | httpx2.HTTPError | aiohttp.ClientError | OSError):
         # Its own deadline is longer than ours, and a cut connection is told as one that took too long.
         return Failed("connection", "no connection, or it was cut")
     return Failed("malformed", "what it sent is no chat completion")

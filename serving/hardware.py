@@ -16,6 +16,9 @@ GIB = 2**30
 
 _GROUP = re.compile(r"\s*(\d{1,4})\s*x\s*(\d{1,5}(?:\.\d{1,3})?)\s*(?:G|GB|GiB)?\s*", re.IGNORECASE)
 
+_MOST = 4096
+"""GPUs of an imagined machine: 64 servers on 64 each."""
+
 _HOST_OF_IMAGINED = 2
 """Host memory of an imagined machine, in that of its GPUs, where nothing is said of it."""
 
@@ -77,6 +80,8 @@ def imagined(text: str, ram_gib: float | None = None) -> Hardware:
         if found is None or not int(found[1]) or not float(found[2]):
             raise ConfigError(f"--gpus {text[:60]}: expected such as 1x24GB, 8x80GB, or 0 for the CPU alone")
         sizes += [int(float(found[2]) * GIB)] * int(found[1])
+        if len(sizes) > _MOST:
+            raise ConfigError(f"--gpus {text[:60]}: more than {_MOST} GPUs; a run uses no more")
     gpus = tuple(Gpu(index=i, name=f"{size / GIB:g} GiB", total=size) for i, size in enumerate(sizes))
     return Hardware(gpus=gpus, ram=given or max(_LEAST_HOST, _HOST_OF_IMAGINED * sum(sizes)), imagined=True)
 

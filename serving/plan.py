@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..config import RunConfig
+from ..config import MOST_REPLICAS, RunConfig
 from .footprint import weight_bytes
 from .hardware import Hardware
 from .making_room import Training
@@ -75,6 +75,7 @@ def _idle(
     used |= {gpu for job in training for gpu in job.gpus}
     idle = len(hardware.gpus) - len(used)
     more = idle // (config.serving.tensor_parallel * max(1, len(servers)))
+    more = min(more, MOST_REPLICAS - config.serving.replicas)
     if not idle or not servers:
         return []
     remedy = f": serving.replicas={config.serving.replicas + more} would use them" if more else ""

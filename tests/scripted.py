@@ -66,7 +66,7 @@ def scripted(
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(data)))
             if status == 429:
-                self.send_header("retry-after", "0.2")
+                self.send_header("retry-after", str(content.get("wait", 0.2)))
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.end_headers()
                 self.wfile.write(data)
@@ -140,7 +140,8 @@ class Quick:
     slots: int = 8
     seconds: float = 0.01
     trouble: str = ""
-    """`down` cuts every connection, `hangs` never answers, `fails` is HTTP 500, `limited` is 429."""
+    """`down` cuts every connection, `hangs` never answers, `fails` is HTTP 500, `limited` is 429; `refuses`
+    is HTTP 400, `blank` a completion without a word, `long` one of three million letters: all at once."""
     url: str = ""
     now: int = 0
     most: int = 0
@@ -156,6 +157,10 @@ class Quick:
         self.most = max(self.most, self.now)
         self.taken.append(body["messages"][-1]["content"])
         try:
+            if self.trouble == "refuses":
+                return web.json_response({"error": {"message": "no such model"}}, status=400)
+            if self.trouble in ("blank", "long"):
+                return web.json_response(completion("x" * 3_000_000 * (self.trouble == "long"))[1])
             async with self._places:
                 await asyncio.sleep(self.seconds)
             if self.trouble == "hangs":

@@ -162,3 +162,21 @@ async def test_among_equals_the_one_with_more_room_is_taken() -> None:
     assert isinstance(balanced.lanes[0], Lane)
     assert balanced._best(balanced.lanes[1]) is balanced.lanes[0]
     await balanced.close()
+
+
+@pytest.mark.parametrize("trouble", ["refuses", "blank", "long"])
+async def test_one_that_is_quick_because_it_does_nothing_is_left_out(trouble: str) -> None:
+    """What it says to everything is no answer: the others are asked, and it gets no more."""
+    async with quick(Quick(4, trouble=trouble), Quick(4, 0.02)) as endpoints, over(endpoints) as client:
+        replies = await stage(client, 80)
+        assert [reply for reply in replies if reply.completions != ["ok #### 7"]] == []
+        assert len(endpoints[0].taken) < 20
+        assert endpoints[1].answered == 80
+
+
+async def test_what_both_refuse_is_a_refusal_and_nobodys_fault() -> None:
+    both = Quick(4, trouble="refuses"), Quick(4, trouble="refuses")
+    async with quick(*both) as endpoints, over(endpoints) as client:
+        reply = await client.ask(request("q"))
+        assert (reply.completions, reply.call.failure, reply.call.tried) == ([], "refused", ["refused"])
+        assert not any(lane.out or lane.failing for lane in client.lanes)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socketserver
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from launching import running
-from maieutic.config import ServingConfig, load
-from maieutic.errors import EndpointError, ServerError
+from maieutic.config import ServingConfig, TeacherConfig, load
+from maieutic.errors import ConfigError, EndpointError, ServerError
+from maieutic.graph import remote
 from maieutic.graph.remote import client_of
 from maieutic.records import Call
 from maieutic.serving.client import Completions, Request
@@ -183,3 +186,66 @@ async def test_a_server_that_is_never_healthy_is_ended(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match="startup_deadline_s"):
         await server.start()
     assert not server.alive
+
+
+@contextlib.contextmanager
+def raw(*parts: bytes, pause: float = 0.0) -> Iterator[str]:
+    """A server that sends these bytes, whatever it is asked."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            with contextlib.suppress(OSError):
+                for part in parts:
+                    self.request.sendall(part)
+                    time.sleep(pause)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 9000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 9\r\n\r\n{}",
+        b"HTTP/1.1 abc X\r\n\r\n",
+        b"\x00\xff\x16\x03\x01" * 20,
+        b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:9/v1\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_a_failure_like_another(sent: bytes) -> None:
+    with raw(sent) as url:
+        asked = client(url, retries=0, request_deadline_s=5)
+        with pytest.raises(EndpointError) as caught:
+            await asked.ask(request())
+        assert isinstance(caught.value.call, Call)
+        assert caught.value.call.failure in ("connection", "malformed", "refused")
+        assert not await asked.healthy()
+
+
+@pytest.mark.parametrize("sent", [(b"1" * 10**6,) * 50, (b"1",) * 600])
+def test_an_endpoint_is_reached_in_bounded_time_and_memory(
+    sent: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_REACHED_S", 0.6)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+    with raw(head, *sent, pause=0.01 if len(sent) > 99 else 0) as url:
+        started = time.monotonic()
+        role = TeacherConfig(endpoint=[f"{url}/v1"], model="m")
+        with contextlib.suppress(ConfigError):
+            remote.reach("teacher", role)
+        assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://a..b/v1", "http://xn--/v1", "http://127.0.0.1:1/v1\n", "http://[v1.x]/v1", "http://a\x1b/v1"],
+)
+def test_an_address_that_cannot_be_looked_up_is_none(url: str) -> None:
+    with pytest.raises(ConfigError):
+        remote.check_role("teacher", TeacherConfig(endpoint=[url], model="m"))

@@ -123,8 +123,9 @@ async def test_a_stated_wait_is_kept_where_the_deadline_allows_it() -> None:
         reply = await client(url, retries=4).ask(request())
         assert time.monotonic() - started >= 0.4
     assert reply.call.tried == ["rate_limited", "rate_limited"]
-    with scripted(lambda number, body: limited) as (url, asked), pytest.raises(EndpointError):
-        await client(url, retries=4, request_deadline_s=0.15).ask(request())
+    later = (429, {"wait": 9})
+    with scripted(lambda number, body: later) as (url, asked), pytest.raises(EndpointError):
+        await client(url, retries=4, request_deadline_s=6).ask(request())
     assert len(asked) == 1
 
 
@@ -354,3 +355,10 @@ async def test_a_run_with_a_troubled_teacher_is_done_and_trains_on_none_of_it(
 def calls_of(folder: RunFolder, number: int) -> list[Call]:
     series = {path.name.rpartition("-")[0] for path in (folder.round(number) / "calls").glob("teacher-*")}
     return [call for name in sorted(series) for call in folder.read(number, f"calls/{name}", Call)]
+
+
+def test_what_an_unfinished_round_has_cost_is_told(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.write(2, "calls/teacher-teach0", 0, [call_of("q1", completion_tokens=1_000_000)])
+    config = load(None, ["teacher.price.completion=3"])
+    assert write_report(folder, config, "stopped").calls["teacher"].price == 3.0

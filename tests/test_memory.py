@@ -211,3 +211,22 @@ def test_a_failure_is_forgotten_once_mastered_and_set_aside_while_hopeless(tmp_p
     assert {f.question_id for f in profile.failures_like([one.text], 9)[0]} == {one.id, two.id}
     profile.update(2, [attempt(two, 1, 2)], [])
     assert {f.question_id for f in profile.failures_like([one.text], 9)[0]} == {one.id}
+
+
+def test_halves_of_characters_stop_no_write(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    verdict = Verdict(
+        rollout_id="r", question_id="q", outcome="wrong", extracted='{"a": "\ud83d"}', reason="\udc00"
+    )
+    folder.write(1, "verdicts", 0, [verdict])
+    (kept,) = folder.read(1, "verdicts", Verdict)
+    assert (kept.extracted, kept.reason) == ('{"a": "?"}', "?")
+
+
+def test_parts_beyond_ten_thousand_are_read_in_their_order(tmp_path: Path) -> None:
+    folder, questions = RunFolder(tmp_path), drawn(3)
+    for index, question in zip((9_999, 10_000, 2), questions, strict=True):
+        folder.write(1, "asked/x", index, [question])
+    folder.write(1, "asked/x-1", 0, [])
+    assert folder.read(1, "asked/x", Question) == [questions[2], questions[0], questions[1]]
+    assert folder.count(1, "asked/x") == 3

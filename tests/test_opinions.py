@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.agents.debate import debated
 from maieutic.agents.judging import judged
-from maieutic.agents.opinions import Case, Requests
+from maieutic.agents.opinions import Case, Requests, votes_of
 from maieutic.agents.verifier import concluded, examiners_of, weighed
 from maieutic.agents.voting import voted
 from maieutic.config import VerifierConfig
 from maieutic.config import load as load_config
 from maieutic.errors import ConfigError
 from maieutic.prompts import Prompts
-from maieutic.records import Opinion, Outcome, Question, Rollout, Verdict
+from maieutic.records import Call, Opinion, Outcome, Question, Rollout, Verdict
+from maieutic.serving.requests import Request, unanswered
+from maieutic.tasks.checkers.answers import final_answer
 from maieutic.tasks.checkers.judge.votes import Vote
 from maieutic.tasks.labelling import compared
 
@@ -219,3 +223,26 @@ def test_methods_come_in_the_order_of_the_configuration() -> None:
     config = VerifierConfig(endpoint=["http://127.0.0.1:1/v1"], then=["debate", "vote", "judge"])
     assert [e.method for e in examiners_of(config, 0, Prompts())] == ["debate", "vote", "judge"]
     assert examiners_of(VerifierConfig(), 0, Prompts()) == []
+
+
+def test_half_of_the_votes_is_a_tie_whatever_the_threshold() -> None:
+    assert debated(case(), orders("rr", "ww"), 0.5).outcome == "undecided"
+    assert debated(case(), orders("rrr", "rww"), 0.5).outcome == "right"
+
+
+async def test_half_of_a_character_in_a_reason_costs_no_vote() -> None:
+    requests = Requests(VerifierConfig(), 0, Prompts())
+    asked = requests.request("judge", "r", 0, 1, "s", **case().values, reference_first=True)
+
+    async def ask(given: Sequence[Request]) -> dict[str, Call]:
+        said = '{"reason": "it says \\ud83d", "verdict": "right"}'
+        call = unanswered(given[0], "", "").model_copy(update={"completions": [said], "finished": [True]})
+        return {given[0].subject_id: call}
+
+    assert (await votes_of([asked], ask))["r"] == Vote("right", "it says ?")
+
+
+def test_thinking_that_the_chat_template_opened_is_no_answer() -> None:
+    said = "first guess \\boxed{8}. no wait.</think> The answer is 7."
+    assert case(said).said == "The answer is 7."
+    assert final_answer(said) == "7"

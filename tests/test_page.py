@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from html.parser import HTMLParser
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from maieutic.errors import RunError
-from maieutic.inspector.console import LiveProgress, rounds_table, summary, time_left
+from maieutic.inspector.console import LiveProgress, PlainProgress, rounds_table, summary, time_left
 from maieutic.inspector.page import write_page
 from maieutic.inspector.show import clean, load_report, show_round
 from maieutic.memory.run import RunFolder
@@ -168,3 +169,10 @@ def test_a_report_that_cannot_be_read_says_how_to_make_it_anew(tmp_path: Path, c
     folder.report.write_bytes(content)
     with pytest.raises(RunError, match="resume"):
         load_report(folder)
+
+
+def test_what_an_endpoint_said_commands_no_terminal() -> None:
+    said = io.StringIO()
+    shown = PlainProgress(Console(file=said, width=100), 1)
+    shown.note("2 of 9 requests were refused: \x1b]0;mine\x07 \x1b[2J \u202e")
+    assert not {"\x1b", "\x07", "\u202e"} & set(said.getvalue())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -498,3 +499,23 @@ def test_names_of_files_do_not_reach_the_terminal_raw(tmp_path: Path) -> None:
     show(console, make_plan(config(f"model={json.dumps(str(folder))}", *LORA), imagined("1x80GB")))
     text = console.export_text()
     assert "\x1b" not in text and "[bold]7B" in text
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["training.epochs=1e308", "generator.epochs=1e308", "training.replay=1e308", "solver.price.prompt=1e308",
+     "serving.tool_parser=--api-key", "serving.reasoning_parser=../x"],
+)  # fmt: skip
+def test_settings_that_no_plan_can_count_with(setting: str) -> None:
+    with pytest.raises(ConfigError, match=setting.partition("=")[0]):
+        config(setting)
+
+
+def test_advice_can_be_followed() -> None:
+    given = ["model=Qwen/Qwen3-4B", *LORA]
+    note = make_plan(config(*given), imagined("4096x80GB")).notes[-1]
+    advised = re.search(r"serving\.replicas=\d+", note)
+    assert advised
+    assert make_plan(config(*given, advised.group()), imagined("4096x80GB")).problems == []
+    with pytest.raises(ConfigError, match="more than 4096 GPUs"):
+        imagined("9999x80GB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,28 @@ def test_the_command_lists_shows_and_copies(tmp_path: Path) -> None:
     assert (
         "\x1b" not in CliRunner().invoke(app, ["prompts", "solver", "--from", str(tmp_path / "mine")]).stdout
     )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{% for i in range(question|length * 1000) %}{% endfor %}{{ question }}",
+        "{{ 100 // (question|length - 200) }}{{ question }}",
+        "{{ question.encode('latin-1') }}",
+    ],
+)
+def test_what_a_template_of_ones_own_runs_into_is_told(tmp_path: Path, body: str) -> None:
+    prompts = Prompts(own(tmp_path / "mine", HEAD + body))
+    with pytest.raises(ConfigError, match=r"prompts/solver\.jinja: cannot be filled in"):
+        prompts.render("solver", question="\u20ac" * 200)
+
+
+def test_a_template_writes_a_prompt_and_no_flood(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="writes more than 10,000,000 characters"):
+        Prompts(own(tmp_path / "mine", HEAD + "{{ 'a' * 10**8 }}{{ question }}"))
+
+
+def test_a_pipe_is_no_template(tmp_path: Path) -> None:
+    os.mkfifo(own(tmp_path / "mine", HEAD + "{{ question }}") / "refine.jinja")
+    with pytest.raises(ConfigError, match=r"refine\.jinja: is no file"):
+        Prompts(tmp_path / "mine")

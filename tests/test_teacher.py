@@ -184,6 +184,11 @@ async def test_hints_that_give_the_answer_are_none() -> None:
         ("York is newer.", "Where?", "New York", False),
         ("#### something", "3 and 4?", "7", True),
         ("\\boxed{x}", "3 and 4?", "7", True),
+        *(
+            (hint, "3 and 9?", "12", True)
+            for hint in ("\\(12\\)", "≈12", "12€", "12%", "12…", "12pens", "is-12", "‘12’")
+        ),
+        ("Some 120 of them, or 312.", "3 and 9?", "12", False),
     ],
 )
 def test_what_gives_an_answer_away(hint: str, text: str, answer: str, revealing: bool) -> None:

@@ -50,9 +50,13 @@ _SENTENCE_END = re.compile(r"(?<=[^\d\s])[.!?](?=\s|$)|(?<=\d)\.(?=\s|$)")
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
+_OPENED_BEFORE = re.compile(r"\A.*</think>", re.DOTALL | re.IGNORECASE)
+"""Thinking whose beginning stands in the chat template, and not in the completion."""
+
+
 def without_thinking(completion: str) -> str:
-    """What stands outside of <think>."""
-    return _THINKING.sub("", completion)
+    """What stands outside of <think>, or after a </think> that the chat template opened."""
+    return _OPENED_BEFORE.sub("", _THINKING.sub("", completion))
 
 
 def final_answer(completion: str) -> str | None:
