@@ -173,7 +173,8 @@ def _many(count: float) -> str:
 
 def _places(server: ServerPlan, between: str = "\n") -> str:
     if not any(server.replicas):
-        return "CPU" if server.share else "–"
+        several = f"{len(server.replicas)} × " if len(server.replicas) > 1 else ""
+        return f"{several}CPU" if server.share else "–"
     return between.join(_device(gpus) for gpus in server.replicas if gpus)
 
 
