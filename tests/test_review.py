@@ -289,15 +289,18 @@ class Terminal:
 
     def rest(self) -> str:
         """What it prints until it ends."""
-        while True:
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            if not select.select([self.fd], [], [], 0.2)[0]:
+                continue
             try:
                 data = os.read(self.fd, 4096)
             except OSError:
-                break
+                return self.seen
             if not data:
-                break
+                return self.seen
             self.seen += data.decode(errors="replace")
-        return self.seen
+        raise AssertionError(f"it did not end: {self.seen}")
 
     def code(self) -> int:
         self.rest()
