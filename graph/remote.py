@@ -42,6 +42,11 @@ def check_role(name: str, role: Role) -> None:
         raise ConfigError(f"{name}.model is missing: the model's name at {name}.endpoint")
 
 
+def _root(address: str) -> str:
+    """An address with or without the /v1 at its end, without it."""
+    return address.rstrip("/").removesuffix("/v1")
+
+
 async def _asked(
     method: str, address: str, route: str, key: str, seconds: float, body: object = None
 ) -> tuple[int, str]:
@@ -55,7 +60,7 @@ async def _asked(
     async with (
         asyncio.timeout(seconds),
         httpx.AsyncClient(timeout=seconds, trust_env=not is_local(address)) as http,
-        http.stream(method, f"{address.rstrip('/')}{route}", json=body, headers=headers) as answer,
+        http.stream(method, f"{_root(address)}/v1{route}", json=body, headers=headers) as answer,
     ):
         async for part in answer.aiter_raw():
             said += part
@@ -127,9 +132,13 @@ def _client_at(address: str, name: str, role: Role, config: RunConfig) -> Comple
         f"whether {name}.endpoint can be reached and has room",
         f"{name}.deadline_s",
     )
-    url = address.rstrip("/").removesuffix("/v1")
     # Some servers take no empty key.
     secret_or_none = key.get_secret_value() or "none"
     return Completions(
-        url, secret_or_none, role.model, config.asked_as([name]), away=not is_local(address), settings=named
+        _root(address),
+        secret_or_none,
+        role.model,
+        config.asked_as([name]),
+        away=not is_local(address),
+        settings=named,
     )

@@ -52,10 +52,18 @@ class _Tally:
         self.round, self.stage, self.tokens = 0, "", 0
         self.told = 0.0
         self.started = self.stage_started = time.monotonic()
+        self.first_step: tuple[int, float] | None = None
+        """Steps of a job when it was first heard of, and when that was."""
 
     def _enter(self, round: int, stage: str) -> None:
         self.round, self.stage, self.tokens = round, stage, 0
-        self.stage_started = time.monotonic()
+        self.stage_started, self.first_step = time.monotonic(), None
+
+    def _steps_left(self, done: int, total: int) -> str:
+        """What is left of a job at its own pace: before its first step it loads, which says nothing of it."""
+        self.first_step = self.first_step or (done, time.monotonic())
+        first, since = self.first_step
+        return time_left(since, done - first, total - first)
 
     @property
     def rate(self) -> str:
@@ -81,10 +89,9 @@ class PlainProgress(_Tally):
 
     def done(self, done: int, total: int) -> None:
         """A line now and then, so that a long training does not look like a hang."""
-        now = time.monotonic()
-        if done < total and now - max(self.stage_started, self.told) >= _SILENCE_S:
+        now, left = time.monotonic(), self._steps_left(done, total)
+        if left and now - max(self.stage_started, self.told) >= _SILENCE_S:
             self.told = now
-            left = time_left(self.stage_started, done, total)
             self.note(f"{done} of {total} steps, {left}")
 
     def note(self, text: str) -> None:
@@ -147,8 +154,7 @@ class LiveProgress(_Tally):
         self._tell_left()
 
     def done(self, done: int, total: int) -> None:
-        self.bars.update(self.now, completed=done, total=total)
-        self._tell_left()
+        self.bars.update(self.now, completed=done, total=total, left=self._steps_left(done, total))
 
     def _tell_left(self) -> None:
         stage = self.bars.tasks[-1]

@@ -176,3 +176,15 @@ def test_what_an_endpoint_said_commands_no_terminal() -> None:
     shown = PlainProgress(Console(file=said, width=100), 1)
     shown.note("2 of 9 requests were refused: \x1b]0;mine\x07 \x1b[2J \u202e")
     assert not {"\x1b", "\x07", "\u202e"} & set(said.getvalue())
+
+
+def test_what_a_job_loads_says_nothing_of_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    said = io.StringIO()
+    shown = PlainProgress(Console(file=said, width=100), 1)
+    shown.begin(1, "train_solver", 0)
+    for later, done in ((60, 4), (10, 14), (10, 24), (90, 114)):
+        now += later
+        shown.done(done, 114)
+    assert [line.strip() for line in said.getvalue().splitlines()[1:]] == ["14 of 114 steps, 2 min left"]
