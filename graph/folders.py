@@ -269,8 +269,9 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         name = override.partition("=")[0]
         if name.partition(".")[0] not in CHANGEABLE and name not in _ALONE:
             raise ConfigError(
-                f"--set {override}: a run that has begun keeps its settings, but for those of "
-                f"{', '.join(CHANGEABLE)} and {', '.join(_ALONE)}; start a new run for another"
+                f"--set {override}: a run that has begun keeps its settings, but for serving.*, training.*, "
+                "review, each role's concurrency, deadline_s and budget.*, and endpoint and key of teacher "
+                "and verifier; start a new run for another"
             )
     config = load(folder.config, overrides)
     before = load(folder.config)

@@ -97,6 +97,11 @@ def gather(config: RunConfig, tell: Tell = lambda said: None) -> Material:
     heldout = named[main] if named else drawn
     sets = FixedSets(tuple(validation), tuple(heldout), {name: tuple(named[name]) for name in others})
     sets = _with_chains(config, seeds, sets, chain_heldout=not named, notes=notes)
+    if config.solver.handbook and config.model == "pocket" and not config.solver.model:
+        notes.append(
+            "solver.handbook: the pocket model was made without behaviours in its prompt and cannot read "
+            "them; its attempts will fail: name another model, or leave it out"
+        )
     for checker in checkers_of([*seeds, *sets.all()]):
         # One that cannot work here says so now: no sandbox, no such function, no key.
         registry.opened(checker).close()

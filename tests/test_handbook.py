@@ -27,6 +27,7 @@ from maieutic.memory.store import Store
 from maieutic.prompts import OURS, Prompts
 from maieutic.records import Behaviour, Call, PreferencePair, Question, Rollout
 from maieutic.serving.client import Reply, Request
+from maieutic.tasks.material import gather
 from maieutic.tasks.seeds import family_question
 from scripted import completion, scripted
 from simulated import SimulatedSolver, SimulatedTeacher, added_up, play, pretend_to_train, room_in
@@ -297,3 +298,15 @@ async def test_a_teacher_without_an_answer_stops_nothing(tmp_path: Path, said: s
     assert bodies[0]["response_format"]["type"] == "json_schema"
     # A wrong one is asked for once more, an empty list is an answer.
     assert len(bodies) == (3 if said.endswith("[]}") else 6)
+
+
+def test_the_pocket_model_cannot_read_it_and_a_run_says_so() -> None:
+    told = [
+        "teacher.endpoint=http://127.0.0.1:1/v1",
+        "teacher.model=t",
+        "handbook.per_round=2",
+        "sets.per_cell=1",
+    ]
+    shown = gather(load(None, [*told, "solver.handbook=2"])).notes
+    assert [note for note in shown if note.startswith("solver.handbook: the pocket model")]
+    assert not [note for note in gather(load(None, told)).notes if "solver.handbook" in note]
