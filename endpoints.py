@@ -30,6 +30,8 @@ def check_url(url: str, place: str) -> None:
         fine, parts = False, SplitResult("", "", "", "", "")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError(f"{place} with a user, a query or a fragment; a key goes into a variable")
+    if fine and parts.path.rstrip("/").endswith("/completions"):
+        raise ConfigError(f"{place}{url[:80]!r}; give its base, such as http://127.0.0.1:8000/v1")
     if not fine:
         raise ConfigError(f"{place}{url[:80]!r}; expected such as http://127.0.0.1:8000/v1")
 

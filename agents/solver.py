@@ -12,17 +12,30 @@ from ..serving.client import Reply, Request
 from .conversing import Conversation
 from .seeds import call_seed
 
+_PLAIN, _TOLD = "solver", "solver_told"
+_STATED = ("arithmetic", "math", "numeric", "choice", "exact")
+"""Checkers that look for one stated answer; others have formats of their own, which questions say."""
+
 
 class Solver:
-    """Turns questions into requests and replies into rollouts."""
+    """Turns questions into requests and replies into rollouts.
 
-    def __init__(self, sampling: Sampling, seed: int, prompts: Prompts) -> None:
+    Args:
+        instructed: whether its prompt says how to state an answer; the pocket model was made without. A
+            user's own `solver` template is taken as it is.
+    """
+
+    def __init__(self, sampling: Sampling, seed: int, prompts: Prompts, instructed: bool = False) -> None:
         self.sampling, self.seed, self.prompts = sampling, seed, prompts
+        self.instructed = instructed and not prompts.changed(_PLAIN)
         self.greedy = sampling.model_copy(update={"n": 1, "temperature": 0.0, "logprobs": False})
 
     def prompt(self, question: Question) -> str:
         """The user message for a question; training uses the very same."""
-        return self.prompts.render("solver", question=question.text)
+        return self.prompts.render(self._template(question), question=question.text)
+
+    def _template(self, question: Question) -> str:
+        return _TOLD if self.instructed and question.checker.partition("?")[0] in _STATED else _PLAIN
 
     def reminded(self, question: Question, behaviours: Sequence[Behaviour]) -> str:
         """The same with behaviours of the handbook before it; training never sees this one.
@@ -43,7 +56,7 @@ class Solver:
         behaviours: Sequence[Behaviour] = (),
     ) -> Request:
         """The call that attempts a question, `sampling.n` times."""
-        plain = self.prompts.versioned("solver")
+        plain = self.prompts.versioned(self._template(question))
         template = f"{self.prompts.versioned('behaviours')} {plain}" if behaviours else plain
         prompt = self.reminded(question, behaviours) if behaviours else self.prompt(question)
         return Request(

@@ -93,7 +93,12 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         bank=QuestionBank(store),
         handbook=Handbook(store),
         teacher=teacher,
-        solver=Solver(config.rollouts, config.seed, prompts),
+        solver=Solver(
+            config.rollouts,
+            config.seed,
+            prompts,
+            instructed=(config.solver.model or config.model) != "pocket",
+        ),
         generator=Generator(config.generator, config.seed, prompts),
         verifier=Verifier(examiners_of(config.verifier, config.seed, prompts)),
         remote={name: client_of(name, role, config) for name, role in elsewhere(config).items()},

@@ -82,7 +82,7 @@ class Sending:
         """
         hint = "serving.max_model_len"
         if self.role in self.room.remote:
-            hint = f"{self.role}.model and {self.role}.max_tokens"
+            hint = f"{self.role}.endpoint, {self.role}.model and {self.role}.max_tokens"
         if self.failed["refused"] == asked > _BY_CHANCE:
             raise EndpointError(
                 f"the endpoint refused all {asked} requests of this stage: {self.said[:300]}; see {hint}"

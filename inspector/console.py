@@ -269,14 +269,16 @@ def summary(report: RunReport) -> str:
 
 
 def calls_line(calls: Mapping[str, CallFigures]) -> str:
-    """Calls that failed, by role and kind, and what was paid; empty where there is nothing to tell."""
+    """Calls by role: tokens, failures by kind, and what was paid; empty where there were none."""
     parts = []
     for role, entry in calls.items():
+        if role == "canary":
+            continue
         kinds = [f"{count} {kind}" for kind, count in entry.failed.items()]
         kinds += [f"{count} {kind} tried again" for kind, count in entry.passed.items()]
-        if kinds or entry.price:
-            paid = [f"price {entry.price:.2f}"] if entry.price else []
-            parts.append(f"{role} {entry.asked} asked, {', '.join([*kinds, *paid])}")
+        paid = [f"price {entry.price:.2f}"] if entry.price else []
+        tokens = f"{entry.prompt_tokens:,} tokens in, {entry.completion_tokens:,} out"
+        parts.append(f"{role} {entry.asked:,} asked, {', '.join([tokens, *kinds, *paid])}")
     return f"calls: {'; '.join(parts)}" if parts else ""
 
 

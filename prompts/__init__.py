@@ -108,6 +108,10 @@ class Prompts:
         self._known(name)
         return self._versions[name]
 
+    def changed(self, name: str) -> bool:
+        """Whether a template is not as ours."""
+        return "+" in self.versioned(name)
+
     def _known(self, name: str) -> None:
         if name not in self._texts:
             raise ConfigError(f"no prompt template {name!r}; there are: {', '.join(self._texts)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 _LONGEST = ("test_end_to_end.py", "test_four_models.py", "test_own_questions.py", "test_adapters.py")
 """Files of minutes: begun first, so that no worker is left with one of them at the end."""
+
+
+_HEAVY = ("test_tool_training.py",)
+"""Files that import torch and TRL; all of their tests are slow."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Nothing is imported for tests that are left out."""
+    left_out = "not slow" in config.option.markexpr
+    return True if left_out and collection_path.name in _HEAVY else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

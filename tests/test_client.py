@@ -244,7 +244,14 @@ def test_an_endpoint_is_reached_in_bounded_time_and_memory(
 
 @pytest.mark.parametrize(
     "url",
-    ["http://a..b/v1", "http://xn--/v1", "http://127.0.0.1:1/v1\n", "http://[v1.x]/v1", "http://a\x1b/v1"],
+    [
+        "http://a/v1/chat/completions",
+        "http://a..b/v1",
+        "http://xn--/v1",
+        "http://127.0.0.1:1/v1\n",
+        "http://[v1.x]/v1",
+        "http://a\x1b/v1",
+    ],
 )
 def test_an_address_that_cannot_be_looked_up_is_none(url: str) -> None:
     with pytest.raises(ConfigError):

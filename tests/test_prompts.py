@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from maieutic.agents.solver import Solver
 from maieutic.cli import app
 from maieutic.config import load
 from maieutic.errors import ConfigError
@@ -15,6 +16,7 @@ from maieutic.graph.folders import absolute, begin, prepare, read_prompts
 from maieutic.memory.run import RunFolder
 from maieutic.prompts import OURS, Prompts, names, shortened
 from maieutic.prompts.fencing import fenced
+from maieutic.records import Question
 from maieutic.tasks.material import gather
 from typer.testing import CliRunner
 
@@ -182,3 +184,18 @@ def test_a_pipe_is_no_template(tmp_path: Path) -> None:
     os.mkfifo(own(tmp_path / "mine", HEAD + "{{ question }}") / "refine.jinja")
     with pytest.raises(ConfigError, match=r"refine\.jinja: is no file"):
         Prompts(tmp_path / "mine")
+
+
+def test_a_model_that_nobody_trained_here_is_told_how_to_state_its_answer(tmp_path: Path) -> None:
+    asked = Question(
+        id="q", text="What is 3 + 4?", answer="7", solution="", skill="s", level=1, origin="seed",
+        checker="math",
+    )  # fmt: skip
+    program = asked.model_copy(update={"checker": "python"})
+    ours, mine = Prompts(), Prompts(own(tmp_path / "mine", HEAD + "Solve: {{ question }}"))
+    sampling = load().rollouts
+    told, plain, users = (Solver(sampling, 0, p, t) for p, t in ((ours, True), (ours, False), (mine, True)))
+    assert '"#### "' in told.prompt(asked)
+    assert told.request(asked, 1, "attempt", "base", sampling).template == "solver_told@1"
+    assert told.prompt(program) == plain.prompt(asked) == asked.text
+    assert users.prompt(asked) == "Solve: What is 3 + 4?"

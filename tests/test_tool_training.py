@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
 torch = pytest.importorskip("torch")
 trl = pytest.importorskip("trl")
 
