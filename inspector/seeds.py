@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..tasks.families.gym import Gym
+from ..tasks.setting_apart import FEWEST
 from ..tasks.survey import Survey
 
 _WIDEST = 60
@@ -52,6 +53,10 @@ def _taken(found: Survey) -> str:
     """Whether `run --seeds` takes the set."""
     if found.rows == found.family:
         return "takes them as built-in arithmetic, and draws more of it: run --seeds"
+    if found.rows - found.unanswered < FEWEST:
+        return (
+            f"takes no fewer than {FEWEST} with an answer, a part of which it sets aside, without --heldout"
+        )
     said = []
     if found.unanswered:
         said.append(
