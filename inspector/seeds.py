@@ -54,9 +54,7 @@ def _taken(found: Survey) -> str:
     if found.rows == found.family:
         return "takes them as built-in arithmetic, and draws more of it: run --seeds"
     if found.rows - found.unanswered < FEWEST:
-        return (
-            f"takes no fewer than {FEWEST} with an answer, a part of which it sets aside, without --heldout"
-        )
+        return f"needs at least {FEWEST} with an answer, a part of which it sets aside; or give --heldout"
     said = []
     if found.unanswered:
         said.append(
