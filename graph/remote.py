@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from ..config import Role, RunConfig
-from ..endpoints import check_url, check_variable, is_local, secret
+from ..endpoints import check_url, is_local, secret
 from ..errors import ConfigError, ServerError
 from ..serving.balance import Balanced
 from ..serving.client import Client, Completions, Settings
@@ -32,11 +32,10 @@ def elsewhere(config: RunConfig) -> dict[str, Role]:
 def check_role(name: str, role: Role) -> None:
     """
     Raises:
-        ConfigError: an address, the model's name or the key's variable cannot be right.
+        ConfigError: an address or the model's name cannot be right, or the key's variable is not set.
     """
     for address in role.addresses:
         check_url(address, f"{name}.endpoint: ")
-        check_variable(role.key, f"{name}.key")
         secret(address, role.key, f"{name}.key")
     if not role.model:
         raise ConfigError(f"{name}.model is missing: the model's name at {name}.endpoint")

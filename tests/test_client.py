@@ -189,8 +189,12 @@ async def test_a_server_that_is_never_healthy_is_ended(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def raw(*parts: bytes, pause: float = 0.0) -> Iterator[str]:
-    """A server that sends these bytes, whatever it is asked."""
+def raw(*parts: bytes, pause: float = 0.0, sent: list[int] | None = None) -> Iterator[str]:
+    """A server that sends these bytes, whatever it is asked.
+
+    Args:
+        sent: takes the size of each part that it could send.
+    """
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -198,6 +202,7 @@ def raw(*parts: bytes, pause: float = 0.0) -> Iterator[str]:
             with contextlib.suppress(OSError):
                 for part in parts:
                     self.request.sendall(part)
+                    (sent if sent is not None else []).append(len(part))
                     time.sleep(pause)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
@@ -234,12 +239,15 @@ def test_an_endpoint_is_reached_in_bounded_time_and_memory(
 ) -> None:
     monkeypatch.setattr(remote, "_REACHED_S", 0.6)
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
-    with raw(head, *sent, pause=0.01 if len(sent) > 99 else 0) as url:
+    taken: list[int] = []
+    with raw(head, *sent, pause=0.01 if len(sent) > 99 else 0, sent=taken) as url:
         started = time.monotonic()
         role = TeacherConfig(endpoint=[f"{url}/v1"], model="m")
         with contextlib.suppress(ConfigError):
             remote.reach("teacher", role)
         assert time.monotonic() - started < 4
+        time.sleep(0.2)
+        assert sum(taken) < 3e7  # what the sockets themselves hold, and no more
 
 
 @pytest.mark.parametrize(
