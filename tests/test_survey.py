@@ -118,9 +118,13 @@ def test_what_a_run_takes_is_said(tmp_path: Path) -> None:
     said = CliRunner().invoke(cli.app, ["seeds", "check", source]).output
     assert "answers:   none; 2 missing" in said
     assert "a run:     takes them" in said
-    source = lines(tmp_path / "t.jsonl", [{"question": "What is 3 + 4 * 2?"}, {"question": "Who is it?"}])
+    rows: list[object] = [{"question": f"Who is number {n}?", "answer": "Ann"} for n in range(4)]
+    source = lines(tmp_path / "t.jsonl", [*rows, {"question": "Who is it?"}])
     said = CliRunner().invoke(cli.app, ["seeds", "check", source]).output
-    assert "a run:     takes them: run --seeds, but 2 without an answer need a Teacher" in said
+    assert "a run:     takes them: run --seeds, but 1 without an answer need a Teacher" in said
+    source = lines(tmp_path / "u.jsonl", rows[:3])
+    said = CliRunner().invoke(cli.app, ["seeds", "check", source]).output
+    assert "a run:     needs at least 4 with an answer" in said
 
 
 def test_what_is_in_a_held_out_set_is_counted(tmp_path: Path) -> None:
