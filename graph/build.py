@@ -9,7 +9,7 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 
-from . import attempt, evaluate, handbook, review, teach, train, verify, vet
+from . import attempt, evaluate, handbook, pair, review, teach, train, verify, vet
 from .room import Room
 from .state import LoopState
 
@@ -25,7 +25,7 @@ NODES: dict[str, Node] = {
     "generate": teach.generate,
     "vet": vet.vet,
     "review": review.review,
-    "pair": train.pair,
+    "pair": pair.pair,
     "train_solver": train.train_solver,
     "train_generator": train.train_generator,
     "evaluate": evaluate.evaluate,

@@ -1,4 +1,4 @@
-"""Nodes that learn from a round: pair, train_solver, train_generator."""
+"""Nodes that learn from a round: train_solver, train_generator; and see pair.py."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Any
 
 from ..agents.seeds import call_seed
 from ..curriculum.difficulty import utility
-from ..curriculum.pairs import build_pairs, trainer_row
+from ..curriculum.pairs import trainer_row
 from ..memory.run import write_table
-from ..records import Attempt, PreferencePair, Proposal, Rollout, Verdict, Worth
-from ..tasks.arithmetic import ANSWER_MARK
+from ..records import Attempt, PreferencePair, Proposal, Worth
 from ..trainers.jobs import TrainingJob, run_job
-from .attempt import STAGE, selected
 from .conversations import tools_of
 from .room import Room
 from .state import LoopState
@@ -22,41 +20,6 @@ _GENERATOR_MEMORY = 1500
 
 _LEAST_UTILITY = 0.05
 """Designs worth less are left out: what nobody or everybody solves has utility 0.044."""
-
-
-async def pair(room: Room, state: LoopState) -> LoopState:
-    """Preference pairs of this round, and a share of earlier ones."""
-    round = state["round"]
-    if room.folder.has(round, "pairs"):
-        return {}
-    room.progress.begin(round, "pair", 1)
-    training = room.config.training
-    rng = room.rng(round, "pair")
-    judged = _judged(room, round)
-    pairs: list[PreferencePair] = []
-    for question in selected(room, round):
-        prompt = room.solver.prompt(question)
-        if not (training.bare_references or question.solution.rpartition(ANSWER_MARK)[0].strip()):
-            question = question.model_copy(update={"solution": ""})
-        pairs += build_pairs(question, judged.get(question.id, []), prompt, rng, training.pairs_per_question)
-    earlier = [
-        old
-        for past in range(1, round)
-        for old in room.folder.read(past, "pairs", PreferencePair)
-        if not old.replayed
-    ]
-    again = rng.sample(earlier, min(len(earlier), int(training.replay * len(pairs))))
-    pairs += [old.model_copy(update={"replayed": True}) for old in again]
-    room.folder.write(round, "pairs", 0, pairs)
-    return {}
-
-
-def _judged(room: Room, round: int) -> dict[str, list[tuple[Rollout, Verdict]]]:
-    verdicts = {v.rollout_id: v for v in room.folder.read(round, f"verdicts/{STAGE}", Verdict)}
-    judged: dict[str, list[tuple[Rollout, Verdict]]] = {}
-    for rollout in room.folder.read(round, f"rollouts/{STAGE}", Rollout):
-        judged.setdefault(rollout.question_id, []).append((rollout, verdicts[rollout.id]))
-    return judged
 
 
 async def train_solver(room: Room, state: LoopState) -> LoopState:
