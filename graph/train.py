@@ -7,12 +7,11 @@ from typing import Any
 
 from ..agents.seeds import call_seed
 from ..curriculum.difficulty import utility
-from ..curriculum.pairs import trainer_row
 from ..memory.run import write_table
-from ..records import Attempt, PreferencePair, Proposal, Worth
+from ..records import Attempt, Proposal, Worth
 from ..trainers.jobs import TrainingJob, run_job
-from .conversations import tools_of
 from .room import Room
+from .rows import training_rows
 from .state import LoopState
 
 _GENERATOR_MEMORY = 1500
@@ -25,15 +24,13 @@ _LEAST_UTILITY = 0.05
 async def train_solver(room: Room, state: LoopState) -> LoopState:
     """DPO on the round's pairs, from the checkpoint that played it."""
     round, training = state["round"], room.config.training
-    pairs = room.folder.read(round, "pairs", PreferencePair)
-    if len(pairs) < training.least_pairs:
+    rows = training_rows(room, round)
+    if len(rows) < training.least_pairs:
         room.progress.note(
-            f"round {round}: {len(pairs)} pairs are too few to train on (training.least_pairs is "
+            f"round {round}: {len(rows)} pairs are too few to train on (training.least_pairs is "
             f"{training.least_pairs}); they are kept for later"
         )
         return {"candidate": state["solver"]}
-    tools = tools_of(room)
-    rows = [trainer_row(pair, tools) for pair in pairs]
     name = await _train(
         room,
         round,

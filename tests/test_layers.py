@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"records", "errors"},
-    {"config", "completions", "endpoints", "processes"},
+    {"config", "completions", "endpoints", "plugins", "processes"},
     {"prompts", "tasks", "curriculum", "serving", "memory"},
     {"agents", "trainers"},
     {"graph"},

@@ -30,7 +30,7 @@ from maieutic.config import ServingConfig, load
 from maieutic.curriculum.pairs import build_pairs, trainer_row
 from maieutic.errors import ConfigError, MissingPart, ServerError
 from maieutic.graph import attempt as attempt_node
-from maieutic.graph import train, verify
+from maieutic.graph import pair, train, verify
 from maieutic.graph.build import beginning
 from maieutic.graph.conversations import KeptResults, check_tools
 from maieutic.graph.folders import begin
@@ -614,7 +614,7 @@ async def test_the_trainer_gets_conversations_and_the_tools(
         asked = [question for question, _ in room.bank.known()][:4]
         room.folder.write_json(1, "selected", [question.id for question in asked])
         state = {**beginning(room), "round": 1}
-        for node in (attempt_node.attempt, verify.verify, train.pair, train.train_solver):
+        for node in (attempt_node.attempt, verify.verify, pair.pair, train.train_solver):
             await node(room, state)
         await room.remote["solver"].close()
     rows = pq.read_table(room.folder.round(1) / "solver-0001.parquet").to_pylist()

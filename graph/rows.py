@@ -1,0 +1,16 @@
+"""What a round's training is given: rows of the kind that the objective takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..curriculum.pairs import trainer_row
+from ..records import PreferencePair
+from .conversations import tools_of
+from .room import Room
+
+
+def training_rows(room: Room, round: int) -> list[dict[str, Any]]:
+    """The round's pairs, as the trainer reads them."""
+    tools = tools_of(room)
+    return [trainer_row(pair, tools) for pair in room.folder.read(round, "pairs", PreferencePair)]
