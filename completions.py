@@ -20,6 +20,7 @@ class Message(BaseModel):
 
 
 class TokenLogprob(BaseModel):
+    token: str = ""
     logprob: float = Field(allow_inf_nan=False)
 
 
@@ -35,6 +36,10 @@ class Choice(BaseModel):
     @property
     def token_logprobs(self) -> list[float]:
         return [token.logprob for token in (self.logprobs and self.logprobs.content) or []]
+
+    @property
+    def tokens(self) -> list[str]:
+        return [token.token for token in (self.logprobs and self.logprobs.content) or []]
 
 
 class Usage(BaseModel):

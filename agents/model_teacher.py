@@ -13,8 +13,8 @@ from ..tasks.checkers.answers import final_answer
 from ..tasks.labelling import same
 from .asking import answered, ask_for
 from .guidance import reveals
-from .moves import MOVES, lead_of, of_failure
-from .outputs import Designed, Hinted, Skills, Split, drafted
+from .moves import LONGEST_ATTEMPT, MOVES, lead_of, of_failure, of_text
+from .outputs import Designed, Hinted, Reworked, Skills, Split, drafted
 from .seeds import call_seed
 from .teacher import Ask, Assignment, Design, Missing, Seen
 
@@ -98,6 +98,26 @@ class ModelTeacher:
             [_said(replies.get(asked[question.id, number].subject_id)) for number in range(times)]
             for question in questions
         ]
+
+    async def inject(self, worked: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[str | None]:
+        """Source: RISE, arXiv 2410.06638, its kinds of errors in one prompt. Differs: see `Rise`."""
+        return await self._reworked("inject", "solution", worked, round, stage, ask)
+
+    async def correct(self, failed: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[str | None]:
+        """Source: the refinement of SPaR, arXiv 2412.11605. Differs: see `Spar`."""
+        return await self._reworked("correct", "attempt", failed, round, stage, ask)
+
+    async def _reworked(
+        self, template: str, shown_as: str, seen: Sequence[Seen], round: int, stage: str, ask: Ask
+    ) -> list[str | None]:
+        """Texts by their questions' ids; one that is too long to be shown whole is not asked about."""
+        asked = [
+            self._request(template, one.question.id, round, stage, **of_text(one, shown_as))
+            for one in seen
+            if len(one.completion) <= LONGEST_ATTEMPT
+        ]
+        replies = await ask_for(asked, Reworked, ask)
+        return [said.solution if (said := replies.get(one.question.id)) else None for one in seen]
 
     async def audit(
         self, questions: Sequence[Question], round: int, stage: str, ask: Ask

@@ -16,7 +16,7 @@ from ..records import Move
 from .context import failures_text
 from .teacher import Assignment, Seen
 
-_LONGEST_QUESTION, _LONGEST_ATTEMPT = 8_000, 4_000
+_LONGEST_QUESTION, LONGEST_ATTEMPT = 8_000, 4_000
 """Characters of a question and of an attempt that the Teacher is shown."""
 
 
@@ -69,7 +69,16 @@ def of_failure(seen: Seen) -> dict[str, str]:
     return {
         "question": shortened(seen.question.text, _LONGEST_QUESTION),
         "answer": seen.question.answer,
-        "attempt": shortened(seen.completion, _LONGEST_ATTEMPT),
+        "attempt": shortened(seen.completion, LONGEST_ATTEMPT),
+    }
+
+
+def of_text(seen: Seen, name: str) -> dict[str, str]:
+    """What inject and correct are told: a text of which all is needed, by the name that it has there."""
+    return {
+        "question": shortened(seen.question.text, _LONGEST_QUESTION),
+        "answer": seen.question.answer,
+        name: seen.completion,
     }
 
 
@@ -85,7 +94,7 @@ def _shown(given: Assignment) -> dict[str, str]:
 
 
 def _attempt(given: Assignment) -> dict[str, str]:
-    return {"attempt": shortened(given.attempt, _LONGEST_ATTEMPT)}
+    return {"attempt": shortened(given.attempt, LONGEST_ATTEMPT)}
 
 
 def _level(given: Assignment, climb: int) -> int:

@@ -51,6 +51,12 @@ class Hinted(Said):
     hint: str = Field(min_length=1, max_length=1_000)
 
 
+class Reworked(Said):
+    """A solution that was changed as it was asked for."""
+
+    solution: str = Field(min_length=1, max_length=8_000)
+
+
 Skill = Annotated[Line, Field(min_length=1, max_length=60)]
 
 

@@ -9,6 +9,7 @@ from ..config import Sampling
 from ..prompts import Prompts
 from ..records import Behaviour, Question, Rollout
 from ..serving.client import Reply, Request
+from .answer_tokens import of_answer
 from .conversing import Conversation
 from .seeds import call_seed
 
@@ -121,6 +122,7 @@ class Solver:
     def rollouts(self, request: Request, reply: Reply, behaviours: Sequence[Behaviour] = ()) -> list[Rollout]:
         """One rollout for each completion; none where the endpoint refused the request."""
         share = reply.call.completion_tokens // max(1, len(reply.completions))
+        kept = request.logprobs
         return [
             Rollout(
                 id=f"{request.subject_id}.{request.round}.{request.stage}.{index}",
@@ -133,7 +135,8 @@ class Solver:
                 tokens=share,
                 truncated=not finished,
                 call_id=reply.call.id,
-                logprobs=reply.logprobs[index] if request.logprobs else [],
+                logprobs=reply.logprobs[index] if kept else [],
+                answer_logprobs=of_answer(text, reply.tokens[index], reply.logprobs[index]) if kept else [],
                 behaviours=[one.id for one in behaviours],
             )
             for index, (text, finished) in enumerate(zip(reply.completions, reply.finished, strict=True))

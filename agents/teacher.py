@@ -102,6 +102,14 @@ class Teacher(Protocol):
         """So many solutions of each; empty where one was refused or cut off."""
         ...
 
+    async def inject(self, worked: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[str | None]:
+        """Each right solution with an error in one of its steps; nobody has checked it yet."""
+        ...
+
+    async def correct(self, failed: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[str | None]:
+        """Each wrong attempt, put right with as few changes as can be; nobody has checked it yet."""
+        ...
+
     async def audit(
         self, questions: Sequence[Question], round: int, stage: str, ask: Ask
     ) -> list[bool | None]:
@@ -137,6 +145,12 @@ class FamilyTeacher:
         self, questions: Sequence[Question], times: int, round: int, stage: str, ask: Ask
     ) -> list[list[str]]:
         return [[] for _ in questions]
+
+    async def inject(self, worked: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[str | None]:
+        return [None for _ in worked]
+
+    async def correct(self, failed: Sequence[Seen], round: int, stage: str, ask: Ask) -> list[str | None]:
+        return [None for _ in failed]
 
     async def audit(
         self, questions: Sequence[Question], round: int, stage: str, ask: Ask

@@ -3,6 +3,7 @@
 A field's docstring stands under the field. Defaults are the pocket profile.
 """
 
+from .pairs import PairsConfig
 from .reading import dump, load
 from .roles import (
     FAMILY,
@@ -50,6 +51,7 @@ __all__ = [
     "LabelsConfig",
     "LoraConfig",
     "MemoryConfig",
+    "PairsConfig",
     "PocketModel",
     "Price",
     "Role",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from .pairs import PairsConfig
 from .roles import (
     ROLES,
     GeneratorConfig,
@@ -59,6 +60,7 @@ class RunConfig(Section):
     verifier: VerifierConfig = VerifierConfig()
     generator: GeneratorConfig = GeneratorConfig()
     labels: LabelsConfig = LabelsConfig()
+    pairs: PairsConfig = PairsConfig()
     training: SolverTraining = SolverTraining()
     gate: GateConfig = GateConfig()
     sets: SetsConfig = SetsConfig()

@@ -2,44 +2,75 @@
 
 from __future__ import annotations
 
-from ..curriculum.pairs import build_pairs
-from ..records import PreferencePair, Rollout, Verdict
-from ..tasks.arithmetic import ANSWER_MARK
-from .attempt import STAGE, selected
+from collections.abc import Callable, Sequence
+from random import Random
+
+from ..config import PairsConfig
+from ..curriculum.pairs import Builder, Case, builders_of
+from ..curriculum.pairs.balance import capped, few_of_each, fewer_anchors, replayed, weighed
+from ..curriculum.pairs.smoothing import smoothed
+from ..records import PreferencePair
+from .cases import cases
+from .reworked import reworked
 from .room import Room
 from .state import LoopState
 
 
 async def pair(room: Room, state: LoopState) -> LoopState:
     """Preference pairs of this round, and a share of earlier ones."""
-    round = state["round"]
+    round, settings = state["round"], room.config.pairs
     if room.folder.has(round, "pairs"):
         return {}
     room.progress.begin(round, "pair", 1)
-    training = room.config.training
-    rng = room.rng(round, "pair")
-    judged = _judged(room, round)
-    pairs: list[PreferencePair] = []
-    for question in selected(room, round):
-        prompt = room.solver.prompt(question)
-        if not (training.bare_references or question.solution.rpartition(ANSWER_MARK)[0].strip()):
-            question = question.model_copy(update={"solution": ""})
-        pairs += build_pairs(question, judged.get(question.id, []), prompt, rng, training.pairs_per_question)
+    there, rng = cases(room, round), room.rng(round, "pair")
+    built = []
+    for place, (name, builder) in enumerate(builders_of(room.config).items()):
+        # What is built beside it changes nothing: each has random numbers of its own.
+        own = rng if name == "socratic" else room.rng(round, f"pair/{name}")
+        built.append(await _built(room, round, place, builder, there, own))
+    by_question = [[one for pairs in each for one in pairs] for each in zip(*built, strict=True)]
+    pairs = [one for each in by_question for one in few_of_each(each, settings.per_question)]
+    pairs = _balanced(pairs, settings, there, room.rng(round, "pair/balance"))
+    pairs += _again(room, round, len(pairs), rng)
+    room.folder.write(round, "pairs", 0, pairs)
+    return {}
+
+
+async def _built(
+    room: Room, round: int, place: int, builder: Builder, there: Sequence[Case], rng: Random
+) -> list[list[PreferencePair]]:
+    """A builder's pairs of each question."""
+    shown = await reworked(room, round, place, builder, there)
+    built = [builder.pairs(case, rng) for case in shown]
+    if not room.config.pairs.smoothing:
+        return built
+    return [[smoothed(one, case) for one in pairs] for pairs, case in zip(built, shown, strict=True)]
+
+
+def _balanced(
+    pairs: list[PreferencePair], settings: PairsConfig, there: Sequence[Case], rng: Random
+) -> list[PreferencePair]:
+    skills = {case.question.id: case.question.skill for case in there}
+    zones = {case.question.id: case.zone or "" for case in there}
+    groups: dict[str, Callable[[PreferencePair], str]] = {
+        "skill": lambda one: skills[one.question_id],
+        "zone": lambda one: zones[one.question_id],
+    }
+    pairs = fewer_anchors(pairs, settings.anchors, rng)
+    for name, share in (("skill", settings.largest_skill), ("zone", settings.largest_zone)):
+        pairs = pairs if share == 1 else capped(pairs, groups[name], share, rng)
+    for name in dict.fromkeys(settings.weigh):
+        pairs = weighed(pairs, groups[name])
+    return pairs
+
+
+def _again(room: Room, round: int, count: int, rng: Random) -> list[PreferencePair]:
+    """A share of earlier rounds' pairs."""
     earlier = [
         old
         for past in range(1, round)
         for old in room.folder.read(past, "pairs", PreferencePair)
         if not old.replayed
     ]
-    again = rng.sample(earlier, min(len(earlier), int(training.replay * len(pairs))))
-    pairs += [old.model_copy(update={"replayed": True}) for old in again]
-    room.folder.write(round, "pairs", 0, pairs)
-    return {}
-
-
-def _judged(room: Room, round: int) -> dict[str, list[tuple[Rollout, Verdict]]]:
-    verdicts = {v.rollout_id: v for v in room.folder.read(round, f"verdicts/{STAGE}", Verdict)}
-    judged: dict[str, list[tuple[Rollout, Verdict]]] = {}
-    for rollout in room.folder.read(round, f"rollouts/{STAGE}", Rollout):
-        judged.setdefault(rollout.question_id, []).append((rollout, verdicts[rollout.id]))
-    return judged
+    band = room.config.pairs.replay_band
+    return replayed(earlier, int(room.config.training.replay * count), rng, band)

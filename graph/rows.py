@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..curriculum.pairs import trainer_row
-from ..records import PreferencePair
+from ..curriculum.rows import Kind, Row, completion_rows, labelled_rows, pair_rows, prompt_rows
+from ..records import Attempt, Hint, PreferencePair
+from .cases import cases
 from .conversations import tools_of
 from .room import Room
 
 
-def training_rows(room: Room, round: int) -> list[dict[str, Any]]:
-    """The round's pairs, as the trainer reads them."""
+def training_rows(room: Room, round: int, kind: Kind = "pairs") -> list[Row]:
+    """The round's rows of a kind, the same each time; docs/pairs.md has an example of each."""
+    if kind == "prompts":
+        return _prompts(room, round)
     tools = tools_of(room)
-    return [trainer_row(pair, tools) for pair in room.folder.read(round, "pairs", PreferencePair)]
+    if kind == "pairs":
+        return pair_rows(room.folder.read(round, "pairs", PreferencePair), tools)
+    rows_of = {"completions": completion_rows, "labelled": labelled_rows}[kind]
+    return rows_of(cases(room, round), room.rng(round, "rows"), tools)
+
+
+def _prompts(room: Room, round: int) -> list[Row]:
+    rates = {a.question_id: a.pass_rate for a in room.folder.read(round, "attempts", Attempt)}
+    series = ("hints/subproblems", "hints")  # a hint takes the place of smaller questions
+    hints = {h.question_id: h.text for name in series for h in room.folder.read(round, name, Hint)}
+    allocated = room.folder.read_json(round, "allocated") or {}
+    return prompt_rows(cases(room, round), rates, hints, allocated)

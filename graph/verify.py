@@ -52,9 +52,9 @@ async def verify_all(
     known = {question.id: question for question in questions}
     series = f"verdicts/{stage}"
     if not room.verifier.examiners:
-        verdicts = await _check(room, round, series, known, rollouts)
+        verdicts = await check(room, round, series, known, rollouts)
     else:
-        checked = await _check(room, round, f"checked/{stage}", known, rollouts)
+        checked = await check(room, round, f"checked/{stage}", known, rollouts)
         cases = _cases(room, round, stage, known, rollouts, checked, calibration)
         await _examine(room, round, stage, cases)
         _conclude(room, round, stage, checked)
@@ -62,7 +62,7 @@ async def verify_all(
     return [verdicts[rollout.id] for rollout in rollouts]
 
 
-async def _check(
+async def check(
     room: Room, round: int, series: str, known: Mapping[str, Question], rollouts: Sequence[Rollout]
 ) -> dict[str, Verdict]:
     """What the checkers say, by rollout.

@@ -11,7 +11,10 @@ from .record import Record
 Outcome = Literal["right", "wrong", "invalid", "undecided"]
 Method = Literal["vote", "judge", "debate"]
 """How a model is asked whether a rollout is right."""
-PairKind = Literal["rollouts", "reference", "anchor"]
+PairKind = Literal[
+    "rollouts", "reference", "anchor", "ranked", "confident", "injected", "refined", "step", "shorter"
+]
+"""What our builders make; one of a user's own may say another word."""
 
 
 class Rollout(Record):
@@ -30,6 +33,8 @@ class Rollout(Record):
     call_id: str
     logprobs: list[float] = []
     """Of its tokens, where a strategy needs them."""
+    answer_logprobs: list[float] = []
+    """Of those that its final answer is written in; empty where they could not be found."""
     messages: str = ""
     """JSON of the whole conversation after the prompt, where tools were called; else empty."""
     behaviours: list[str] = []
@@ -93,7 +98,8 @@ class PreferencePair(Record):
     id: str
     question_id: str
     round: int
-    kind: PairKind
+    kind: str = Field(pattern=r"^[a-z][a-z_-]{0,39}$")
+    """A `PairKind`, or the word of a builder of the user's own."""
     prompt: str
     chosen: str
     rejected: str
@@ -101,3 +107,10 @@ class PreferencePair(Record):
     chosen_messages: str = ""
     """JSON of the whole conversation after the prompt, where tools were called; `chosen` is its end."""
     rejected_messages: str = ""
+    weight: float = Field(1.0, ge=0)
+    smoothing: float = Field(0.0, ge=0, le=0.5)
+    """The chance that the preference is the wrong way round."""
+    stage: int = Field(0, ge=0)
+    """When it is to be trained on, 0 first."""
+    likelihood: float | None = Field(None, ge=0, le=1)
+    """Of the chosen side when it was written, a token on (geometric) average; None where nothing was kept."""

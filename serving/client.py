@@ -229,7 +229,8 @@ class Completions:
                 "tool_calls": [json.dumps(c.message.tool_calls or [], allow_nan=False) for c in choices],
             }
         )
-        return Reply(texts, finished, call, [choice.token_logprobs for choice in choices])
+        logprobs = [choice.token_logprobs for choice in choices]
+        return Reply(texts, finished, call, logprobs, [choice.tokens for choice in choices])
 
     def _record(self, request: Request, error: str, failure: Failure) -> Call:
         return unanswered(request, error, failure, self.model, self.url)

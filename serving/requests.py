@@ -128,6 +128,8 @@ class Reply:
     call: Call
     logprobs: list[list[float]] = field(default_factory=list)
     """Of each completion's tokens, where they were asked for."""
+    tokens: list[list[str]] = field(default_factory=list)
+    """The texts of these tokens."""
 
 
 def told(reply: Reply, tries: Tries) -> Reply:

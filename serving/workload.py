@@ -96,7 +96,9 @@ def work(config: RunConfig) -> Work:
 
 def _pair_tokens(config: RunConfig) -> int:
     training, each = config.training, lengths(config)
-    pairs = config.curriculum.questions * training.pairs_per_question * (1 + training.replay)
+    of_one = training.pairs_per_question * len(config.pairs.builders)
+    of_one = min(of_one, config.pairs.per_question or of_one)
+    pairs = config.curriculum.questions * of_one * (1 + training.replay)
     written = each.prompt + config.rollouts.max_tokens * each.used
     return int(config.rounds * pairs * 2 * min(training.max_length, written) * training.epochs)
 
@@ -130,6 +132,7 @@ def _teacher(config: RunConfig) -> tuple[float, float]:
         return 0, 0
     each, teacher = lengths(config), config.teacher
     asked_about = teacher.skills + teacher.hints + teacher.subproblems + config.handbook.per_round
+    asked_about += config.pairs.asking * config.pairs.calls
     designs = config.curriculum.new + _PARTS * teacher.subproblems
     solved = designs * config.labels.solves + config.labels.audit
     shown = config.curriculum.new + asked_about

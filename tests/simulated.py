@@ -95,7 +95,10 @@ class SimulatedSolver:
             messages="[]", sampling="{}", completions=texts, prompt_tokens=1,
             completion_tokens=1, seconds=0.0,
         )  # fmt: skip
-        return Reply(texts, [True] * len(texts), call)
+        tokens = [re.findall(r"\s*\S+", text) for text in texts] if request.logprobs else []
+        # A token is the likelier the longer it is.
+        logprobs = [[-1 / len(token) for token in each] for each in tokens]
+        return Reply(texts, [True] * len(texts), call, logprobs, tokens)
 
     async def close(self) -> None:
         return
@@ -139,6 +142,13 @@ class SimulatedTeacher:
             texts = [json.dumps({"needed": ["adding", "reading"], "missing": ["adding"]})]
         elif asked_for == "hint":
             texts = [json.dumps({"hint": "Add what is named, one after the other."})]
+        elif asked_for == "inject":
+            wrong = [json.dumps({"solution": f"add it all up #### {added_up(text)}1"}), "nothing to change"]
+            texts = [wrong[request.seed % 3 == 0]]
+        elif asked_for == "correct":
+            answer = text.partition("Its answer:\n<data ")[2].split("\n")[1]
+            right = [f"1 + 1 = 2 #### {answer}", "1 + 1 = 9 #### 99999"]
+            texts = [json.dumps({"solution": right[request.seed % 3 == 0]})]
         elif asked_for == "subproblems":
             less = f"Bert has {one} pens and Lea has {two}. How many are there?"
             part = {"question": less, "solution": "add", "answer": added_up(less)}

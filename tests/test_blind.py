@@ -94,7 +94,7 @@ def test_only_reporting_code_names_the_heldout_results() -> None:
         "graph/report.py": {"_gathered", "_round", "_further"},
     }
     for room in ("graph", "curriculum", "agents", "trainers", "memory"):
-        for path in (ROOT / room).glob("*.py"):
+        for path in (ROOT / room).glob("**/*.py"):
             name = str(path.relative_to(ROOT))
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _mentions(node):

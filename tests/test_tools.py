@@ -27,7 +27,8 @@ from maieutic.agents.tools import (
     shortened,
 )
 from maieutic.config import ServingConfig, load
-from maieutic.curriculum.pairs import build_pairs, trainer_row
+from maieutic.curriculum.pairs import build_pairs
+from maieutic.curriculum.rows import pair_row
 from maieutic.errors import ConfigError, MissingPart, ServerError
 from maieutic.graph import attempt as attempt_node
 from maieutic.graph import pair, train, verify
@@ -587,8 +588,8 @@ def test_pairs_carry_whole_conversations() -> None:
     assert before == json.loads(right.messages)[:-1] and last["content"] == pair.rejected != "#### 7"
     # What had to be put right is not the Solver's own, and takes no part.
     assert build_pairs(asked, judged((told(0, "#### 7", altered=True), "right")), "p", Random(0)) == []
-    assert set(trainer_row(pair, "")) == {"prompt", "chosen", "rejected"}
-    assert trainer_row(pair, "[]")["chosen_messages"] == right.messages
+    assert not set(pair_row(pair, "")) & {"tools", "chosen_messages", "rejected_messages"}
+    assert pair_row(pair, "[]")["chosen_messages"] == right.messages
 
 
 @pytest.mark.slow
