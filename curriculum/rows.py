@@ -60,10 +60,13 @@ def labelled_rows(cases: Iterable[Case], rng: Random, tools: str) -> list[Row]:
     Source: KTO, arXiv 2402.01306, section 4.2: λ_D n_D / λ_U n_U in [1, 4/3]. Differs: λ is the rows'
     `weight`, by how many of each a round has; no row weighs less than 1.
     """
+    there = list(cases)
+    good = [_good(case, rng, case.most) for case in there]
+    bad = [_some(case.wrongs, rng, case.most) for case in there]
     rows: list[Row] = []
-    for case in cases:
-        rows += [_row(case, said, tools) | {"label": True} for said in _good(case, rng, case.most)]
-        rows += [_row(case, said, tools) | {"label": False} for said in _some(case.wrongs, rng, case.most)]
+    for case, right, wrong in zip(there, good, bad, strict=True):
+        rows += [_row(case, said, tools) | {"label": True} for said in right]
+        rows += [_row(case, said, tools) | {"label": False} for said in wrong]
     weights = label_weights(sum(row["label"] for row in rows), sum(not row["label"] for row in rows))
     return [row | {"weight": weights[row["label"]]} for row in rows]
 

@@ -48,8 +48,10 @@ def weighed(pairs: Sequence[PreferencePair], group: Group) -> list[PreferencePai
 
 def few_of_each(pairs: Sequence[PreferencePair], most: int) -> list[PreferencePair]:
     """Of one question, each pair once, and the first `most`; all of them where that is 0."""
-    once = list({pair.id: pair for pair in reversed(pairs)}.values())[::-1]
-    return once[:most] if most else once
+    once: dict[str, PreferencePair] = {}
+    for pair in pairs:
+        once.setdefault(pair.id, pair)
+    return list(once.values())[: most or None]
 
 
 def replayed(

@@ -75,11 +75,16 @@ class Case:
 
     @property
     def rights(self) -> list[Said]:
-        return [one for one in self.said("right") if one.text.strip()]
+        """Without what is blank, and what was judged now so, now otherwise."""
+        return self._plainly("right", "wrong")
 
     @property
     def wrongs(self) -> list[Said]:
-        return [one for one in self.said("wrong") if one.text.strip()]
+        return self._plainly("wrong", "right")
+
+    def _plainly(self, outcome: Outcome, other: Outcome) -> list[Said]:
+        otherwise = set(self.said(other))
+        return [one for one in self.said(outcome) if one.text.strip() and one not in otherwise]
 
     @property
     def reference(self) -> Said | None:
