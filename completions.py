@@ -20,7 +20,7 @@ class Message(BaseModel):
 
 
 class TokenLogprob(BaseModel):
-    token: str = ""
+    token: str | None = None
     logprob: float = Field(allow_inf_nan=False)
 
 
@@ -39,7 +39,7 @@ class Choice(BaseModel):
 
     @property
     def tokens(self) -> list[str]:
-        return [token.token for token in (self.logprobs and self.logprobs.content) or []]
+        return [token.token or "" for token in (self.logprobs and self.logprobs.content) or []]
 
 
 class Usage(BaseModel):

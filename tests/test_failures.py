@@ -113,7 +113,7 @@ async def test_each_kind_of_failure_is_told_apart(answer: Answer, kind: str) -> 
 async def test_what_was_not_asked_for_is_not_taken() -> None:
     with scripted(lambda number, body: completion("a", "b", "c")) as (url, _):
         reply = await client(url).ask(request(n=2, logprobs=True))
-    assert (reply.completions, reply.logprobs) == (["a", "b"], [[], []])
+    assert (reply.completions, reply.logprobs, reply.tokens) == (["a", "b"], [[], []], [[], []])
 
 
 async def test_a_stated_wait_is_kept_where_the_deadline_allows_it() -> None:

@@ -14,7 +14,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.agents.answer_tokens import of_answer
-from maieutic.config import dump, load
+from maieutic.agents.solver import Solver
+from maieutic.config import ServingConfig, dump, load
 from maieutic.curriculum.pairs import BUILDERS, Case, Changed, Said, builders_of
 from maieutic.curriculum.pairs.balance import capped, few_of_each, fewer_anchors, replayed, weighed
 from maieutic.curriculum.pairs.crew import Crew, confidence
@@ -26,7 +27,10 @@ from maieutic.curriculum.pairs.smoothing import smoothed
 from maieutic.curriculum.pairs.spar import Spar
 from maieutic.curriculum.pairs.steps import Steps, smoothing, split
 from maieutic.errors import ConfigError
+from maieutic.prompts import Prompts
 from maieutic.records import PreferencePair, Question, Rollout, Verdict
+from maieutic.serving.client import Completions
+from scripted import completion, scripted
 
 QUESTION = Question(
     id="q", text="What is 7 + 2 * 3?", answer="13", solution="2 * 3 = 6, 7 + 6 = 13 #### 13",
@@ -41,7 +45,7 @@ Outcome = tuple[str, str] | tuple[str, str, dict[str, Any]]
 def case_of(*outcomes: Outcome, question: Question = QUESTION, **more: Any) -> Case:
     judged = []
     for index, (text, outcome, *rest) in enumerate(outcomes):
-        fields = dict(*rest)
+        fields: dict[str, Any] = dict(*rest)
         sure = fields.pop("sure", 1.0)
         rollout = Rollout(
             id=f"r{index}", question_id="q", round=1, stage="attempt", checkpoint="base", index=index,
@@ -170,6 +174,25 @@ def test_tokens_of_the_answer(completion: str, tokens: list[str], places: list[i
 def test_tokens_of_any_answer_are_some_of_the_tokens(text: str, others: list[str]) -> None:
     for tokens in (list(text), others):
         assert len(of_answer(text, tokens, [0.0] * len(tokens))) <= len(tokens)
+
+
+@pytest.mark.parametrize("thought", ["", "<think>"])
+async def test_a_rollout_keeps_what_its_answer_was_written_with(thought: str) -> None:
+    """From what an endpoint sends to the record; a token's text may be missing there."""
+    pieces = [(thought, -0.5), ("7 + 6", -0.1), (" = 13", -0.2), (" #### ", -0.3), ("1", -0.4), ("3", -0.6)]
+    status, body = completion("7 + 6 = 13 #### 13", "13")
+    body["choices"][0]["logprobs"] = {
+        "content": [{"token": text, "logprob": chance, "bytes": None} for text, chance in pieces]
+    }
+    body["choices"][1]["logprobs"] = {"content": [{"token": None, "logprob": -0.5}]}
+    solver = Solver(load(None, ["rollouts.logprobs=true", "rollouts.n=2"]).rollouts, 0, Prompts())
+    request = solver.request(QUESTION, 1, "attempt", "base", solver.sampling)
+    with scripted(lambda number, asked: (status, body)) as (url, _):
+        client = Completions(url, "k", "m", ServingConfig())
+        first, second = solver.rollouts(request, await client.ask(request))
+        await client.close()
+    assert (first.answer_logprobs, len(first.logprobs)) == ([-0.4, -0.6], 6)
+    assert (second.answer_logprobs, second.logprobs) == ([], [-0.5])
 
 
 # ------------------------------------------------------------------ rise
@@ -326,7 +349,8 @@ STEPS_TABLE: list[tuple[str, list[Outcome], list[tuple[str, str, float]]]] = [
 @pytest.mark.parametrize(("what", "outcomes", "expected"), STEPS_TABLE, ids=[row[0] for row in STEPS_TABLE])
 def test_steps(what: str, outcomes: list[Outcome], expected: list[tuple[str, str, float]]) -> None:
     pairs = Steps().pairs(case_of(*outcomes), Random(0))
-    assert [(pair.chosen, pair.rejected, pytest.approx(pair.smoothing)) for pair in pairs] == expected
+    assert both(pairs) == [(chosen, rejected) for chosen, rejected, _ in expected]
+    assert [pair.smoothing for pair in pairs] == pytest.approx([alpha for *_, alpha in expected])
 
 
 def test_steps_may_count_what_is_right_in_place_of_visits() -> None:

@@ -445,6 +445,9 @@ def test_what_else_a_teacher_and_a_verifier_are_asked_is_counted() -> None:
     roles = {role.role: role for role in workload.work(config(*told, *asked)).roles}
     # 10 designs and 1 + 3 + 5 + 4 failures and solutions; 10 questions and 5 × 4 smaller ones, solved twice.
     assert roles["teacher"].prompt == 23 * 600 + 60 * 200
+    reworked = ["pairs.builders=[socratic, rise, spar]", "pairs.calls=6"]
+    more = {role.role: role for role in workload.work(config(*told, *asked, *reworked)).roles}
+    assert more["teacher"].prompt == roles["teacher"].prompt + 2 * 6 * 600
     # 3 votes, 3 in each of two orders, and 3 turns of two sides before as many.
     assert roles["verifier"].completion == 7 * (3 + 6 + 12) * 100
 
