@@ -244,7 +244,7 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
     return folder, load(folder.config)
 
 
-CHANGEABLE = ("serving", "training")
+CHANGEABLE = ("serving", "training", "pairs")
 """Sections that a run may be given anew: how it is done, not what is asked and measured."""
 
 _ALONE = (
@@ -272,8 +272,8 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         if name.partition(".")[0] not in CHANGEABLE and name not in _ALONE:
             raise ConfigError(
                 f"--set {override}: a run that has begun keeps its settings, but for serving.*, training.*, "
-                "review, each role's concurrency, deadline_s and budget.*, and endpoint and key of teacher "
-                "and verifier; start a new run for another"
+                "pairs.*, review, each role's concurrency, deadline_s and budget.*, and endpoint and key of "
+                "teacher and verifier; start a new run for another"
             )
     config = load(folder.config, overrides)
     before = load(folder.config)
@@ -290,6 +290,7 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         raise ConfigError("--set teacher.endpoint: who teaches a run that has begun stays; start a new run")
     if config.verifier.is_model != before.verifier.is_model:
         raise ConfigError("--set verifier.endpoint: who judges a run that has begun stays; start a new run")
+    builders_of(config)
     for name, role in elsewhere(config).items():
         check_role(name, role)
     with locked(folder):

@@ -24,10 +24,10 @@ async def pair(room: Room, state: LoopState) -> LoopState:
     room.progress.begin(round, "pair", 1)
     there, rng = cases(room, round), room.rng(round, "pair")
     built = []
-    for place, (name, builder) in enumerate(builders_of(room.config).items()):
+    for name, builder in builders_of(room.config).items():
         # What is built beside it changes nothing: each has random numbers of its own.
         own = rng if name == "socratic" else room.rng(round, f"pair/{name}")
-        built.append(await _built(room, round, place, builder, there, own))
+        built.append(await _built(room, round, name, builder, there, own))
     by_question = [[one for pairs in each for one in pairs] for each in zip(*built, strict=True)]
     pairs = [one for each in by_question for one in few_of_each(each, settings.per_question)]
     pairs = _balanced(pairs, settings, there, room.rng(round, "pair/balance"))
@@ -37,10 +37,10 @@ async def pair(room: Room, state: LoopState) -> LoopState:
 
 
 async def _built(
-    room: Room, round: int, place: int, builder: Builder, there: Sequence[Case], rng: Random
+    room: Room, round: int, name: str, builder: Builder, there: Sequence[Case], rng: Random
 ) -> list[list[PreferencePair]]:
     """A builder's pairs of each question."""
-    shown = await reworked(room, round, place, builder, there)
+    shown = await reworked(room, round, name, builder, there)
     built = [builder.pairs(case, rng) for case in shown]
     if not room.config.pairs.smoothing:
         return built

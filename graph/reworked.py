@@ -5,6 +5,7 @@ Its calls are records, and so is what the checker says of them: a resume asks an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -19,21 +20,20 @@ from .verify import check
 _WANTED = {"inject": "wrong", "correct": "right"}
 """What the checker must call a text of the Teacher's."""
 
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_]+")
+"""What a builder's name may have, and the name of a file may not."""
+
 Drawn = Sequence[tuple[Case, Said]]
 
 
 async def reworked(
-    room: Room, round: int, place: int, builder: Builder, there: Sequence[Case]
+    room: Room, round: int, name: str, builder: Builder, there: Sequence[Case]
 ) -> Sequence[Case]:
-    """The cases, some with what the Teacher made of what the builder showed it.
-
-    Args:
-        place: of the builder among all of them, which its calls are kept under; its name may be a path.
-    """
+    """The cases, some with what the Teacher made of what the builder of that name showed it."""
     calls = room.config.pairs.calls
     if not (isinstance(builder, Asking) and calls and room.config.teacher.is_model):
         return there
-    stage = f"{builder.asks}{place}"
+    stage = f"{builder.asks}-{_NOT_PLAIN.sub('-', name)[:60]}"
     rng = room.rng(round, f"pair/{stage}")
     wishes = [(case, said) for case in there if (said := builder.wish(case, rng))]
     drawn = rng.sample(wishes, min(calls, len(wishes)))

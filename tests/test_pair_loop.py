@@ -130,7 +130,7 @@ async def test_every_builder_at_once_killed_and_resumed(
     kinds = Counter(p.kind for n in (1, 2) for p in pairs_of(whole, n))
     assert set(kinds) == KINDS
     asked = Counter(name.partition("/")[0] for name in model.reworked if not name.endswith(".repair"))
-    assert set(asked) == {"inject3", "correct4"} and max(asked.values()) <= 2 * 20
+    assert set(asked) == {"inject-rise", "correct-spar"} and max(asked.values()) <= 2 * 20
     room = room_in(whole, config, model=model)
     assert all(all_rows(room))
     report = write_report(whole, config, "done")
@@ -160,7 +160,9 @@ async def test_every_builder_at_once_killed_and_resumed(
 
 
 def calls_of(folder: RunFolder) -> list[Call]:
-    return [c for name in ("inject3", "correct4") for c in folder.read(1, f"calls/teacher-{name}", Call)]
+    return [
+        c for name in ("inject-rise", "correct-spar") for c in folder.read(1, f"calls/teacher-{name}", Call)
+    ]
 
 
 @pytest.mark.slow
