@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from random import Random
@@ -242,7 +243,7 @@ RISE_TABLE: list[tuple[str, Case, int]] = [
     ("none right, no reference", case_of((W, "wrong"), question=BARE), 0),
     ("nobody could judge: the reference", case_of(DOUBT), 1),
     ("no digit to change", case_of(("thirteen", "right")), 0),
-    ("Arabic digits are none of ours", case_of(("١٣", "right")), 0),
+    ("Arabic digits are none of ours", case_of(("٧ + ٦ = ١٣", "right")), 0),
     ("blank", case_of((" ", "right"), question=BARE), 0),
 ]
 
@@ -257,11 +258,33 @@ def test_rise(what: str, case: Case, count: int) -> None:
         assert "#### 13" not in pair.rejected and pair.rejected
 
 
-def test_rise_takes_off_the_box_and_keeps_the_rest() -> None:
-    text = r"We have 3 + 4 = 7, so the answer is \boxed{\frac{7}{1}}."
-    (pair,) = Rise().pairs(case_of((text, "right")), Random(0))
-    assert pair.chosen == text
-    assert pair.rejected.endswith(r", so the answer is \frac{7}{1}.") and "3 + 4 = 7" not in pair.rejected
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        (r"We have 3 + 4 = 7, so it is \boxed{7}.", r", so it is \\boxed\{[0-689]\}\.$"),
+        (r"We have 3 + 4 = 7, so it is \boxed{\frac{7}{10}} m.", r"boxed\{\\frac\{\d\}\{\d\d\}\} m\.$"),
+        (r"We have 3 + 4 = 7, so it is \boxed{\pi}.", r", so it is$"),
+        ("3 + 4 = 7\n#### 7 pens", r"\n#### [0-689] pens$"),
+        ("3 + 4 = 7\n#### seven", r"= ?\d+$"),
+        ("#### 1\n3 + 4 = 7", r"^#### [02-9]\n\d.*\d$"),
+        ("3 + 4 = 7", r"^\d[^#]*$"),
+        ("three and four #### 7", r"^three and four #### [0-689]$"),
+        ("three and 4 #### seven", r"^three and [0-35-9] #### seven$"),
+        ("half of 14 #### 7", r"^half of 14 #### 14$"),
+        ("٣ + ٤ = ٧ #### 7", r"^٣ \+ ٤ = ٧ #### [0-689]$"),
+    ],
+)
+def test_after_an_error_another_answer_is_stated(text: str, answers: str) -> None:
+    for seed in range(9):
+        (pair,) = Rise().pairs(case_of((text, "right")), Random(seed))
+        assert pair.chosen == text
+        assert re.search(answers, pair.rejected), pair.rejected
+        assert "3 + 4 = 7" not in pair.rejected
+
+
+def test_the_answer_follows_a_changed_result() -> None:
+    found = {Rise().pairs(case_of(("3 + 4 = 7 #### 7", "right")), Random(n))[0].rejected for n in range(60)}
+    assert {f"3 + 4 = {digit} #### {digit}" for digit in "01234568 9".replace(" ", "")} <= found
 
 
 @pytest.mark.parametrize(

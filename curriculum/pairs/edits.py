@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 _STEP = re.compile(
-    r"(?<![\w.,/])(?P<left>\d+)(?P<a>\s*)(?P<sign>[-+*/×]|mod)(?P<b>\s*)(?P<right>\d+)(?P<c>\s*=\s*)"
-    r"(?P<result>\d+)(?![\w/]|[.,]\d)"
+    r"(?<![\w.,/])(?P<left>[0-9]+)(?P<a>\s*)(?P<sign>[-+*/×]|mod)(?P<b>\s*)(?P<right>[0-9]+)(?P<c>\s*=\s*)"
+    r"(?P<result>[0-9]+)(?![\w/]|[.,][0-9])"
 )
 """One worked operation on whole numbers: `7 + 6 = 13`."""
 
