@@ -31,6 +31,10 @@ from maieutic.errors import ConfigError
 from maieutic.prompts import Prompts
 from maieutic.records import PreferencePair, Question, Rollout, Verdict
 from maieutic.serving.client import Completions
+from maieutic.tasks import drawing
+from maieutic.tasks.arithmetic import FIRST_LEVEL_OPERATIONS, SKILLS, question_text
+from maieutic.tasks.checkers.registry import named
+from maieutic.tasks.seeds import family_question
 from scripted import completion, scripted
 
 QUESTION = Question(
@@ -280,6 +284,16 @@ def test_after_an_error_another_answer_is_stated(text: str, answers: str) -> Non
         assert pair.chosen == text
         assert re.search(answers, pair.rejected), pair.rejected
         assert "3 + 4 = 7" not in pair.rejected
+
+
+@given(st.sampled_from(SKILLS), st.integers(1, 5), st.integers(0, 10**6))
+def test_of_the_family_no_right_answer_is_rejected(skill: str, level: int, seed: int) -> None:
+    level = max(level, FIRST_LEVEL_OPERATIONS.get(skill, 1))
+    question = family_question(question_text(drawing.draw(skill, level, Random(seed))))
+    (pair,) = Rise().pairs(case_of(("no", "wrong"), question=question), Random(seed))
+    assert pair.chosen == question.solution
+    found = named(question.checker).quick(question, pair.rejected)
+    assert found is not None and found.outcome == "wrong"
 
 
 def test_the_answer_follows_a_changed_result() -> None:
