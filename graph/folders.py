@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..config import ROLES, RunConfig, dump, load
+from ..curriculum.policies import policy_of
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
@@ -70,10 +71,11 @@ def check(config: RunConfig) -> None:
     """What this machine must have to play a configuration.
 
     Raises:
-        ConfigError: the model or the embedding cannot be used.
+        ConfigError: the model, the embedding or the curriculum policy cannot be used.
         RunError: the cache of base models cannot be written.
         MissingPart: a package is not installed.
     """
+    policy_of(config)
     embedding_function(config.memory.embedding)
     check_tools(config)
     for name, role in elsewhere(config).items():
