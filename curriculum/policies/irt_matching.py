@@ -28,6 +28,9 @@ from .scored import Scored
 
 _STEP = 1.0
 _STAGNANT, _LIFT = 2, 0.1
+"""Rounds without growth from which the ability counts for more, and by how much with each."""
+
+_SAME = 1e-6
 _MOST_ROUNDS = 50
 """Rounds whose outcomes are kept: the state must not grow for ever."""
 
@@ -87,11 +90,7 @@ class IRT(Scored):
         if not counts:
             return
         self.history = [*self.history, from_cells(counts)][-_MOST_ROUNDS:]
-        before = self.ability
         self._fit()
-        self.stagnant = 0 if self.ability > before else self.stagnant + 1
-        if self.stagnant >= _STAGNANT:
-            self.ability += _LIFT
 
     def _fit(self) -> None:
         rounds = [to_cells(counts) for counts in self.history]
@@ -104,7 +103,9 @@ class IRT(Scored):
         abilities, hard = irt.fitted(
             who, what, right, tried, prior=[_STEP * (level - 1) for _, level in cells]
         )
-        self.ability = float(abilities[-1])
+        grown = len(abilities) < 2 or abilities[-1] > abilities[-2] + _SAME
+        self.stagnant = 0 if grown else self.stagnant + 1
+        self.ability = float(abilities[-1]) + _LIFT * max(0, self.stagnant - _STAGNANT + 1)
         self.difficulty = {cell: float(b) for cell, b in zip(cells, hard, strict=True)}
 
     def state_dict(self) -> dict[str, Any]:

@@ -62,7 +62,8 @@ class Socratic(Base):
         )
         repeated = solved[: round(self.mastered * count)]
         chosen = fresh[: count - len(repeated)] + repeated
-        return (chosen + [k.question.id for k in failed])[:count]
+        rest = [k.question.id for k in failed] + solved[len(repeated) :]
+        return (chosen + rest)[:count]
 
     def plan(self, attempts: Sequence[Attempt], asked: Asked) -> list[Lesson]:
         """Draw what to teach by pass rate, then one of the questions that lead there.
