@@ -9,6 +9,7 @@ from ..memory.handbook import kept
 from ..records import Attempt, Behaviour, Question, Rollout, Verdict
 from .curriculum import choose, learn
 from .labels import label_seeds
+from .measuring import measure
 from .rollouts import roll_out
 from .room import Room
 from .state import LoopState
@@ -27,6 +28,7 @@ async def select(room: Room, state: LoopState) -> LoopState:
     if room.folder.read_json(round, "selected") is None:
         await label_seeds(room, state)
         room.progress.begin(round, "select", 1)
+        await measure(room, round, state["solver"])
         ids, counts = choose(room, round)
         room.folder.write_json(round, "allocated", counts)
         room.folder.write_json(round, "selected", ids)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..curriculum.policy import Asked, Known, Lesson
 from ..errors import RunError
 from ..records import Attempt, SkillNote
+from .measuring import signals
 from .room import Room
 
 _FILE = "policy"
@@ -28,6 +29,7 @@ def asked(room: Room, round: int, count: int, purpose: str) -> Asked:
         top=room.policy_top,
         quota=config.teacher.quota if config.teacher.is_model else 1.0,
         embed=room.bank.embedded,
+        signal=signals(room, room.policy.measures) if room.policy.measures else {},
         missing=_missing(room, round),
     )
 
