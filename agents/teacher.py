@@ -38,6 +38,8 @@ class Assignment:
     """What the Solver finds hard now, in words."""
     id: str = ""
     """Of the proposal that this is to become: what a call is recorded under."""
+    cell: tuple[str, int] | None = None
+    """The skill and level of one that is `placed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Teacher(Protocol):
 class FamilyTeacher:
     """The family of the questions as Teacher: what it can vary and extend, it teaches."""
 
-    moves: frozenset[Move] = frozenset({"harder", "neighbour", "uniform"})
+    moves: frozenset[Move] = frozenset({"harder", "neighbour", "uniform", "placed"})
 
     def __init__(self, family: Family) -> None:
         self.family = family
@@ -159,6 +161,8 @@ class FamilyTeacher:
 
     def _design(self, assignment: Assignment, rng: Random) -> Design | None:
         parent = assignment.question
+        if assignment.cell is not None:
+            return _made(self.family.draw_at(assignment.cell, rng))
         if parent is None:
             return _made(self.family.draw(rng))
         if assignment.move == "harder":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -76,8 +76,11 @@ class ServingConfig(Section):
 class CurriculumConfig(Section):
     """Which questions a round asks, and which new ones it wants."""
 
-    policy: Literal["socratic", "uniform"] = "socratic"
-    """`uniform` is the control: every cell alike, whatever the Solver can do."""
+    policy: str = Field("socratic", pattern=r"^[\w.:]{1,200}$")
+    """One of docs/policies.md, or one of your own: `module:Class`. `uniform` is the control: every skill
+    and level alike, whatever the Solver can do."""
+    options: dict[str, Any] = {}
+    """Of the policy, in place of its paper's: `{temperature: 0.2}`."""
     questions: int = Field(2048, ge=1, le=1_000_000)
     """Questions attempted in a round."""
     new: int = Field(1792, ge=1, le=1_000_000)
@@ -85,9 +88,9 @@ class CurriculumConfig(Section):
     enough: float = Field(0.9, gt=0, le=1)
     """Share of `new` below which the Teacher is asked again, at most twice."""
     mastered: float = Field(0.15, ge=0, le=1)
-    """Share of a round's questions that repeats what is mastered."""
+    """Share of a round's questions that repeats what is mastered; of `socratic`."""
     leap: int = Field(2, ge=1)
-    """Levels that a new question may lie above a mastered one."""
+    """Levels that a new question may lie above a mastered one; of `socratic`."""
     horizon: int = Field(0, ge=0, le=20)
     """Questions in the longest chain: each needs the answer of the one before. 1 for none; 0 for
     3 where the seeds are your own and have numbers for answers, and for none elsewhere."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..curriculum.difficulty import zone_of
-from ..curriculum.policy import Known
 from ..memory.handbook import kept
 from ..records import Attempt, Behaviour, Question, Rollout, Verdict
+from .curriculum import choose, learn
 from .labels import label_seeds
+from .measuring import measure
 from .rollouts import roll_out
 from .room import Room
 from .state import LoopState
@@ -27,8 +28,9 @@ async def select(room: Room, state: LoopState) -> LoopState:
     if room.folder.read_json(round, "selected") is None:
         await label_seeds(room, state)
         room.progress.begin(round, "select", 1)
-        known = [Known(question, last) for question, last in room.bank.known()]
-        ids = room.policy.choose(known, room.config.curriculum.questions, room.rng(round, "select"))
+        await measure(room, round, state["solver"])
+        ids, counts = choose(room, round)
+        room.folder.write_json(round, "allocated", counts)
         room.folder.write_json(round, "selected", ids)
     return {"turn": 0, "admitted": 0}
 
@@ -37,7 +39,8 @@ async def attempt(room: Room, state: LoopState) -> LoopState:
     """The Solver attempts every selected question several times."""
     round, questions = state["round"], selected(room, state["round"])
     shown = room.handbook.like(questions, room.config.solver.handbook)
-    await roll_out(room, round, STAGE, questions, state["solver"], room.solver.sampling, shown)
+    counts: dict[str, int] = room.folder.read_json(round, "allocated") or {}
+    await roll_out(room, round, STAGE, questions, state["solver"], room.solver.sampling, shown, counts)
     return {}
 
 
@@ -49,6 +52,7 @@ async def profile(room: Room, state: LoopState) -> LoopState:
         verdicts = room.folder.read(round, f"verdicts/{STAGE}", Verdict)
         room.folder.write(round, "attempts", 0, summed_up(selected(room, round), verdicts, round))
     _remember(room, round)
+    learn(room, round)
     return {}
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ..config import ROLES, RunConfig, dump, load
 from ..curriculum.pairs import builders_of
+from ..curriculum.policies import policy_of
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import RunFolder, write_whole
@@ -71,10 +72,11 @@ def check(config: RunConfig) -> None:
     """What this machine must have to play a configuration.
 
     Raises:
-        ConfigError: the model, the embedding or a pair builder cannot be used.
+        ConfigError: the model, the embedding, the curriculum policy or a pair builder cannot be used.
         RunError: the cache of base models cannot be written.
         MissingPart: a package is not installed.
     """
+    policy_of(config)
     embedding_function(config.memory.embedding)
     check_tools(config)
     builders_of(config)

@@ -173,6 +173,7 @@ def _round(folder: RunFolder, number: int, config: RunConfig) -> RoundReport:
         swap_seconds=max((s["seconds"] for s in folder.read_json(number, "swaps") or []), default=0.0),
         seconds=seconds,
         calls=figures(folder, number, config),
+        policy=(folder.read_json(number, "policy") or {}).get("metrics", {}),
     )
 
 

@@ -126,10 +126,12 @@ async def roll_out(
     checkpoint: str,
     sampling: Sampling,
     behaviours: Mapping[str, Sequence[Behaviour]] | None = None,
+    counts: Mapping[str, int] | None = None,
 ) -> list[Rollout]:
     """Rollouts of a stage, in the order of the questions; what is there is not done again.
 
     Args:
+        counts: rollouts by the question's id, where they are not those of the sampling.
         behaviours: of the handbook, by the question's id, those that its prompt is to show.
     """
     shown = behaviours or {}
@@ -137,6 +139,10 @@ async def roll_out(
     there = {rollout.question_id for rollout in room.folder.read(round, series, Rollout)}
     todo = [question for question in questions if question.id not in there]
     toolbox = toolbox_of(room, "solver")
+
+    def counted(name: str) -> Sampling:
+        return sampling.model_copy(update={"n": counts[name]}) if counts else sampling
+
     # How many turns conversations will take is not known.
     room.progress.begin(round, stage, 0 if toolbox else len(questions))
     room.progress.advance(len(questions) - len(todo))
@@ -144,7 +150,9 @@ async def roll_out(
         await talk_out(room, round, stage, todo, checkpoint, sampling, toolbox, _send_turn, shown)
     elif todo:
         requests = [
-            room.solver.request(question, round, stage, checkpoint, sampling, shown.get(question.id, ()))
+            room.solver.request(
+                question, round, stage, checkpoint, counted(question.id), shown.get(question.id, ())
+            )
             for question in todo
         ]
         there_already = len(questions) - len(todo)

@@ -20,9 +20,7 @@ from ..agents.solver import Solver
 from ..agents.teacher import FamilyTeacher, Teacher
 from ..agents.verifier import Verifier, examiners_of
 from ..config import RunConfig
-from ..curriculum.policy import Policy
-from ..curriculum.socratic import Socratic
-from ..curriculum.uniform import Uniform
+from ..curriculum.policies import policy_of
 from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.embedding import embedding_function
@@ -41,6 +39,7 @@ from ..trainers.base import ensure_base
 from .attempt import restore
 from .build import beginning, build
 from .canary import BASE
+from .curriculum import recall
 from .evaluate import tell_heldout
 from .folders import locked, read_prompts, read_sets
 from .local import fleet_of, own_models
@@ -48,16 +47,8 @@ from .progress import Progress, Quiet
 from .remote import client_of, elsewhere
 from .report import write_report
 from .review import Desk, Reviewer
-from .room import BEYOND, Room
+from .room import Room
 from .state import LoopState
-
-
-def policy_of(config: RunConfig, top: int, teacher: Teacher) -> Policy:
-    """The configured curriculum policy, with the moves that the Teacher has."""
-    if config.curriculum.policy == "uniform":
-        return Uniform()
-    quota = config.teacher.quota if config.teacher.is_model else 1.0
-    return Socratic(config.curriculum.mastered, config.curriculum.leap, top, teacher.moves, quota)
 
 
 def teacher_of(config: RunConfig, family: Family, prompts: Prompts) -> Teacher:
@@ -71,8 +62,10 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
     """Wire a run: base model, memory, agents. The server is started by the first node.
 
     Raises:
-        RunError: the memory cannot be opened.
+        ConfigError: the curriculum policy is not to be had.
+        RunError: the memory cannot be opened, or the policy cannot read what it knew.
     """
+    policy = policy_of(config)
     sets = read_sets(folder)
     family = family_of(config, folder.read(0, "questions", Question))
     prompts = read_prompts(folder, config)
@@ -88,7 +81,7 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         fleet=fleet_of(config, base, own, folder),
         sets=sets,
         family=family,
-        policy=policy_of(config, family.top + (BEYOND if config.teacher.is_model else 0), teacher),
+        policy=policy,
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
         handbook=Handbook(store),
@@ -105,6 +98,7 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
         progress=progress,
     )
     restore(room)
+    recall(room)
     return room
 
 

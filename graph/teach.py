@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 from ..agents.teacher import Assignment, Design, Seen
 from ..curriculum.policy import Lesson
 from ..memory.profile import Failure
 from ..records import Attempt, Move, Proposal, Question, short_id
+from .curriculum import plan
 from .notes import give_hints, missing, note_skills, smaller, weaknesses
 from .parents import Parents
 from .rollouts import ask_all, asker
 from .room import Room
 from .state import LoopState
 from .vet import DRAFTED
-
-
-def _plan(room: Room, round: int, attempts: Sequence[Attempt], count: int, purpose: str) -> list[Lesson]:
-    """Lessons of the policy, on what the weakness profile says is worth most."""
-    return room.policy.plan(attempts, room.profile.needs(), count, room.rng(round, purpose))
 
 
 async def teach(room: Room, state: LoopState) -> LoopState:
@@ -56,12 +53,26 @@ def _lessons(room: Room, state: LoopState, parents: Parents) -> list[Lesson]:
     round, turn = state["round"], state["turn"]
     wanted = room.config.curriculum.new - state["admitted"] - (state["quota"] if turn == 0 else 0)
     attempts = room.folder.read(round, "attempts", Attempt)
-    lessons = _plan(room, round, attempts, max(0, wanted), f"teach{turn}")
+    lessons = plan(room, round, attempts, max(0, wanted), f"teach{turn}")
     if not room.config.teacher.is_model:
         return lessons
     # A model needs something to start from, also where the policy looks at no outcome.
-    drawn, there = room.rng(round, f"teach{turn}/parents"), sorted(parents.questions)
-    return [x if x.question_id else Lesson("diversify", drawn.choice(there)) for x in lessons]
+    drawn = room.rng(round, f"teach{turn}/parents")
+    return [x if x.question_id else _from_a_parent(x, parents, drawn) for x in lessons]
+
+
+def _from_a_parent(lesson: Lesson, parents: Parents, rng: Random) -> Lesson:
+    """A lesson that starts from a question of the round: any, or one that is near to where it is placed."""
+    there = sorted(parents.questions)
+    if lesson.cell is None:
+        return Lesson("diversify", rng.choice(there))
+    skill, level = lesson.cell
+    away = {name: (q.skill != skill, abs(q.level - level)) for name, q in parents.questions.items()}
+    parent = rng.choice([name for name in there if away[name] == min(away.values())])
+    climb = level - parents.questions[parent].level
+    if climb > 0:
+        return Lesson("harder", parent, climb)
+    return Lesson("simplify", parent, -climb) if climb < 0 else Lesson("diversify", parent)
 
 
 class _Writer:
@@ -145,7 +156,7 @@ def _assignments(
     assignments = []
     for name, lesson in zip(ids, lessons, strict=True):
         if lesson.question_id is None:
-            assignments.append(Assignment(lesson.move, None, "", id=name))
+            assignments.append(Assignment(lesson.move, None, "", id=name, cell=lesson.cell))
             continue
         rollout = parents.attempt(lesson.question_id)
         assignments.append(
@@ -172,7 +183,7 @@ async def generate(room: Room, state: LoopState) -> LoopState:
     parents = Parents(room, round)
     attempts = room.folder.read(round, "attempts", Attempt)
     failed = [a for a in attempts if a.zone == "learning"] or attempts
-    lessons = _plan(room, round, failed, state["quota"], "generate")
+    lessons = plan(room, round, failed, state["quota"], "generate")
     drawn, told = room.rng(round, "generate/parents"), missing(room, round)
     ids = sorted(parents.shown)
     proposals: dict[str, Proposal] = {}

@@ -111,7 +111,7 @@ def show_gym(console: Console, family: Gym) -> None:
     for heading in ("level", "question", "answer"):
         table.add_column(heading, overflow="fold")
     for cell in family.cells:
-        question = family.drawn(cell, Random(0))
+        question = family.draw_at(cell, Random(0))
         shown = (question.text, question.answer or "any that its scorer accepts") if question else ("–", "–")
         table.add_row(str(cell[1]), *(_visible(text[:400]) for text in shown))
     console.print(table)

@@ -111,6 +111,16 @@ def _map(title: str, shares: Mapping[str, float], counts: Mapping[str, int]) -> 
     return table
 
 
+_MOST_FIGURES = 8
+
+
+def _policy(metrics: dict[str, float]) -> str:
+    """What the policy says of itself: the largest figures, where there are many."""
+    ranked = sorted(metrics.items(), key=lambda item: -abs(item[1]))[:_MOST_FIGURES]
+    said = ", ".join(f"{clean(name)} {value:.3g}" for name, value in ranked)
+    return said + (f" and {len(metrics) - _MOST_FIGURES} more" if len(metrics) > _MOST_FIGURES else "")
+
+
 def _lines(entry: RoundReport) -> list[tuple[str, str]]:
     """What a round says of itself, as (title, text)."""
     gate, counts, writer, train = entry.gate, entry.questions, entry.generator, entry.train
@@ -130,6 +140,7 @@ def _lines(entry: RoundReport) -> list[tuple[str, str]]:
             else entry.kept,
         ),
         ("questions", f"{counts.attempted} asked, {counts.proposed} proposed, {counts.admitted} admitted"),
+        *([("policy", figures)] if (figures := _policy(entry.policy)) else []),
         ("refused", ", ".join(f"{count} {clean(reason)}" for reason, count in refused) or "none"),
         (
             "Generator",

@@ -10,8 +10,11 @@ from .record import Record
 
 Origin = Literal["seed", "teacher", "generator"]
 Author = Literal["teacher", "generator"]
-Move = Literal["harder", "neighbour", "uniform", "design", "refine", "simplify", "diversify", "subproblem"]
-"""How a new question was made from another; `design` is the Generator's."""
+Move = Literal[
+    "harder", "neighbour", "uniform", "placed", "design", "refine", "simplify", "diversify", "subproblem"
+]
+"""How a new question was made, most of them from another; `placed` ones at a skill and level that was asked
+for; `design` is the Generator's."""
 LabelSource = Literal["seed", "family", "executed", "teacher", "vote", "human", "none"]
 """How a reference answer was made: written beside the seed question; drawn together with the
 question by its family; worked out by a program from the text; given by the Teacher, whose other

@@ -51,6 +51,8 @@ class RoundReport(Record):
     """By stage; `serve` is starting the server and giving it weights."""
     calls: dict[str, CallFigures] = {}
     """By role."""
+    policy: dict[str, float] = {}
+    """What the curriculum policy says of itself after the round."""
 
     @property
     def kept(self) -> str:

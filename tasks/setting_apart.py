@@ -92,7 +92,7 @@ def of_each_cell(
         for attempt in range(TRIES * count):
             if found == count or failed > found + _FAILURES or (attempt == _IN_VAIN and not found):
                 break
-            question = family.drawn(cell, rng)
+            question = family.draw_at(cell, rng)
             failed += question is None
             if question and len(question.text) <= longest and not keys_of(question) & used:
                 used |= keys_of(question)

@@ -17,12 +17,13 @@ from maieutic.agents.solver import Solver
 from maieutic.agents.teacher import FamilyTeacher
 from maieutic.agents.verifier import Verifier, examiners_of
 from maieutic.config import RunConfig, ServingConfig
+from maieutic.curriculum.policies import policy_of
 from maieutic.graph.attempt import restore
 from maieutic.graph.build import beginning, build
+from maieutic.graph.curriculum import recall
 from maieutic.graph.folders import begin, read_sets
 from maieutic.graph.progress import Quiet
-from maieutic.graph.room import BEYOND, Room
-from maieutic.graph.run import policy_of
+from maieutic.graph.room import Room
 from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.handbook import Handbook
@@ -208,7 +209,7 @@ def room_in(
         sets=read_sets(folder),
         fleet=Fleet(dict.fromkeys(("solver", "generator"), hosted), folder.path / "server.json"),
         family=family,
-        policy=policy_of(config, family.top + (BEYOND if model else 0), teacher),
+        policy=policy_of(config),
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
         handbook=Handbook(store),
@@ -220,6 +221,7 @@ def room_in(
         progress=Quiet(),
     )
     restore(room)
+    recall(room)
     return room
 
 

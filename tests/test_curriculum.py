@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from maieutic.curriculum.difficulty import generator_quota, utility, zone_of
 from maieutic.curriculum.gate import decide, paired_interval, wilson
 from maieutic.curriculum.pairs import build_pairs, change_digit
-from maieutic.curriculum.policy import Known
-from maieutic.curriculum.socratic import Socratic
+from maieutic.curriculum.policies.socratic import Socratic
+from maieutic.curriculum.policies.uniform import Uniform
+from maieutic.curriculum.policy import Asked, Known
 from maieutic.curriculum.topics import draw
-from maieutic.curriculum.uniform import Uniform
 from maieutic.records import Attempt, Move, Question, Rollout, Verdict
 
 rates = st.floats(0, 1)
@@ -180,28 +180,36 @@ def test_wilson_holds_the_share(right: int, more: int) -> None:
     assert 0 <= low <= right / (right + more) <= high <= 1
 
 
+FAMILY: frozenset[Move] = frozenset({"harder", "neighbour"})
+
+
+def six(count: int, need: dict[tuple[str, int], float], moves: frozenset[Move] = FAMILY) -> Asked:
+    """Six levels, and one seed."""
+    return Asked(count, Random(0), need=need, top=6, moves=moves)
+
+
 def bank() -> list[Known]:
     rows = [Known(question(f"new{i}"), None) for i in range(40)]
     rows += [Known(question(f"solved{i}"), attempt(f"solved{i}", 1)) for i in range(40)]
     return rows + [Known(question(f"failed{i}"), attempt(f"failed{i}", 0.5)) for i in range(40)]
 
 
-@pytest.mark.parametrize("policy", [Socratic(0.2, 2, 6), Uniform()])
+@pytest.mark.parametrize("policy", [Socratic(0.2, 2), Uniform()])
 @pytest.mark.parametrize("count", [1, 10, 100, 1000])
 def test_choice_is_distinct_and_no_more_than_asked(policy: Socratic | Uniform, count: int) -> None:
-    chosen = policy.choose(bank(), count, Random(0))
+    chosen = policy.select(bank(), Asked(count, Random(0)))
     assert len(chosen) == len(set(chosen)) == min(count, 120)
 
 
 def test_socratic_repeats_a_share_of_what_is_mastered() -> None:
-    chosen = Socratic(0.2, 2, 6).choose(bank(), 50, Random(0))
+    chosen = Socratic(0.2, 2).select(bank(), Asked(50, Random(0)))
     assert sum(name.startswith("solved") for name in chosen) == 10
     assert sum(name.startswith("new") for name in chosen) == 40
 
 
 def test_socratic_makes_mastered_harder_and_sets_the_hopeless_aside() -> None:
     attempts = [attempt("m", 1), attempt("l", 0.25), attempt("h", 0)]
-    lessons = Socratic(0.2, 2, 6).plan(attempts, {("precedence", 1): 0.5}, 300, Random(0))
+    lessons = Socratic(0.2, 2).plan(attempts, six(300, {("precedence", 1): 0.5}))
     assert len(lessons) == 300
     assert {lesson.move for lesson in lessons if lesson.question_id == "m"} == {"harder"}
     assert {lesson.move for lesson in lessons if lesson.question_id == "l"} == {"harder", "neighbour"}
@@ -211,7 +219,7 @@ def test_socratic_makes_mastered_harder_and_sets_the_hopeless_aside() -> None:
 def test_socratic_teaches_most_where_there_is_most_to_learn() -> None:
     attempts = [attempt("solved", 1, level=1), attempt("failed", 0.5, level=1)]
     worth = {("precedence", 1): 0.35, ("precedence", 2): 0.1, ("precedence", 3): 0.85}
-    lessons = Socratic(0.2, 2, 6).plan(attempts, worth, 7000, Random(0))
+    lessons = Socratic(0.2, 2).plan(attempts, six(7000, worth))
     taught = Counter(1 + lesson.levels * (lesson.move == "harder") for lesson in lessons)
     # Weights are 0.15 more than the share that fails: 0.5, 0.25 and 1.
     assert taught[1] == pytest.approx(2000, rel=0.1)
@@ -230,7 +238,7 @@ def test_socratic_teaches_most_where_there_is_most_to_learn() -> None:
     ],
 )
 def test_moves_by_zone_and_level(rate: float, level: int, lessons: set[tuple[str, int]]) -> None:
-    planned = Socratic(0.2, 2, 6).plan([attempt("a", rate, level=level)], {}, 200, Random(0))
+    planned = Socratic(0.2, 2).plan([attempt("a", rate, level=level)], six(200, {}))
     assert {(lesson.move, lesson.levels) for lesson in planned} == lessons
 
 
@@ -250,13 +258,13 @@ MODEL: frozenset[Move] = frozenset({"refine", "harder", "simplify", "diversify"}
 def test_moves_by_zone_with_a_teacher_that_has_more_of_them(
     rate: float, level: int, lessons: set[tuple[str, int]]
 ) -> None:
-    planned = Socratic(0.2, 2, 6, MODEL).plan([attempt("a", rate, level=level)], {}, 200, Random(0))
+    planned = Socratic(0.2, 2).plan([attempt("a", rate, level=level)], six(200, {}, MODEL))
     assert {(lesson.move, lesson.levels) for lesson in planned} == lessons
 
 
 def test_what_is_too_hard_is_made_easier_beside_all_else() -> None:
     attempts = [attempt("m", 1), attempt("l", 0.25), attempt("h", 0)]
-    lessons = Socratic(0.2, 2, 6, MODEL).plan(attempts, {}, 300, Random(0))
+    lessons = Socratic(0.2, 2).plan(attempts, six(300, {}, MODEL))
     by_question = {name: {x.move for x in lessons if x.question_id == name} for name in ("m", "l", "h")}
     assert by_question == {"m": {"harder"}, "l": {"refine", "diversify"}, "h": {"simplify"}}
 
@@ -292,9 +300,9 @@ def test_a_quota_of_one_draws_as_ever() -> None:
 
 
 def test_socratic_never_goes_idle() -> None:
-    assert len(Socratic(0.2, 2, 6).plan([attempt("h", 0)], {}, 5, Random(0))) == 5
-    assert Socratic(0.2, 2, 6).plan([], {}, 5, Random(0)) == []
+    assert len(Socratic(0.2, 2).plan([attempt("h", 0)], six(5, {}))) == 5
+    assert Socratic(0.2, 2).plan([], six(5, {})) == []
 
 
 def test_uniform_looks_at_nothing() -> None:
-    assert {lesson.question_id for lesson in Uniform().plan([], {}, 5, Random(0))} == {None}
+    assert {lesson.question_id for lesson in Uniform().plan([], Asked(5, Random(0)))} == {None}

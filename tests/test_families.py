@@ -358,7 +358,7 @@ DRAW = """
 import json, sys
 from maieutic.tasks.families.gym import opened
 from random import Random
-found = [opened("gym:" + name).drawn((name, level), Random(5)) for name, level in json.loads(sys.argv[1])]
+found = [opened("gym:" + name).draw_at((name, level), Random(5)) for name, level in json.loads(sys.argv[1])]
 print(json.dumps([q.model_dump() for q in found]))
 """
 BY_HASH = {"polynomial_multiplication", "isomorphic_strings", "ransom_note", "codeio"}
@@ -381,7 +381,7 @@ def drawn() -> dict[tuple[str, int], Question]:
 def test_a_question_is_the_same_in_another_process(drawn: Any, cell: tuple[str, int]) -> None:
     from maieutic.tasks.families.gym import opened
 
-    question = opened(f"gym:{cell[0]}").drawn(cell, Random(5))
+    question = opened(f"gym:{cell[0]}").draw_at(cell, Random(5))
     assert question is not None
     assert (question.skill, question.level, question.label) == (*cell, "family")
     if cell[0] not in BY_HASH:
@@ -441,14 +441,14 @@ def test_parameters_and_levels_of_gym_families() -> None:
         assert data_of(question)["gym"]["parameters"] == {"n_people": 3}
     sums = opened("gym:chain_sum")
     assert sums.top > 2
-    question = sums.drawn(("chain_sum", 1), Random(0))
+    question = sums.draw_at(("chain_sum", 1), Random(0))
     assert question is not None
     beside, above = sums.neighbour(question, Random(1)), sums.harder(question, 2, Random(1))
     assert beside is not None and above is not None
     assert (beside.skill, beside.level, above.skill, above.level) == ("chain_sum", 1, "chain_sum", 3)
     assert len(above.text) > len(question.text)
     assert sums.harder(question, 99, Random(1)) is None
-    assert sums.drawn(("gcd", 1), Random(0)) is None
+    assert sums.draw_at(("gcd", 1), Random(0)) is None
     with pytest.raises(Unreadable):
         sums.read("What is 3 + 4?")
 

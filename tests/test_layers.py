@@ -23,7 +23,7 @@ FLOORS = [
 HEAVY = {"torch", "peft", "trl", "transformers", "datasets", "tokenizers", "vllm"}
 NAMED_BY_USERS = {"tasks/sources.py": {"datasets"}}
 """What a command imports when its user asks for it by name, and then only."""
-TRAINING_PROCESS = {"worker", "dpo", "sft", "common", "conversations", "models", "pocket_model"}
+TRAINING_PROCESS = {"worker", "dpo", "sft", "common", "conversations", "models", "pocket_model", "angles"}
 
 
 def floor_of(room: str) -> int:

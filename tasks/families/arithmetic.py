@@ -22,6 +22,7 @@ class Arithmetic:
 
     top = arithmetic.MAX_LEVEL
     reads = True
+    cells = arithmetic.CELLS
 
     def read(self, text: str) -> Question:
         try:
@@ -32,7 +33,10 @@ class Arithmetic:
             raise Unreadable(str(error)) from error
 
     def draw(self, rng: Random) -> Question | None:
-        return self._asked(drawing.draw(*rng.choice(arithmetic.CELLS), rng))
+        return self.draw_at(rng.choice(self.cells), rng)
+
+    def draw_at(self, cell: arithmetic.Cell, rng: Random) -> Question | None:
+        return self._asked(drawing.draw(*cell, rng)) if cell in self.cells else None
 
     def harder(self, question: Question, levels: int, rng: Random) -> Question | None:
         expr = arithmetic.parse_question(question.text)

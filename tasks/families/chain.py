@@ -119,8 +119,24 @@ class Chains:
     def read(self, text: str) -> Question:
         return self.inner.read(text)
 
+    @property
+    def cells(self) -> Sequence[tuple[str, int]]:
+        """Those of the inner family, and above its highest level the chains that begin there."""
+        if not self._draws:
+            return ()
+        highest = [skill for skill, level in self.inner.cells if level == self.inner.top]
+        beyond = range(self.inner.top + 1, self.top + 1)
+        return [*self.inner.cells, *((skill, level) for skill in highest for level in beyond)]
+
     def draw(self, rng: Random) -> Question | None:
         return self.drawn(rng.randint(1, self.horizon), rng)
+
+    def draw_at(self, cell: tuple[str, int], rng: Random) -> Question | None:
+        skill, level = cell
+        if not self._draws or level <= self.inner.top:
+            return self.inner.draw_at(cell, rng)
+        start = self.inner.draw_at((skill, self.inner.top), rng)
+        return self.harder(start, level - self.inner.top, rng) if start else None
 
     def drawn(self, horizon: int, rng: Random) -> Question | None:
         """A chain of a given length; with 1, a question of the family."""

@@ -46,6 +46,15 @@ class Family(Protocol):
         """Any question of the family, every skill and level alike."""
         ...
 
+    @property
+    def cells(self) -> Sequence[tuple[str, int]]:
+        """Skills and levels that it can draw at; none where it cannot."""
+        ...
+
+    def draw_at(self, cell: tuple[str, int], rng: Random) -> Question | None:
+        """A question of one skill and level."""
+        ...
+
     def harder(self, question: Question, levels: int, rng: Random) -> Question | None:
         """One that lies so many levels above."""
         ...

@@ -73,9 +73,9 @@ class Gym:
         raise Unreadable("reasoning-gym writes its questions, and reads none")
 
     def draw(self, rng: Random) -> Question | None:
-        return self.drawn(spread(self.cells, rng), rng)
+        return self.draw_at(spread(self.cells, rng), rng)
 
-    def drawn(self, cell: Cell, rng: Random) -> Question | None:
+    def draw_at(self, cell: Cell, rng: Random) -> Question | None:
         """A question of one family and level; None where it gives none."""
         if cell not in self.cells:
             return None
@@ -105,10 +105,10 @@ class Gym:
         )
 
     def harder(self, question: Question, levels: int, rng: Random) -> Question | None:
-        return self.drawn((question.skill, question.level + levels), rng)
+        return self.draw_at((question.skill, question.level + levels), rng)
 
     def neighbour(self, question: Question, rng: Random) -> Question | None:
-        return self.drawn((question.skill, question.level), rng)
+        return self.draw_at((question.skill, question.level), rng)
 
     def audit(self, question: Question) -> bool | None:
         """There is no other way than the family's own: its answer and its scorer are one."""

@@ -13,6 +13,7 @@ class Rows:
     """A fixed list; new questions come from chaining them (`chain.py`), or from a Teacher."""
 
     reads = False
+    cells: tuple[tuple[str, int], ...] = ()
 
     def __init__(self, questions: Sequence[Question]) -> None:
         self.questions = tuple(questions)
@@ -25,6 +26,9 @@ class Rows:
         raise Unreadable("nothing here can work out the answer of a new text")
 
     def draw(self, rng: Random) -> Question | None:
+        return None
+
+    def draw_at(self, cell: tuple[str, int], rng: Random) -> Question | None:
         return None
 
     def harder(self, question: Question, levels: int, rng: Random) -> Question | None:

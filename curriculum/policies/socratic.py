@@ -17,50 +17,42 @@ each round repeats what is mastered, because training on failures alone forgets 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from random import Random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
-from ..records import Attempt, Move
-from .policy import Cell, Known, Lesson
-from .topics import draw
+from pydantic import Field
+
+from ...records import Attempt, Move
+from ..policy import Asked, Base, Cell, Known, Lesson
+from ..topics import draw
 
 _FLOOR = 0.15
 """Least weight of a skill and level, so that none is ever left out for good."""
 
 
 _BESIDE: tuple[Move, ...] = ("refine", "diversify")
-_FAMILY: frozenset[Move] = frozenset({"harder", "neighbour"})
 
 
-class Socratic:
+@dataclass
+class Socratic(Base):
     """
-    Args:
+    Options:
         mastered: share of a round's questions that repeats what is mastered.
         leap: levels that a harder question may lie above a mastered one.
-        top: highest level there is.
-        moves: what the Teacher can be asked for.
-        quota: largest share of a turn's lessons on one skill while others have need.
     """
 
-    def __init__(
-        self,
-        mastered: float,
-        leap: int,
-        top: int,
-        moves: frozenset[Move] = _FAMILY,
-        quota: float = 1.0,
-    ) -> None:
-        self.mastered, self.leap, self.top = mastered, leap, top
-        self.moves, self.quota = moves, quota
+    mastered: Annotated[float, Field(ge=0, le=1)] = 0.15
+    leap: Annotated[int, Field(ge=1)] = 2
 
-    def choose(self, bank: Sequence[Known], count: int, rng: Random) -> list[str]:
+    def select(self, bank: Sequence[Known], asked: Asked) -> list[str]:
         """New questions and a share of mastered ones; what is left goes to failed ones.
 
         In the pocket profile nothing is left after round 2: a failure comes back as the new
         questions made from it, not as itself.
         """
-        order = list(bank)
-        rng.shuffle(order)
+        order, count = list(bank), asked.count
+        asked.rng.shuffle(order)
         fresh = [k.question.id for k in order if k.last is None]
         solved = [k.question.id for k in order if k.last and k.last.zone == "mastered"]
         # Learning before too hard, and the longest unseen first.
@@ -70,47 +62,44 @@ class Socratic:
         )
         repeated = solved[: round(self.mastered * count)]
         chosen = fresh[: count - len(repeated)] + repeated
-        return (chosen + [k.question.id for k in failed])[:count]
+        rest = [k.question.id for k in failed] + solved[len(repeated) :]
+        return (chosen + rest)[:count]
 
-    def plan(
-        self, attempts: Sequence[Attempt], need: Mapping[Cell, float], count: int, rng: Random
-    ) -> list[Lesson]:
+    def plan(self, attempts: Sequence[Attempt], asked: Asked) -> list[Lesson]:
         """Draw what to teach by pass rate, then one of the questions that lead there.
 
         What was never attempted counts as failed: the moves reach it from what was solved,
         and the Teacher's reference shows the way where no rollout does.
         """
         ways: dict[Cell, list[Lesson]] = {}
-        for attempt in [a for a in attempts if self._leads_on(a)] or attempts:
-            for lesson in self._lessons(attempt):
+        for attempt in [a for a in attempts if _leads_on(a, asked)] or attempts:
+            for lesson in self._lessons(attempt, asked):
                 # An easier question serves the level that it leads to.
                 level = attempt.level + (lesson.levels if lesson.move == "harder" else 0)
                 ways.setdefault((attempt.skill, level), []).append(lesson)
         if not ways:
             return []
         cells = sorted(ways)
-        needs = [need.get(cell, 1.0) for cell in cells]
+        needs = [asked.need.get(cell, 1.0) for cell in cells]
         weights = [_FLOOR + needed for needed in needs]
-        return [rng.choice(ways[cell]) for cell in draw(cells, weights, needs, count, self.quota, rng)]
+        drawn = draw(cells, weights, needs, asked.count, asked.quota, asked.rng)
+        return [asked.rng.choice(ways[cell]) for cell in drawn]
 
-    def _leads_on(self, attempt: Attempt) -> bool:
-        return attempt.zone != "too_hard" or "simplify" in self.moves
-
-    def _lessons(self, attempt: Attempt) -> list[Lesson]:
+    def _lessons(self, attempt: Attempt, asked: Asked) -> list[Lesson]:
         """The moves from one question: up from what is mastered, beside and up from the rest; with a
         Teacher that can do more, beside only, and down from what is too hard."""
-        if "simplify" in self.moves and attempt.zone == "too_hard":
+        if "simplify" in asked.moves and attempt.zone == "too_hard":
             return [Lesson("simplify", attempt.question_id)]
-        beside = [move for move in _BESIDE if move in self.moves]
+        beside = [move for move in _BESIDE if move in asked.moves]
         if beside and attempt.zone != "mastered":
             return [Lesson(move, attempt.question_id) for move in beside]
-        climb = min(self.leap if attempt.zone == "mastered" else 1, self.top - attempt.level)
+        climb = min(self.leap if attempt.zone == "mastered" else 1, asked.top - attempt.level)
         lessons = [Lesson("harder", attempt.question_id, levels) for levels in range(1, climb + 1)]
         if attempt.zone != "mastered" or not lessons:
-            lessons.append(Lesson(self._aside, attempt.question_id))
+            aside: Move = "diversify" if "diversify" in asked.moves else "neighbour"
+            lessons.append(Lesson(aside, attempt.question_id))
         return lessons
 
-    @property
-    def _aside(self) -> Move:
-        """What there is to do with a mastered question at the highest level."""
-        return "diversify" if "diversify" in self.moves else "neighbour"
+
+def _leads_on(attempt: Attempt, asked: Asked) -> bool:
+    return attempt.zone != "too_hard" or "simplify" in asked.moves

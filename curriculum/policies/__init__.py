@@ -1,0 +1,54 @@
+"""The curriculum policies, one a file, and their names."""
+
+from __future__ import annotations
+
+from ...config import RunConfig
+from ...plugins import found, made
+from ..policy import Policy
+
+_HERE = ".curriculum.policies."
+
+POLICIES: dict[str, str] = {
+    name: f"{_HERE}{place}"
+    for name, place in {
+        "socratic": "socratic:Socratic",
+        "uniform": "uniform:Uniform",
+        "easy_to_hard": "fixed_order:EasyToHard",
+        "hard_to_easy": "fixed_order:HardToEasy",
+        "balanced": "balanced:Balanced",
+        "sec": "sec:SEC",
+        "dump": "dump:DUMP",
+        "pcl": "pcl:PCL",
+        "cures": "cures:CurES",
+        "e2h": "e2h:E2H",
+        "adarft": "adarft:AdaRFT",
+        "irt": "irt_matching:IRT",
+        "alp_gmm": "alp_gmm:ALPGMM",
+        "cyclical": "cyclical:Cyclical",
+        "eva": "eva:Eva",
+        "webrl": "webrl:WebRL",
+        "stat_sel": "stat_sel:StatSel",
+        "r_zero": "r_zero:RZero",
+        "absolute_zero": "absolute_zero:AbsoluteZero",
+        "adcl": "adcl:ADCL",
+        "gain_rl": "gain_rl:GainRL",
+        "one_shot": "one_shot:OneShot",
+    }.items()
+}
+
+
+_SHARED = ("mastered", "leap")
+"""Options of `socratic` that have settings of their own."""
+
+
+def policy_of(config: RunConfig) -> Policy:
+    """The configured policy: ours by its name, `module:Class`, or an entry point of `maieutic.policies`.
+
+    Raises:
+        ConfigError: there is none of that name, or it does not take these options.
+    """
+    given = config.curriculum
+    shared = {name: getattr(given, name) for name in _SHARED} if given.policy == "socratic" else {}
+    chosen = found("policies", given.policy, POLICIES, "curriculum.policy")
+    built: Policy = made(chosen, shared | given.options, "curriculum.options")
+    return built
