@@ -12,16 +12,19 @@ from typing import Any, get_args
 import pytest
 from maieutic.config import load
 from maieutic.curriculum.pairs import BUILDERS, build_pairs
+from maieutic.errors import ConfigError
 from maieutic.graph import pair as pair_node
 from maieutic.graph import rollouts, train
 from maieutic.graph.attempt import selected
 from maieutic.graph.build import beginning
+from maieutic.graph.folders import begin, change
 from maieutic.graph.report import write_report
 from maieutic.graph.room import Room
 from maieutic.graph.rows import training_rows
 from maieutic.memory.run import RunFolder
 from maieutic.records import Call, PairKind, PreferencePair, Rollout, Verdict
 from maieutic.serving.client import Reply, Request
+from maieutic.tasks.material import gather
 from simulated import SimulatedSolver, SimulatedTeacher, play, pretend_to_train, room_in
 
 SMALL = [
@@ -182,3 +185,16 @@ async def test_rows_of_a_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     labelled, completions = (training_rows(room, 1, kind) for kind in ("labelled", "completions"))
     assert {row["completion"] for row in labelled if row["label"]} == {r["completion"] for r in completions}
     assert {row["label"] for row in labelled} == {True, False}
+
+
+async def test_pairs_may_change_on_the_way_to_what_can_be(tmp_path: Path) -> None:
+    config = load(None, SMALL)
+    folder = RunFolder(tmp_path / "run")
+    begin(folder, config, gather(config))
+    changed = change(folder, ["pairs.builders=[socratic, curry]", "pairs.per_question=2"])
+    assert load(folder.config).pairs == changed.pairs
+    with pytest.raises(ConfigError, match="did you mean curry"):
+        change(folder, ["pairs.builders=curri"])
+    with pytest.raises(ConfigError, match="ranks by the probabilities"):
+        change(folder, ["pairs.builders=crew"])
+    assert load(folder.config).pairs == changed.pairs
