@@ -95,8 +95,9 @@ class Policy(Protocol):
         """Ids of the questions to attempt in this round: at most `asked.count`, no two alike."""
         ...
 
-    def allocate(self, chosen: Sequence[Known], asked: Asked) -> dict[str, int]:
-        """Rollouts of each, `asked.rollouts` × the questions at most; nothing for as many of each."""
+    def allocate(self, bank: Sequence[Known], chosen: Sequence[str], asked: Asked) -> dict[str, int]:
+        """Rollouts of each question that was chosen, together `asked.rollouts` × their number at most;
+        nothing for as many of each."""
         ...
 
     def plan(self, attempts: Sequence[Attempt], asked: Asked) -> list[Lesson]:
@@ -128,7 +129,7 @@ class Base:
     def measures(self) -> str:
         return ""
 
-    def allocate(self, chosen: Sequence[Known], asked: Asked) -> dict[str, int]:
+    def allocate(self, bank: Sequence[Known], chosen: Sequence[str], asked: Asked) -> dict[str, int]:
         return {}
 
     def plan(self, attempts: Sequence[Attempt], asked: Asked) -> list[Lesson]:

@@ -165,7 +165,7 @@ def simulate(
         asked = _asked(world, bank, round, rounds, most, rollouts, Random(f"{seed}/{round}/select"))
         there = {each.question.id: each for each in known}
         chosen = [there[name] for name in policy.select(known, asked)]
-        counts = policy.allocate(chosen, asked)
+        counts = policy.allocate(known, [each.question.id for each in chosen], asked)
         attempts = [
             learner.attempt(each.question, counts.get(each.question.id, rollouts), round, rng)
             for each in chosen

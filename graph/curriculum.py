@@ -47,13 +47,13 @@ def choose(room: Room, round: int) -> tuple[list[str], dict[str, int]]:
     bank = [Known(question, last) for question, last in room.bank.known()]
     question = asked(room, round, room.config.curriculum.questions, "select")
     ids = room.policy.select(bank, question)
-    there = {known.question.id: known for known in bank}
-    if len(set(ids)) != len(ids) or len(ids) > question.count or not there.keys() >= set(ids):
+    there = {known.question.id for known in bank}
+    if len(set(ids)) != len(ids) or len(ids) > question.count or not there >= set(ids):
         raise RunError(
             f"curriculum.policy {room.config.curriculum.policy}: select gave {len(ids)} questions, "
             f"{len(set(ids))} of them different, where at most {question.count} of the bank were asked for"
         )
-    counts = room.policy.allocate([there[name] for name in ids], question)
+    counts = room.policy.allocate(bank, ids, question)
     most = question.rollouts * len(ids)
     if counts and (counts.keys() != set(ids) or min(counts.values()) < 1 or sum(counts.values()) > most):
         raise RunError(

@@ -121,7 +121,7 @@ def test_any_bank_is_chosen_from(name: str, bank: list[Known], count: int, seed:
         assert len(chosen) == min(count, len(bank))
     assert policy.select(bank, asked(count, seed, **more)) == chosen
     there = {each.question.id: each for each in bank}
-    counts = policy.allocate([there[name] for name in chosen], asked(count, seed, **more))
+    counts = policy.allocate(bank, chosen, asked(count, seed, **more))
     assert not counts or (counts.keys() == set(chosen) and sum(counts.values()) <= 4 * len(chosen))
     attempts = [each.last for each in bank if each.last]
     lessons = policy.plan(attempts, asked(count, seed, **more))
@@ -378,7 +378,7 @@ def test_rollouts_are_shared_out_within_bounds(
 
 def test_cures_allocates_by_deviation() -> None:
     bank = [known("unsure", 0.5, skill="a", n=1000), known("easy", 1.0, skill="b", n=1000)]
-    counts = CurES(most=8).allocate(bank, asked(2, rollouts=4))
+    counts = CurES(most=8).allocate(bank, ["unsure", "easy"], asked(2, rollouts=4))
     assert counts["unsure"] + counts["easy"] == 8 and counts["unsure"] == 6 and counts["easy"] == 2
     assert CurES(temperature=0.01).select(bank, asked(1)) == ["unsure"]
     with pytest.raises(ValueError):

@@ -13,7 +13,7 @@ from maieutic.curriculum.policies.uniform import Uniform
 from maieutic.curriculum.simulate import Learner, World, hardness, simulate
 
 DOCS = Path(__file__).parent.parent / "docs" / "policies.md"
-LONG = {"alp_gmm"}
+LONG = {"alp_gmm", "r_zero"}
 
 
 @pytest.mark.parametrize(

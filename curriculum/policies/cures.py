@@ -60,12 +60,12 @@ class CurES(Base):
         weights = [math.exp((deviation(rates.of(known)) - 0.5) / self.temperature) for known in bank]
         return drawn(bank, weights, asked.count, asked.rng)
 
-    def allocate(self, chosen: Sequence[Known], asked: Asked) -> dict[str, int]:
+    def allocate(self, bank: Sequence[Known], chosen: Sequence[str], asked: Asked) -> dict[str, int]:
         """Whole rollouts within `least` and `most` that are, together, no more than if all had the same."""
-        rates = Rates(chosen)
-        wide = [gradient_deviation(rates.of(known), self.right, self.wrong) for known in chosen]
+        rates, there = Rates(bank), {known.question.id: known for known in bank}
+        wide = [gradient_deviation(rates.of(there[name]), self.right, self.wrong) for name in chosen]
         counts = shared_out(wide, asked.rollouts * len(chosen), min(self.least, asked.rollouts), self.most)
-        return {known.question.id: count for known, count in zip(chosen, counts, strict=True)}
+        return dict(zip(chosen, counts, strict=True))
 
 
 def shared_out(weights: Sequence[float], total: int, least: int, most: int) -> list[int]:

@@ -1,0 +1,134 @@
+"""Policies in the real loop: what they ask for is asked, what they learn is kept, a stranger's is taken."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from maieutic.config import load
+from maieutic.errors import RunError
+from maieutic.graph import train
+from maieutic.graph.attempt import select
+from maieutic.graph.build import beginning
+from maieutic.graph.curriculum import learn
+from maieutic.graph.folders import begin
+from maieutic.graph.report import write_report
+from maieutic.memory.run import RunFolder
+from maieutic.records import Proposal, Rollout
+from maieutic.tasks.material import gather
+from simulated import play, pretend_to_train, room_in
+
+pytestmark = pytest.mark.slow
+
+SMALL = [
+    "rounds=2", "curriculum.questions=40", "curriculum.new=30", "training.least_pairs=1",
+    "generator.proposals=4", "generator.most=4", "sets.per_cell=1",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "run_job", pretend_to_train)
+
+
+@pytest.mark.parametrize("name", ["sec", "pcl", "adarft", "eva", "stat_sel", "r_zero", "alp_gmm", "one_shot"])
+async def test_a_run_with_it_ends_and_is_known_again(name: str, tmp_path: Path) -> None:
+    config = load(None, [*SMALL, f"curriculum.policy={name}"])
+    folder = await play(tmp_path / "run", config)
+    report = write_report(folder, config, "done")
+    assert report.policy == name
+    assert [entry.questions.attempted for entry in report.rounds] == [40, 40]
+    assert report.rounds[-1].questions.admitted > 0
+    kept = folder.read_json(2, "policy")
+    again = room_in(folder, config)
+    assert json.loads(json.dumps(again.policy.state_dict())) == kept["state"]
+    # A node that starts again learns nothing twice.
+    learn(again, 2)
+    assert json.loads(json.dumps(again.policy.state_dict())) == kept["state"]
+    if kept["metrics"]:
+        assert report.rounds[-1].policy == kept["metrics"]
+
+
+async def test_rollouts_go_where_the_policy_puts_them(tmp_path: Path) -> None:
+    options = ["curriculum.options.most=9", "curriculum.options.temperature=9"]
+    config = load(None, [*SMALL, "curriculum.policy=cures", "rollouts.n=4", *options])
+    folder = await play(tmp_path, config)
+    allocated = folder.read_json(2, "allocated")
+    counts = Counter(rollout.question_id for rollout in folder.read(2, "rollouts/attempt", Rollout))
+    assert counts == allocated
+    assert sum(counts.values()) <= 160 and len(set(counts.values())) > 1
+
+
+async def test_questions_are_written_where_the_policy_wants_them(tmp_path: Path) -> None:
+    config = load(None, [*SMALL, "rounds=1", "curriculum.policy=easy_to_hard"])
+    folder = await play(tmp_path, config)
+    placed = [p for p in folder.read(1, "vetted", Proposal) if p.move == "placed"]
+    assert len(placed) >= 20
+    assert {p.level for p in placed if p.admitted} == {max(p.level for p in placed)}
+
+
+MINE = '''
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from maieutic.curriculum.policy import Asked, Base, Known
+
+
+@dataclass
+class Newest(Base):
+    """Whatever came last."""
+
+    worst: Annotated[bool, Field()] = False
+
+    def select(self, bank: list[Known], asked: Asked) -> list[str]:
+        newest = sorted(bank, key=lambda k: -k.question.round)
+        return [k.question.id for k in newest] * (2 if self.worst else 1)
+'''
+
+
+async def test_a_policy_of_ones_own_from_a_folder_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_policies.py").write_text(MINE.replace("* (2 if self.worst else 1)", "[: asked.count]"))
+    (tmp_path / "my_bad_policies.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = load(None, [*SMALL, "curriculum.policy=my_policies:Newest"])
+    folder = await play(tmp_path / "run", config)
+    assert len(folder.read_json(2, "selected")) == 40
+    config = load(None, [*SMALL, "curriculum.policy=my_bad_policies:Newest", "curriculum.options.worst=true"])
+    room = room_in(folder, config)
+    with pytest.raises(RunError, match=r"select gave \d+ questions, \d+ of them different, where at most 40"):
+        await select(room, {**beginning(room), "round": 7})  # type: ignore[arg-type]
+
+
+def test_a_policy_by_entry_point(tmp_path: Path) -> None:
+    """As an installed package would bring it: found by the name that the package gives it."""
+    (tmp_path / "my_policies.py").write_text(MINE)
+    info = tmp_path / "my_policies-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-policies\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[maieutic.policies]\nnewest = my_policies:Newest\n")
+    code = (
+        "from maieutic.config import load; from maieutic.curriculum.policies import policy_of; "
+        "print(policy_of(load(None, ['curriculum.policy=newest', 'curriculum.options.worst=yes'])))"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert asked.stdout.strip() == "Newest(worst=True)", asked.stderr
+
+
+def test_what_another_policy_learned_is_not_taken_for_ones_own(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    config = load(None, [*SMALL, "curriculum.policy=adarft"])
+    begin(folder, config, gather(config))
+    folder.write_json(1, "policy", {"state": {"values": {}}, "metrics": {}})
+    with pytest.raises(RunError, match="cannot read what it knew"):
+        room_in(folder, config)
