@@ -33,7 +33,7 @@ def test_what_is_dumped_loads_back(tmp_path: Path) -> None:
         ("rollouts: {n: 0}", "rollouts.n is 0"),
         ("rollouts: 4", "rollouts is 4"),
         ("rounds: 1.5", "rounds is 1.5"),
-        ("curriculum: {policy: random}", "curriculum.policy is 'random'"),
+        ("curriculum: {policy: 'a b'}", "curriculum.policy is 'a b'"),
         ("- a\n- b", "expected keys and values, found a list"),
         ("rounds: [1", "not valid YAML"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
