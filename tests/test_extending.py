@@ -40,3 +40,30 @@ def test_the_policy(tmp_path: Path) -> None:
         "print(trace.accuracy[-1] > trace.accuracy[0], policy.metrics()['words'])",
     )
     assert said.split()[0] == "True" and float(said.split()[1]) > 1
+
+
+def test_the_pair_builder(tmp_path: Path) -> None:
+    said = asked(
+        tmp_path,
+        "from maieutic.config import load; from maieutic.curriculum.pairs import builders_of, Case\n"
+        "from maieutic.errors import ConfigError\n"
+        "from maieutic.records import Question, Rollout, Verdict\n"
+        "from random import Random\n"
+        "named = ['pairs.builders=my_pairs:Surest']\n"
+        "try: builders_of(load(None, named))\n"
+        "except ConfigError as error: print(error)\n"
+        "builder = builders_of(load(None, [*named, 'rollouts.logprobs=true']))['my_pairs:Surest']\n"
+        "question = Question(id='q', text='t', answer='1', solution='', skill='s', level=1, origin='seed')\n"
+        "def one(i, text, right, logprob):\n"
+        "    rollout = Rollout(id=str(i), question_id='q', round=1, stage='attempt', checkpoint='base',\n"
+        "        index=i, completion=text, tokens=1, truncated=False, call_id='c', logprobs=[logprob])\n"
+        "    outcome = 'right' if right else 'wrong'\n"
+        "    return rollout, Verdict(rollout_id=str(i), question_id='q', outcome=outcome)\n"
+        "judged = [one(0, 'a', True, -1), one(1, 'b', False, -2), one(2, 'c', False, -0.5)]\n"
+        "(pair,) = builder.pairs(Case(question, judged, 'prompt'), Random(0))\n"
+        "print(pair.kind, pair.chosen, pair.rejected)",
+    )
+    assert said.splitlines() == [
+        "pairs.builders surest: needs rollouts.logprobs; set it to true",
+        "surest a c",
+    ]
