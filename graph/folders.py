@@ -33,6 +33,7 @@ from ..tasks.sets import FixedSets
 from ..tasks.setting_apart import Tell
 from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
+from ..trainers.objectives import check_objective
 from .conversations import check_tools
 from .local import check_models, own_models
 from .remote import check_role, elsewhere, reach
@@ -75,6 +76,7 @@ def check(config: RunConfig) -> None:
         MissingPart: a package is not installed.
     """
     embedding_function(config.memory.embedding)
+    check_objective(config)
     check_tools(config)
     for name, role in elsewhere(config).items():
         check_role(name, role)
@@ -290,6 +292,7 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         raise ConfigError("--set verifier.endpoint: who judges a run that has begun stays; start a new run")
     for name, role in elsewhere(config).items():
         check_role(name, role)
+    check_objective(config)
     with locked(folder):
         _note_config(folder, config)
     return config

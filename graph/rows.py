@@ -10,7 +10,9 @@ from .conversations import tools_of
 from .room import Room
 
 
-def training_rows(room: Room, round: int) -> list[dict[str, Any]]:
-    """The round's pairs, as the trainer reads them."""
+def training_rows(room: Room, round: int, kind: str) -> list[dict[str, Any]]:
+    """The round's rows of a kind (`trainers/objectives.py`), as the trainer reads them."""
+    if kind != "pairs":
+        raise ValueError(f"no rows of the kind {kind} yet")
     tools = tools_of(room)
     return [trainer_row(pair, tools) for pair in room.folder.read(round, "pairs", PreferencePair)]
