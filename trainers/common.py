@@ -111,6 +111,11 @@ def rendered(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str) -
     return shown, [*said, tokenizer.eos_token_id]
 
 
+def cut_short(trainer: Any) -> bool:
+    """Whether something stopped a trainer before its last step."""
+    return bool(trainer.state.global_step < trainer.state.max_steps)
+
+
 def figures(history: Sequence[dict[str, Any]]) -> dict[str, float]:
     """First and last logged figures of a trainer."""
     logged = [

@@ -23,7 +23,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
-from .common import arguments, figures, like_length
+from .common import arguments, cut_short, figures, like_length
 from .conversations import PAIR_COLUMNS, ConversationDPO, has_conversations, prepared
 from .jobs import TrainingJob
 from .models import load, save
@@ -127,8 +127,8 @@ def _by_stages(
         trainer = _fitted(start, part, tokenizer, make)
         history += trainer.state.log_history
         steps += trainer.state.global_step
-        if trainer.control.should_training_stop and trainer.state.global_step < trainer.state.max_steps:
-            break  # by a guard
+        if cut_short(trainer):
+            break
         if place + 1 < len(stages):
             # TRL loads its reference from a folder.
             folder = Path(f"{job.output}.trainer") / f"stage-{stage}"

@@ -30,8 +30,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.stopped = ""
         self.first: Figures = {}
         self.last: Figures = {}
-        self._done = 0
-        """Steps of the trainers before this one, where a job has several."""
+        self.steps = 0
+        """Of the trainers that are through: a job may have several."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         if self.probe is not None and not self.first:
@@ -40,7 +40,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         step, over = state.global_step, state.global_step == state.max_steps
         if step % 4 == 0 or over:
-            told = {"step": self._done + step, "of": self._done + state.max_steps}
+            told = {"step": self.steps + step, "of": self.steps + state.max_steps}
             print(json.dumps(told), flush=True)
         if self.guards is not None and step % self.guards.every == 0 and not over:
             self.look(model)
@@ -58,7 +58,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._done += state.global_step
+        self.steps += state.global_step
 
     def finish(self, model: Any) -> None:
         """The last look, at what an objective gave back, whether a Trainer made it or not."""

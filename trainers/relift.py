@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 from trl import GRPOConfig
 
-from .common import rendered
+from .common import cut_short, rendered
 from .grpo import Sampler
 from .jobs import TrainingJob
 from .sampled_options import Relift
@@ -86,7 +86,7 @@ class Alternating(TrainerCallback):  # type: ignore[misc]
         self.trainer, self.size, self.weight = trainer, size, weight
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        while len(self.trainer.buffer) >= self.size and not control.should_training_stop:
+        while len(self.trainer.buffer) >= self.size:
             self.empty(self.size)
 
     def empty(self, count: int) -> None:
@@ -100,6 +100,6 @@ def train(job: TrainingJob, rows: list[Row], tokenizer: PreTrainedTokenizerBase,
         alternating = Alternating(trainer, options.buffer, options.sft_weight)
         trainer.add_callback(alternating)
         trainer.train()
-        if trainer.buffer and not trainer.control.should_training_stop:
+        while trainer.buffer and not cut_short(trainer):
             alternating.empty(options.buffer)
         return trainer.model, told(trainer) | {"supervised": float(trainer.supervised)}

@@ -52,7 +52,7 @@ def run(job: TrainingJob) -> None:
         result = TrainingResult(
             objective=job.objective,
             examples=len(rows),
-            steps=int(metrics.get("step", 0)),
+            steps=watch.steps or int(metrics.get("step", 0)),
             seconds=seconds,
             rollouts=int(metrics.pop("rollouts", 0)),
             tokens=int(metrics.pop("rollout_tokens", 0)),
