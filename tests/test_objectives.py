@@ -57,7 +57,10 @@ EVERY = [
     ("dpo", {"loss": "robust", "smoothing": 0.1}), ("dpo", {"beta_rejected": 0.02}),
     ("dpo", {"loss": ["sigmoid", "bco_pair", "sft"], "weights": [0.8, 0.2, 1]}), ("redi", {}), ("kto", {}),
     ("kto", {"loss": "apo_zero_unpaired"}), ("rloo", SAMPLED), ("grpo", SAMPLED),
-    *(("grpo", {**SAMPLED, "loss": loss}) for loss in ("grpo", "dr_grpo", "bnpo", "cispo", "gspo", "sapo", "vespo")),
+    *(
+        ("grpo", {**SAMPLED, "loss": loss})
+        for loss in ("grpo", "dr_grpo", "bnpo", "cispo", "gspo", "sapo", "vespo")
+    ),
     ("grpo", {**SAMPLED, "loss": "luspo", "beta": 0.01, "entropy": 0.01}),
     ("w_reinforce", SAMPLED), ("w_reinforce", {**SAMPLED, "right": 0}),
     ("w_reinforce", {**SAMPLED, "right": 1, "wrong": 0}), ("ghpo", SAMPLED), ("relift", SAMPLED),
@@ -296,6 +299,19 @@ def test_rollouts_are_shared_out_as_they_are_allocated() -> None:
     assert counts[:4] == [400, 400, 800, 1200]
     assert 150 < counts[4] < 250
     assert len(sampling.spread(rows[:1], 4, 3, 0)) == 3
+
+
+def test_fewer_prompts_and_sampling_ahead(
+    base: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from maieutic.trainers import grpo, rloo
+
+    for name, trainer_of in (("grpo", grpo.Sampler), ("rloo", rloo.Sampler)):
+        batches = spied(monkeypatch, trainer_of)
+        options = {**SAMPLED, "prompts": 2, "ahead": 2}
+        _, metrics = trained(base, tokenizer, name, options=options)
+        assert (metrics["rollouts"], metrics["step"]) == (8, 2)
+        assert [len(inputs) for _, inputs, _ in batches] == [8]
 
 
 def test_rewards_of_reinforce() -> None:

@@ -49,6 +49,11 @@ class Sampling:
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_tokens: Annotated[int, Field(ge=0)] = 0
     """Of a completion; 0 for rollouts.max_tokens."""
+    prompts: Annotated[int, Field(ge=0)] = 0
+    """Prompts of a round that are trained on, drawn by chance; 0 for all."""
+    ahead: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Batches whose completions are sampled together: faster, and off policy by so many; 0 for the
+    batches of one step, or what the loss's paper has."""
     iterations: Annotated[int, Field(ge=1)] = 1
     """Times that each batch of completions is trained on."""
     vllm: Literal["off", "colocate", "server"] = "off"
@@ -79,13 +84,20 @@ class Sampling:
     @property
     def settings(self) -> dict[str, Any]:
         """What TRL's configuration is told beside what all training jobs have."""
-        return {
-            "num_generations": self.rollouts,
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "num_iterations": self.iterations,
-            "reward_weights": list(self.rewards.values()),
-        } | self._vllm()
+        return (
+            {
+                "num_generations": self.rollouts,
+                "temperature": self.temperature,
+                "top_p": self.top_p,
+                "num_iterations": self.iterations,
+                "reward_weights": list(self.rewards.values()),
+            }
+            | self._vllm()
+            | self._ahead()
+        )
+
+    def _ahead(self) -> dict[str, Any]:
+        return {"steps_per_generation": self.ahead} if self.ahead else {}
 
     def _vllm(self) -> dict[str, Any]:
         if self.vllm == "off":
@@ -130,6 +142,7 @@ class Grpo(Sampling):
             | {"loss_type": self.loss, "beta": self.beta, "entropy_coef": self.entropy}
             | {"multi_objective_aggregation": self.aggregate}
             | _COMPANIONS[self.loss]
+            | self._ahead()
             | {name: value for name, value in given.items() if value is not None}
         )
 

@@ -155,6 +155,8 @@ def sampler(
     max_tokens = options.max_tokens or job.max_tokens
     a_step = job.batch_size * job.accumulation
     batch = job.batch_size * settings.get("steps_per_generation", job.accumulation)
+    if 0 < options.prompts < len(rows):
+        rows = Random(job.seed).sample(rows, options.prompts)
     rows = spread(rows, options.rollouts, batch // options.rollouts, job.seed)
     steps = max(1, math.ceil(job.epochs * len(rows) * options.rollouts / a_step))
     scorer = Scorer(options.rewards, max_tokens, job.round)
