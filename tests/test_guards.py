@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +191,26 @@ def test_a_whole_job_of_every_objective(base: Path, tmp_path: Path, name: str) -
     assert (result.rollouts > 0, result.tokens > 0) == ((kind == "prompts",) * 2)
     assert (tmp_path / "out/canary.json").exists()
     assert not stopped_at(tmp_path / "out").exists()
+
+
+def test_checkers_with_processes_of_their_own_decide_in_a_training(base: Path, tmp_path: Path) -> None:
+    """Those processes import the training's main module again, which must be light."""
+    rows = [{**row, "checker": "unsure_checker:check"} for row in tiny.PROMPTS]
+    write_table(tmp_path / "rows.parquet", rows)
+    rewards = {"correctness": 1.0, "maieutic.trainers.rewards:Format": 1.0}
+    options = {"rollouts": 4, "rewards": rewards, "loss": "grpo"}
+    job = watched(base, tmp_path / "out", "grpo", options=options, data=str(tmp_path / "rows.parquet"))
+    (tmp_path / "job.json").write_text(job.model_dump_json())
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "maieutic.trainers.worker", str(tmp_path / "job.json")],
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = result_of(tmp_path / "out")
+    assert result is not None and result.rollouts == 16
+    # All of them were decided: what is undecided has no reward, and is left out of the mean.
+    assert result.metrics["reward"] == 0.0
 
 
 def test_one_of_the_users_is_trained_and_watched(

@@ -97,6 +97,33 @@ class Short:
         return float(len(said.completion) % 2)
 
 
+@dataclass(frozen=True)
+class Digits:
+    """A reward that can be learned in seconds."""
+
+    def __call__(self, said: Any) -> float:
+        return float(sum(sign.isdigit() for sign in said.completion) >= 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("grpo", {"loss": "dr_grpo"}),
+        ("grpo", {"loss": "gspo"}),
+        ("rloo", {}),
+        ("w_reinforce", {"right": 1.0}),
+        ("w_reinforce", {"right": 0.0}),
+    ],
+)
+def test_what_is_rewarded_becomes_likelier(
+    base: Path, tokenizer: Any, name: str, options: dict[str, Any]
+) -> None:
+    given = {**options, "rollouts": 8, "ahead": 2, "rewards": {__name__ + ":Digits": 1}}
+    settings = {"learning_rate": 1e-2, "batch_size": 32, "epochs": 24}
+    _, metrics = trained(base, tokenizer, name, options=given, **settings)
+    assert metrics["first/reward"] < 0.5 < 0.8 < metrics["reward"]
+
+
 # ------------------------------------------------------------------ pairs
 
 
