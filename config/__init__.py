@@ -33,7 +33,7 @@ from .sections import (
     ServingConfig,
     SetsConfig,
 )
-from .training import LoraConfig, SolverTraining
+from .training import AveragingConfig, GuardsConfig, LoraConfig, SolverTraining
 
 __all__ = [
     "FAMILY",
@@ -43,10 +43,12 @@ __all__ = [
     "POCKET_LENGTH",
     "ROLES",
     "TRAINED",
+    "AveragingConfig",
     "Budget",
     "CurriculumConfig",
     "GateConfig",
     "GeneratorConfig",
+    "GuardsConfig",
     "HandbookConfig",
     "LabelsConfig",
     "LoraConfig",

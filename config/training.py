@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -18,16 +18,51 @@ class LoraConfig(Section):
     dropout: float = Field(0.0, ge=0, lt=1)
 
 
-class SolverTraining(Section):
-    """DPO of the Solver, from the checkpoint that the round began with."""
+class AveragingConfig(Section):
+    """The weights that a training ends with: its last ones, or a mean over its last part."""
 
+    kind: Literal["none", "mean", "ema"] = "none"
+    """`mean` of the last snapshots, each alike; `ema` weighs each by `decay` against the one after it."""
+    every: int = Field(4, ge=1)
+    """Steps between two snapshots."""
+    last: int = Field(6, ge=2, le=64)
+    """Snapshots that a mean takes in; all are kept in host memory."""
+    decay: float = Field(0.8, gt=0, lt=1)
+    """Of an ema, for each snapshot."""
+
+
+class GuardsConfig(Section):
+    """What stops a training: always a figure that is not finite, and these limits where they are not 0."""
+
+    every: int = Field(16, ge=1)
+    """Steps between two looks at the same few rows of the round."""
+    rows: int = Field(16, ge=1, le=1024)
+    """Rows that are looked at."""
+    chosen_fall: float = Field(1.0, ge=0)
+    """Nats for each token by which what is to be learned may become less likely."""
+    divergence: float = Field(0.0, ge=0)
+    """Nats for each token that the model may move from the checkpoint that the round began with."""
+
+
+class SolverTraining(Section):
+    """How the Solver is trained, from the checkpoint that the round began with."""
+
+    objective: str = Field("dpo", min_length=1, max_length=200)
+    """What is minimised: one of docs/training.md by name, or one of yours as `module:Class`."""
+    options: dict[str, Any] = {}
+    """The objective's own."""
     beta: float = Field(0.05, gt=0)
-    """DPO's β: how dearly a step away from that checkpoint is paid."""
+    """DPO's β, where options do not say: how dearly a step away from that checkpoint is paid."""
     nll_weight: float = Field(10.0, ge=0)
-    """Weight of the likelihood of chosen completions beside the DPO loss."""
+    """Weight of the likelihood of chosen completions beside the DPO loss, where options do not say."""
     learning_rate: float = Field(2e-3, gt=0)
     warmup_steps: int = Field(8, ge=0)
     schedule: Literal["constant_with_warmup", "cosine"] = "cosine"
+    final_rate: float = Field(0.0, ge=0, lt=1)
+    """Share of the learning rate that a cosine ends at."""
+    averaging: AveragingConfig = AveragingConfig()
+    guards: GuardsConfig = GuardsConfig()
+    """Of the Generator, too."""
     batch_size: int = Field(16, ge=1)
     epochs: float = Field(2, gt=0, le=10_000)
     pairs_per_question: int = Field(1, ge=1)
@@ -51,3 +86,7 @@ class SolverTraining(Section):
     """Compute activations again in place of keeping them: less memory, a third more time."""
     max_length: int = Field(512, ge=32)
     """Tokens of prompt and completion; what is longer is cut."""
+    liger: Literal["auto", "on", "off"] = "auto"
+    """Liger's kernels; `auto` where they are installed and there is a GPU."""
+    attention: Literal["auto", "flash_attention_2", "sdpa", "eager"] = "auto"
+    """`auto` is flash attention where it is installed, there is a GPU, and dtype is bfloat16; else sdpa."""

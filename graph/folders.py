@@ -35,6 +35,7 @@ from ..tasks.sets import FixedSets
 from ..tasks.setting_apart import Tell
 from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
+from ..trainers.objectives import check_objective
 from .conversations import check_tools
 from .local import check_models, own_models
 from .remote import check_role, elsewhere, reach
@@ -78,6 +79,7 @@ def check(config: RunConfig) -> None:
     """
     policy_of(config)
     embedding_function(config.memory.embedding)
+    check_objective(config)
     check_tools(config)
     builders_of(config)
     for name, role in elsewhere(config).items():
@@ -295,6 +297,7 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
     builders_of(config)
     for name, role in elsewhere(config).items():
         check_role(name, role)
+    check_objective(config)
     with locked(folder):
         _note_config(folder, config)
     return config

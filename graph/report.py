@@ -41,7 +41,7 @@ from ..records import (
     Worth,
     ZoneCounts,
 )
-from ..trainers.jobs import TrainingResult
+from ..trainers.jobs import result_of
 from .accounts import figures, together
 from .judged import verifier_figures
 
@@ -253,13 +253,25 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
+_SHOWN = (
+    "loss",
+    "rewards/accuracies",
+    "logps/chosen",
+    "logps/rejected",
+    "grad_norm",
+    "entropy",
+    "kl",
+    "reward",
+    "frac_reward_zero_std",
+)
+"""Figures of the trainer that the report has; and all of the guards."""
+
+
 def _train(folder: RunFolder, number: int) -> TrainingFigures:
-    file = folder.checkpoint(f"solver-{number:04d}") / "result.json"
-    if not file.exists():
+    result = result_of(folder.checkpoint(f"solver-{number:04d}"))
+    if result is None:
         return TrainingFigures(objective="none")
-    result = TrainingResult.model_validate_json(file.read_text())
     pairs = folder.read(number, "pairs", PreferencePair)
-    shown = ("loss", "rewards/accuracies", "logps/chosen", "logps/rejected", "grad_norm")
     return TrainingFigures(
         objective=result.objective,
         examples=result.examples,
@@ -268,6 +280,9 @@ def _train(folder: RunFolder, number: int) -> TrainingFigures:
         metrics={
             key: round(value, 4)
             for key, value in result.metrics.items()
-            if key.removeprefix("first/") in shown
+            if key.removeprefix("first/") in _SHOWN or "guard/" in key
         },
+        stopped=result.stopped,
+        rollouts=result.rollouts,
+        tokens=result.tokens,
     )

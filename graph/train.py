@@ -9,7 +9,8 @@ from ..agents.seeds import call_seed
 from ..curriculum.difficulty import utility
 from ..memory.run import write_table
 from ..records import Attempt, Proposal, Worth
-from ..trainers.jobs import TrainingJob, run_job
+from ..trainers.jobs import TrainingJob, run_job, stopped_at
+from ..trainers.objectives import configured, options_of
 from .room import Room
 from .rows import training_rows
 from .state import LoopState
@@ -17,17 +18,25 @@ from .state import LoopState
 _GENERATOR_MEMORY = 1500
 """The Generator is trained on so many of the newest measured designs."""
 
+_CALLED = {
+    "pairs": "pairs",
+    "labelled": "labelled completions",
+    "completions": "completions",
+    "prompts": "prompts",
+}
+
 _LEAST_UTILITY = 0.05
 """Designs worth less are left out: what nobody or everybody solves has utility 0.044."""
 
 
 async def train_solver(room: Room, state: LoopState) -> LoopState:
-    """DPO on the round's pairs, from the checkpoint that played it."""
+    """The configured objective on the round's rows, from the checkpoint that played it."""
     round, training = state["round"], room.config.training
-    rows = training_rows(room, round)
+    kind = configured(training).rows
+    rows = training_rows(room, round, kind)
     if len(rows) < training.least_pairs:
         room.progress.note(
-            f"round {round}: {len(rows)} pairs are too few to train on (training.least_pairs is "
+            f"round {round}: {len(rows)} {_CALLED[kind]} are too few to train on (training.least_pairs is "
             f"{training.least_pairs}); they are kept for later"
         )
         return {"candidate": state["solver"]}
@@ -37,16 +46,18 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
         "solver",
         state["solver"],
         rows,
-        objective="dpo",
+        objective=training.objective,
+        options=options_of(training),
         learning_rate=training.learning_rate,
         batch_size=training.batch_size,
         epochs=training.epochs,
         warmup_steps=training.warmup_steps,
         schedule=training.schedule,
-        beta=training.beta,
-        nll_weight=training.nll_weight,
+        final_rate=training.final_rate,
+        averaging=training.averaging,
+        max_tokens=room.config.rollouts.max_tokens,
     )
-    return {"candidate": name}
+    return {"candidate": name or state["solver"]}
 
 
 async def train_generator(room: Room, state: LoopState) -> LoopState:
@@ -74,7 +85,7 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
         schedule="cosine",
         warmup_steps=4,
     )
-    return {"writer": name}
+    return {"writer": name or state["writer"]}
 
 
 def _note_worths(room: Room, round: int) -> None:
@@ -114,7 +125,11 @@ def _note_worths(room: Room, round: int) -> None:
 async def _train(
     room: Room, round: int, role: str, checkpoint: str, rows: Sequence[dict[str, Any]], **objective: Any
 ) -> str:
-    """Train a role from a checkpoint, once the servers have made room; gives the new checkpoint's name."""
+    """Train a role from a checkpoint, once the servers have made room.
+
+    Returns:
+        The new checkpoint's name; empty where a guard stopped the training.
+    """
     name, training = f"{role}-{round:04d}", room.config.training
     await room.rest()
     room.progress.begin(round, f"train_{role}", 0)
@@ -127,12 +142,22 @@ async def _train(
         data=str(data),
         output=str(output),
         seed=call_seed(room.config.seed, round, name),
+        round=round,
         lora=training.lora if training.method == "lora" else None,
         dtype=training.dtype,
         accumulation=training.accumulation,
         gradient_checkpointing=training.gradient_checkpointing,
         max_length=training.max_length,
+        guards=training.guards,
+        liger=training.liger,
+        attention=training.attention,
         **objective,
     )
-    await run_job(job, room.folder.jobs, name, room.progress.done, gpus=room.fleet.gpus)
+    result = await run_job(job, room.folder.jobs, name, room.progress.done, gpus=room.fleet.gpus)
+    if result.stopped:
+        room.progress.note(
+            f"round {round}: the training of the {role.capitalize()} was stopped: {result.stopped}. The "
+            f"round goes on with {checkpoint}; what it came to is kept in {stopped_at(output)}"
+        )
+        return ""
     return name

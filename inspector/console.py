@@ -31,7 +31,7 @@ LABELS = {
     "label": "Teacher solves",
     **{f"label{turn}": "Solver answers, too" for turn in range(3)},
     "pair": "preference pairs",
-    "train_solver": "training the Solver (DPO)",
+    "train_solver": "training the Solver",
     "train_generator": "training the Generator (SFT)",
     "validation": "validation set",
     "heldout": "held-out set",

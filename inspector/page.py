@@ -11,6 +11,7 @@ import jinja2
 from ..memory.run import write_whole
 from ..records import Evaluation, RunReport
 from .console import LABELS, diversity_line, labels_line, summary
+from .training import training_line
 from .verifying import verifier_line
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 260, 44, 28
@@ -65,6 +66,7 @@ def write_page(path: Path, report: RunReport) -> None:
                 for entry in report.rounds
             ],
             judged=[(e.round, verifier_line(e.verifier)) for e in report.rounds if e.verifier],
+            trained=[(e.round, training_line(e.train)) for e in report.rounds if e.train.examples],
             zones=_shares(report),
             zone_names=ZONES,
             stages=_stages(report),

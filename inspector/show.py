@@ -29,6 +29,7 @@ from ..records import (
     Verdict,
 )
 from .console import calls_line, diversity_line, labels_line, percent, rounds_table, summary
+from .training import training_line
 from .verifying import verifier_line
 
 _MARKS = {"right": "[green]right[/]", "wrong": "[red]wrong[/]", "invalid": "[yellow]invalid[/]"}
@@ -126,10 +127,6 @@ def _lines(entry: RoundReport) -> list[tuple[str, str]]:
     gate, counts, writer, train = entry.gate, entry.questions, entry.generator, entry.train
     refused = sorted(counts.refused.items(), key=lambda item: -item[1])
     worths = (("its questions", writer.utility), ("the Teacher's", writer.teacher_utility))
-    pairs = ", ".join(f"{count} {kind}" for kind, count in train.pairs.items())
-    metrics = ", ".join(
-        _change(name, train.metrics) for name in train.metrics if not name.startswith("first/")
-    )
     return [
         ("held-out", f"{percent(entry.heldout)} %, validation {percent(entry.validation)} %"),
         (
@@ -148,24 +145,13 @@ def _lines(entry: RoundReport) -> list[tuple[str, str]]:
             "round's); utility of last round's: "
             + ", ".join(f"{name} {'–' if worth is None else f'{worth:.2f}'}" for name, worth in worths),
         ),
-        (
-            "training",
-            f"{train.objective.upper()} on {train.examples} pairs ({pairs}), {train.seconds:.0f} s; {metrics}"
-            if train.examples
-            else "none",
-        ),
+        ("training", training_line(train)),
         ("labels", labels_line(entry.labels)),
         ("Verifier", verifier_line(entry.verifier)),
         ("diversity", diversity_line(entry.diversity, entry.collapsed)),
         *([("calls", line.removeprefix("calls: "))] if (line := calls_line(entry.calls)) else []),
         ("seconds", _seconds(entry.seconds)),
     ]
-
-
-def _change(name: str, metrics: Mapping[str, float]) -> str:
-    """A trainer's figure, from its first steps to its last."""
-    first = metrics.get(f"first/{name}")
-    return f"{name} {metrics[name]:.3g}" if first is None else f"{name} {first:.3g} → {metrics[name]:.3g}"
 
 
 def _seconds(spent: Mapping[str, float]) -> str:

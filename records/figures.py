@@ -131,7 +131,13 @@ class TrainingFigures(Record):
     pairs: dict[str, int] = {}
     """By kind, and `replayed`."""
     metrics: dict[str, float] = {}
-    """The trainer's last figures; `first/…` are those of its first steps."""
+    """The trainer's last figures; `first/…` are those of its first steps, `guard/…` those of the guards."""
+    stopped: str = ""
+    """Why a guard stopped it, and the round went on with the Solver before; empty where none did."""
+    rollouts: int = 0
+    """Completions that the training sampled itself."""
+    tokens: int = 0
+    """Of these."""
 
 
 class CallFigures(Record):

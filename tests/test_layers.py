@@ -23,7 +23,11 @@ FLOORS = [
 HEAVY = {"torch", "peft", "trl", "transformers", "datasets", "tokenizers", "vllm"}
 NAMED_BY_USERS = {"tasks/sources.py": {"datasets"}}
 """What a command imports when its user asks for it by name, and then only."""
-TRAINING_PROCESS = {"worker", "dpo", "sft", "common", "conversations", "models", "pocket_model", "angles"}
+TRAINING_PROCESS = {
+    "worker", "dpo", "sft", "kto", "grpo", "rloo", "reinforce", "ghpo", "relift", "hpt", "sampling", "common",
+    "conversations", "models", "pocket_model", "pair_losses", "pair_training", "guards", "probe", "averaging",
+    "angles",
+}  # fmt: skip
 
 
 def floor_of(room: str) -> int:

@@ -12,11 +12,13 @@ from maieutic.errors import RunError, ServerError
 from maieutic.graph import train
 from maieutic.graph.folders import begin
 from maieutic.graph.report import write_report
+from maieutic.inspector.training import training_line
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
 from maieutic.records import Proposal, Question, Verdict
 from maieutic.tasks.material import gather
+from maieutic.trainers.jobs import TrainingJob, TrainingResult
 from simulated import play, pretend_to_train, room_in
 
 SMALL = [
@@ -133,3 +135,28 @@ async def test_a_family_of_reasoning_gym_is_played(tmp_path: Path) -> None:
     checked = folder.read(1, "verdicts/attempt", Verdict)
     assert {"right", "wrong"} <= {v.outcome for v in checked}
     assert not [v for v in checked if v.outcome == "undecided"]
+
+
+async def test_a_training_that_a_guard_stopped_leaves_the_old_solver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The round goes on with the checkpoint before, says so in its report, and the next one trains again."""
+
+    async def stopped_at_first(job: TrainingJob, *args: Any, **kwargs: Any) -> TrainingResult:
+        result = await pretend_to_train(job, *args, **kwargs)
+        if not job.output.endswith("solver-0001"):
+            return result
+        stopped = result.model_copy(update={"stopped": "too far", "rollouts": 7, "tokens": 70})
+        Path(job.output).rename(f"{job.output}.stopped")
+        (Path(f"{job.output}.stopped") / "result.json").write_text(stopped.model_dump_json())
+        return stopped
+
+    monkeypatch.setattr(train, "run_job", stopped_at_first)
+    config = load(None, [*SMALL, "rounds=2", "gate.tolerance=1"])
+    folder = await play(tmp_path / "run", config)
+    report = write_report(folder, config, "done")
+    first, second = report.rounds
+    assert (first.train.stopped, first.train.rollouts, first.train.tokens) == ("too far", 7, 70)
+    assert (first.promoted, second.train.stopped) == (False, "")
+    assert second.promoted
+    assert "STOPPED: too far" in training_line(first.train)

@@ -22,6 +22,7 @@ from maieutic.trainers.conversations import (  # noqa: E402
     tokenised,
 )
 from maieutic.trainers.jobs import TrainingJob, TrainingResult  # noqa: E402
+from maieutic.trainers.options import Dpo  # noqa: E402
 from maieutic.trainers.pocket_model import build_model, build_tokenizer  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast  # noqa: E402
@@ -165,7 +166,7 @@ def test_a_real_training_gives_the_tools_words_no_loss(
     rows = [ROW, {**ROW, "prompt": "come", "chosen_messages": conversation("c", "OTHER", "yes")}]
     job = TrainingJob(
         objective="dpo", model=str(tmp_path / "base"), data="", output=str(tmp_path / "out"), seed=1,
-        learning_rate=1e-2, batch_size=2, epochs=6, max_length=400, nll_weight=1.0,
+        learning_rate=1e-2, batch_size=2, epochs=6, max_length=400,
     )  # fmt: skip
     batches: list[Any] = []
     compute = ConversationDPO._compute_loss
@@ -176,7 +177,7 @@ def test_a_real_training_gives_the_tools_words_no_loss(
 
     monkeypatch.setattr(ConversationDPO, "_compute_loss", seen)
     before = AutoModelForCausalLM.from_pretrained(job.model, dtype="float32").eval()
-    model, metrics = dpo.train(job, rows, tokenizer)
+    model, metrics = dpo.train(job, rows, tokenizer, Dpo(nll_weight=1.0))
     assert len(batches) == 6
     batch = batches[0]
     own = [

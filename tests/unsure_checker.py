@@ -14,3 +14,7 @@ def check(question: Question, completion: str) -> Finding:
     if len(question.text) % 2:
         return Finding("undecided", said, "cannot tell")
     return Finding("right" if said == question.answer else "wrong", said, "compared")
+
+
+def never(question: Question, completion: str) -> Finding:
+    return Finding("undecided", None, "who knows")

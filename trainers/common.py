@@ -1,10 +1,10 @@
-"""What every objective shares: settings, batches of like length, progress, the canary."""
+"""What every objective shares: settings, batches of like length, rendering, figures, the canary."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, TypeVar
 
 import torch
-from transformers import PreTrainedTokenizerBase, TrainerCallback
+from transformers import PreTrainedTokenizerBase
 
 from .jobs import TrainingJob
 from .models import before
@@ -21,18 +21,30 @@ T = TypeVar("T")
 
 
 def arguments(job: TrainingJob, rows: int) -> dict[str, Any]:
+    """Keyword arguments that TRL's configs have in common; with `max_length` those on rows that are there.
+
+    Args:
+        rows: examples of one epoch.
+    """
+    return shared(job, steps_of(job, rows)) | {"max_length": job.max_length}
+
+
+def shared(job: TrainingJob, steps: int) -> dict[str, Any]:
     """Keyword arguments that TRL's configs have in common."""
-    steps = steps_of(job, rows)
-    return {
+    schedule: dict[str, Any] = {"lr_scheduler_type": job.schedule}
+    if job.schedule == "cosine" and job.final_rate:
+        schedule = {
+            "lr_scheduler_type": "cosine_with_min_lr",
+            "lr_scheduler_kwargs": {"min_lr_rate": job.final_rate},
+        }
+    return schedule | {
         "output_dir": f"{job.output}.trainer",
         "per_device_train_batch_size": job.batch_size,
         "gradient_accumulation_steps": job.accumulation,
         "max_steps": steps,
         "learning_rate": job.learning_rate,
-        "lr_scheduler_type": job.schedule,
         "warmup_steps": min(job.warmup_steps, steps),
         "adam_beta2": job.adam_beta2,
-        "max_length": job.max_length,
         "max_grad_norm": 1.0,
         "seed": job.seed,
         "use_cpu": not torch.cuda.is_available(),
@@ -40,11 +52,21 @@ def arguments(job: TrainingJob, rows: int) -> dict[str, Any]:
         "train_sampling_strategy": "sequential",
         "dataloader_drop_last": False,
         "gradient_checkpointing": job.gradient_checkpointing,
+        "use_liger_kernel": _liger(job),
         "logging_steps": max(1, steps // 10),
+        # Else what is not finite is left out of the log, where the guards look for it.
+        "logging_nan_inf_filter": False,
         "save_strategy": "no",
         "report_to": [],
         "disable_tqdm": True,
     }
+
+
+def _liger(job: TrainingJob) -> bool:
+    """Its kernels are Triton's: they need a GPU."""
+    if job.liger != "auto":
+        return job.liger == "on"
+    return torch.cuda.is_available() and importlib.util.find_spec("liger_kernel") is not None
 
 
 def steps_of(job: TrainingJob, rows: int) -> int:
@@ -72,21 +94,35 @@ def like_length(rows: Sequence[T], lengths: Sequence[int], batch: int, seed: int
     return [rows[i] for b in full for i in b] + [rows[i] for i in short]
 
 
-class PrintProgress(TrainerCallback):  # type: ignore[misc]
-    """Steps done as JSON lines on standard output, for the process that started us."""
+def rendered(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str) -> tuple[list[int], list[int]]:
+    """Tokens of a prompt as the server shows it, and of a completion with the end of its turn."""
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.global_step % 4 == 0 or state.global_step == state.max_steps:
-            print(json.dumps({"step": state.global_step, "of": state.max_steps}), flush=True)
+    def ids(messages: list[dict[str, str]], ask: bool) -> list[int]:
+        made = tokenizer.apply_chat_template(messages, add_generation_prompt=ask, return_dict=True)
+        return list(made["input_ids"])
+
+    asked = [{"role": "user", "content": prompt}]
+    shown = ids(asked, True)
+    whole = ids([*asked, {"role": "assistant", "content": completion}], False)
+    if whole[: len(shown)] == shown:
+        return shown, whole[len(shown) :]
+    # A template that renders a question differently once it is answered.
+    said = tokenizer(completion, add_special_tokens=False)["input_ids"]
+    return shown, [*said, tokenizer.eos_token_id]
+
+
+def cut_short(trainer: Any) -> bool:
+    """Whether something stopped a trainer before its last step."""
+    return bool(trainer.state.global_step < trainer.state.max_steps)
 
 
 def figures(history: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """First and last logged figures of a trainer; ends the job when a loss is not finite."""
-    logged = [{k: float(v) for k, v in row.items()} for row in history if "loss" in row]
-    for row in logged:
-        if not math.isfinite(row["loss"]):
-            print("the training loss is not finite: lower the learning rate", file=sys.stderr)
-            raise SystemExit(3)
+    """First and last logged figures of a trainer."""
+    logged = [
+        {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
+        for row in history
+        if "loss" in row
+    ]
     if not logged:
         return {}
     return {f"first/{k}": v for k, v in logged[0].items()} | logged[-1]

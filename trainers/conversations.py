@@ -27,6 +27,8 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 Message = dict[str, Any]
 
 _COLUMNS = ("prompt_ids", "chosen_ids", "rejected_ids", "chosen_mask", "rejected_mask")
+PAIR_COLUMNS = ("weight", "smoothing")
+"""What a pair says of itself beside its texts."""
 
 _PROBE: list[Message] = [
     {"role": "user", "content": "one"},
@@ -132,7 +134,7 @@ def _refuse(why: str) -> None:
     raise SystemExit(3)
 
 
-def tokenised(row: dict[str, str], renderer: Renderer, max_length: int) -> dict[str, list[int]] | None:
+def tokenised(row: dict[str, Any], renderer: Renderer, max_length: int) -> dict[str, list[int]] | None:
     """A row as TRL's collator takes it, with masks beside; None where a side has nothing to train on."""
     tools = json.loads(row["tools"]) if row.get("tools") else None
     prompt: list[Message] = [{"role": "user", "content": row["prompt"]}]
@@ -152,7 +154,7 @@ def tokenised(row: dict[str, str], renderer: Renderer, max_length: int) -> dict[
     }
 
 
-def messages_of(row: dict[str, str], side: str) -> list[Message]:
+def messages_of(row: dict[str, Any], side: str) -> list[Message]:
     """What follows the prompt, with arguments as the objects that templates take."""
     if not row.get(f"{side}_messages"):
         return [{"role": "assistant", "content": row[side]}]
@@ -192,15 +194,15 @@ class ConversationDPO(DPOTrainer):  # type: ignore[misc]
         return dataset
 
     def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = list(_COLUMNS)
+        self._signature_columns = [*_COLUMNS, *PAIR_COLUMNS]
 
 
-def has_conversations(rows: Sequence[dict[str, str]]) -> bool:
+def has_conversations(rows: Sequence[dict[str, Any]]) -> bool:
     return any(row.get("tools") for row in rows)
 
 
 def prepared(
-    rows: Sequence[dict[str, str]], tokenizer: PreTrainedTokenizerBase, max_length: int
+    rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> tuple[Dataset, OwnTokens]:
     """The data set and the collator for `ConversationDPO`.
 
@@ -208,8 +210,12 @@ def prepared(
         SystemExit: not one row can be trained on.
     """
     renderer = Renderer(tokenizer)
-    found = [tokenised(row, renderer, max_length) for row in rows]
-    kept = [row for row in found if row is not None]
+    found = [(row, tokenised(row, renderer, max_length)) for row in rows]
+    kept = [
+        made | {name: row[name] for name in PAIR_COLUMNS if name in row}
+        for row, made in found
+        if made is not None
+    ]
     if len(kept) < len(rows):
         print(
             f"{len(rows) - len(kept)} of {len(rows)} pairs were left out: no token to train on",

@@ -12,11 +12,11 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ..config import LoraConfig, PocketModel
+from ..config import AveragingConfig, GuardsConfig, LoraConfig, PocketModel
 from ..errors import TrainingError
 from ..memory.run import write_whole
 from ..processes import Launcher, last_lines, launch, visible
@@ -33,12 +33,14 @@ class TrainingJob(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    objective: Literal["dpo", "sft"]
+    objective: str
+    """As in `training.objective`: one of ours by name, or `module:Class`."""
+    options: dict[str, Any] = {}
+    """The objective's own."""
     model: str
     """Folder of the checkpoint to start from; with `pocket`, it is made first."""
     data: str
-    """Parquet: `prompt, chosen, rejected` for dpo, with `tools` and both sides' `…_messages` where the
-    Solver was offered tools; `prompt, completion, weight` for sft."""
+    """Parquet: rows of the kind that the objective takes (see `objectives.py`)."""
     output: str
     """Folder that holds the new checkpoint once everything is done; not there before."""
     seed: int
@@ -47,10 +49,16 @@ class TrainingJob(BaseModel):
     epochs: float = 1.0
     warmup_steps: int = 0
     schedule: Literal["constant_with_warmup", "cosine"] = "constant_with_warmup"
+    final_rate: float = 0.0
+    """Share of the learning rate that a cosine ends at."""
+    averaging: AveragingConfig = AveragingConfig()
+    guards: GuardsConfig | None = None
+    """Without them nothing is watched, and only what is not finite stops the job."""
     adam_beta2: float = 0.999
     max_length: int = 320
-    beta: float = 0.05
-    nll_weight: float = 10.0
+    max_tokens: int = 256
+    """Of a completion that the training samples itself, where its options do not say."""
+    round: int = 1
     canary_tokens: int = 64
     base: str = ""
     """Folder of the model that an adapter lies over."""
@@ -60,6 +68,8 @@ class TrainingJob(BaseModel):
     accumulation: int = 1
     """Batches that make one step."""
     gradient_checkpointing: bool = False
+    liger: Literal["auto", "on", "off"] = "off"
+    attention: Literal["auto", "flash_attention_2", "sdpa", "eager"] = "auto"
     pocket: PocketModel | None = None
     """Build this untrained model at `model` before training."""
 
@@ -76,6 +86,25 @@ class TrainingResult(BaseModel):
     """Training alone, without imports and loading."""
     metrics: dict[str, float]
     """The trainer's last logged figures; `first/…` are those of its first steps."""
+    stopped: str = ""
+    """Why a guard stopped it; empty where none did."""
+    rollouts: int = 0
+    """Completions that the training sampled itself."""
+    tokens: int = 0
+    """Of these."""
+
+
+def stopped_at(output: str | Path) -> Path:
+    """Where the weights of a job that a guard stopped are kept for inspection."""
+    return Path(f"{output}.stopped")
+
+
+def result_of(output: str | Path) -> TrainingResult | None:
+    """What a job came to, whether it went through or was stopped; None where it has not ended."""
+    for folder in (Path(output), stopped_at(output)):
+        if (folder / "result.json").exists():
+            return TrainingResult.model_validate_json((folder / "result.json").read_text())
+    return None
 
 
 async def run_job(
@@ -91,12 +120,13 @@ async def run_job(
     Args:
         gpus: what it may use; the first that is visible where none are given.
         folder: takes `<name>.json` (the job) and `<name>.log`.
+    Returns:
+        Its result; where a guard stopped it (`stopped`), there is no checkpoint at `job.output`.
     Raises:
         TrainingError: the process ended without a checkpoint.
     """
-    result = Path(job.output) / "result.json"
-    if result.exists():
-        return TrainingResult.model_validate_json(result.read_text())
+    if (result := result_of(job.output)) is not None:
+        return result
     _sweep(Path(job.output))
     file, log = folder / f"{name}.json", folder / f"{name}.log"
     write_whole(file, job.model_dump_json(indent=1))
@@ -114,12 +144,12 @@ async def run_job(
         ) from None
     finally:
         await running.stop()
-    if code != 0 or not result.exists():
+    if code != 0 or (result := result_of(job.output)) is None:
         raise TrainingError(
             f"training job {name} ended with exit code {code} and no checkpoint; its log is "
             f"{log}. Its last lines:\n{last_lines(log)}"
         )
-    return TrainingResult.model_validate_json(result.read_text())
+    return result
 
 
 def _one_device(gpus: Sequence[int]) -> dict[str, str]:

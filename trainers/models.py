@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
@@ -23,8 +25,8 @@ def load(job: TrainingJob) -> Any:
     adapters and TRL's log-probabilities leave out.
     """
     if job.lora is None:
-        return AutoModelForCausalLM.from_pretrained(job.model, dtype=job.dtype)
-    base = AutoModelForCausalLM.from_pretrained(job.base, dtype=job.dtype)
+        return AutoModelForCausalLM.from_pretrained(job.model, dtype=job.dtype, **_attention(job))
+    base = AutoModelForCausalLM.from_pretrained(job.base, dtype=job.dtype, **_attention(job))
     if _is_adapter(job.model):
         return PeftModel.from_pretrained(base, job.model, is_trainable=True)
     settings = LoraConfig(
@@ -35,6 +37,18 @@ def load(job: TrainingJob) -> Any:
         task_type="CAUSAL_LM",
     )
     return get_peft_model(base, settings)
+
+
+def _attention(job: TrainingJob) -> dict[str, str]:
+    """Which attention a model computes with; nothing where transformers' own choice is as good."""
+    if job.attention != "auto":
+        return {"attn_implementation": job.attention}
+    flash = job.dtype == "bfloat16" and torch.cuda.is_available()
+    return (
+        {"attn_implementation": "flash_attention_2"}
+        if flash and importlib.util.find_spec("flash_attn")
+        else {}
+    )
 
 
 def save(model: Any, folder: Path) -> None:

@@ -4,7 +4,8 @@ Loss: Σ_i w_i · (−log p(completion_i | prompt_i)) / Σ_i tokens_i over a bat
 weights 1 this is TRL's own loss. With w = the utility of the question that the completion
 proposes, it is the Generator's objective.
 
-Source: Socratic-Zero, arXiv 2509.24726, section 3. Differs: normalised by tokens.
+Source: Socratic-Zero, arXiv 2509.24726, section 3. Differs: normalised by tokens. With `loss: dft` each
+token's loss is weighed by its own probability: DFT, arXiv 2508.05629, eq. 9. Differs: none.
 """
 
 from __future__ import annotations
@@ -16,18 +17,24 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
-from .common import PrintProgress, arguments, figures, like_length
+from .common import arguments, figures, like_length
 from .jobs import TrainingJob
 from .models import load
+from .options import Sft
 
 Row = dict[str, Any]
 
 
 class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc]
-    """TRL's SFT trainer with a `weight` column that scales each example's loss."""
+    """TRL's SFT trainer with a `weight` column that scales each example's loss.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        confident: weigh each token by its probability, too (DFT).
+    """
+
+    def __init__(self, *args: Any, confident: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.confident = confident
         collate: Any = self.data_collator  # type: ignore[has-type]
 
         def with_weights(examples: list[Row]) -> Row:
@@ -46,7 +53,8 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> Any:
         weights = inputs.pop("weight")
         outputs = model(**inputs, use_cache=False, fused_lm_head=True)
-        per_example = -outputs.log_probs.sum(1)  # (B,), zero where a label is ignored
+        logps = outputs.log_probs  # (B, T − 1), zero where a label is ignored
+        per_example = -(logps * logps.detach().exp() if self.confident else logps).sum(1)
         tokens = outputs.label_mask.sum() if num_items_in_batch is None else num_items_in_batch
         loss = (per_example * weights).sum() / torch.as_tensor(tokens).clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
@@ -55,7 +63,7 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc]
 
 
 def train(
-    job: TrainingJob, rows: list[Row], tokenizer: PreTrainedTokenizerBase
+    job: TrainingJob, rows: list[Row], tokenizer: PreTrainedTokenizerBase, options: Sft
 ) -> tuple[Any, dict[str, float]]:
     """Train from `job.model` on weighted completions.
 
@@ -81,7 +89,7 @@ def train(
         args=SFTConfig(**arguments(job, len(rows)), completion_only_loss=True),
         train_dataset=data,
         processing_class=tokenizer,
-        callbacks=[PrintProgress()],
+        confident=options.loss == "dft",
     )
     trainer.train()
     return trainer.model, figures(trainer.state.log_history)

@@ -1,62 +1,80 @@
 """The training process: `python -m maieutic.trainers.worker JOB.json`.
 
 Everything is written to a folder beside the output and renamed at the end, so that an
-output folder that exists is a finished checkpoint.
+output folder that exists is a finished checkpoint. What a guard stopped goes to `….stopped`.
+
+What is heavy is imported by `run` alone: a checker's worker process imports this module again.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
 import time
 from pathlib import Path
 
+from .jobs import TrainingJob, TrainingResult, stopped_at
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-
-import pyarrow.parquet as pq
-from transformers import AutoTokenizer
-
-from . import dpo, pocket_model, sft
-from .common import write_canary
-from .jobs import TrainingJob, TrainingResult
-from .models import save
-
-OBJECTIVES = {"dpo": dpo.train, "sft": sft.train}
 
 
 def run(job: TrainingJob) -> None:
     """Do a job and leave its checkpoint, its result and its canary at `job.output`."""
+    import pyarrow.parquet as pq
+    from transformers import AutoTokenizer
+
+    from .common import write_canary
+    from .guards import watching
+    from .models import save
+    from .objectives import objective_of
+
+    objective = objective_of(job.objective, job.options)
     output = Path(job.output)
     beside = output.with_name(f".{output.name}.{os.getpid()}")
     if job.pocket is not None:
-        shape = job.pocket
-        pocket_model.save_untrained(
-            Path(job.model), hidden=shape.hidden, layers=shape.layers, heads=shape.heads, seed=shape.seed
-        )
+        _make_untrained(job)
     tokenizer = AutoTokenizer.from_pretrained(job.model)
     rows = pq.read_table(job.data).to_pylist()
     started = time.monotonic()
-    model, metrics = OBJECTIVES[job.objective](job, rows, tokenizer)
+    with watching(job, rows, tokenizer) as watch:
+        model, metrics = objective.train(job, rows, tokenizer)
+        watch.finish(model)
     seconds = time.monotonic() - started
     beside.mkdir(parents=True)
     try:
         save(model, beside)
         tokenizer.save_pretrained(beside)
-        write_canary(beside, model, tokenizer, job, [row["prompt"] for row in rows])
+        if not watch.stopped:
+            write_canary(beside, model, tokenizer, job, [row["prompt"] for row in rows])
         result = TrainingResult(
             objective=job.objective,
             examples=len(rows),
-            steps=int(metrics.get("step", 0)),
+            steps=watch.steps or int(metrics.get("step", 0)),
             seconds=seconds,
-            metrics=metrics,
+            rollouts=int(metrics.pop("rollouts", 0)),
+            tokens=int(metrics.pop("rollout_tokens", 0)),
+            # JSON has no word for the others.
+            metrics={k: v for k, v in (metrics | watch.figures).items() if math.isfinite(v)},
+            stopped=watch.stopped,
         )
         (beside / "result.json").write_text(result.model_dump_json(indent=1))
-        beside.rename(output)
+        beside.rename(stopped_at(output) if watch.stopped else output)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(f"{job.output}.trainer", ignore_errors=True)
+
+
+def _make_untrained(job: TrainingJob) -> None:
+    from .pocket_model import save_untrained
+
+    shape = job.pocket
+    assert shape is not None
+    save_untrained(
+        Path(job.model), hidden=shape.hidden, layers=shape.layers, heads=shape.heads, seed=shape.seed
+    )
 
 
 if __name__ == "__main__":
