@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..curriculum.rows import Kind, Row, completion_rows, labelled_rows, pair_rows, prompt_rows
+from ..curriculum.rows import Row, completion_rows, labelled_rows, pair_rows, prompt_rows
 from ..records import Attempt, Hint, PreferencePair
 from .cases import cases
 from .conversations import tools_of
 from .room import Room
 
 
-def training_rows(room: Room, round: int, kind: Kind = "pairs") -> list[Row]:
+def training_rows(room: Room, round: int, kind: str = "pairs") -> list[Row]:
     """The round's rows of a kind, the same each time; docs/pairs.md has an example of each."""
     if kind == "prompts":
         return _prompts(room, round)
