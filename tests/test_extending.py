@@ -67,3 +67,23 @@ def test_the_pair_builder(tmp_path: Path) -> None:
         "pairs.builders surest: needs rollouts.logprobs; set it to true",
         "surest a c",
     ]
+
+
+def test_the_objective(tmp_path: Path) -> None:
+    said = asked(
+        tmp_path,
+        "from pathlib import Path\n"
+        "from maieutic.memory.run import write_table\n"
+        "from maieutic.trainers import worker\n"
+        "from maieutic.trainers.jobs import TrainingJob, result_of\n"
+        "from maieutic.trainers.pocket_model import save_untrained\n"
+        "save_untrained(Path('base'), hidden=32, layers=1, heads=2, seed=1)\n"
+        "rows = [{'prompt': f'{n} + 1', 'completion': f'#### {n + 1}', 'weight': 1.0} for n in range(4)]\n"
+        "write_table(Path('rows.parquet'), rows)\n"
+        "job = TrainingJob(objective='my_objectives:Strong', options={'strength': 2.0}, model='base',\n"
+        "    data='rows.parquet', output='out', seed=0, learning_rate=1e-2, batch_size=2, epochs=4)\n"
+        "worker.run(job)\n"
+        "result = result_of(Path('out'))\n"
+        "print(result.objective, result.steps, result.metrics['loss'] < result.metrics['first/loss'])",
+    )
+    assert said.splitlines()[-1] == "my_objectives:Strong 8 True"

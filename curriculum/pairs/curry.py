@@ -21,8 +21,8 @@ class Curry:
     stages. Differs: a rating is the chance that an answer is right (the verdict's confidence), not
     GPT-4's score. Equally rated ones are ordered by their likelihood where log-probabilities are kept (a
     likely mistake is hard to unlearn), else by the words that they share with the best. No pair has two of
-    one rating, nor one for its best that is wrong: there the reference is the best. The reference model
-    stays the round's, where the paper takes that of the stage before.
+    one rating, nor one for its best that is wrong: there the reference is the best. The objective `dpo`
+    trains stage by stage, each from and against what the one before came to, as the paper does.
     """
 
     ranks: Annotated[int, Field(ge=2, le=64)] = 4
