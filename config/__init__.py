@@ -3,6 +3,7 @@
 A field's docstring stands under the field. Defaults are the pocket profile.
 """
 
+from .budget import RunBudget
 from .reading import dump, load
 from .roles import (
     FAMILY,
@@ -53,6 +54,7 @@ __all__ = [
     "PocketModel",
     "Price",
     "Role",
+    "RunBudget",
     "RunConfig",
     "Sampling",
     "ServingConfig",

@@ -1,0 +1,67 @@
+"""What a run may spend on rollouts: counted from its records, so that a resume counts the same."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from ..config import RunConfig
+from ..errors import RunError
+from ..memory.run import RunFolder
+from ..trainers.jobs import TrainingResult
+
+STAGE = "attempt"
+
+
+def attempted(folder: RunFolder, round: int) -> int:
+    """Rollouts that a round's attempts left; of a stage that was cut off, those that are there."""
+    return sum(row["stage"] == STAGE for row in folder.columns(round, "rollouts", ["stage"]))
+
+
+def sampled(folder: RunFolder, round: int) -> int:
+    """Rollouts that a round's training sampled by itself: of an objective that does."""
+    file = folder.checkpoint(f"solver-{round:04d}") / "result.json"
+    if not file.exists():
+        return 0
+    try:
+        return int(getattr(TrainingResult.model_validate_json(file.read_bytes()), "rollouts", 0))
+    except ValidationError as error:
+        raise RunError(f"{file} is damaged ({error.errors()[0]['msg']}); bring it back from a copy") from error
+
+
+def spent(folder: RunFolder, round: int) -> int:
+    """Rollouts of all rounds before this one."""
+    return sum(attempted(folder, number) + sampled(folder, number) for number in range(1, round))
+
+
+def over(folder: RunFolder, config: RunConfig, round: int) -> bool:
+    """Whether no further question can be asked before `round` would begin."""
+    budget = config.budget.rollouts
+    return bool(budget) and budget - spent(folder, round) < config.rollouts.n
+
+
+def questions_left(folder: RunFolder, config: RunConfig, round: int) -> int:
+    """How many questions a round may ask: those of the configuration, or fewer where the budget ends.
+
+    Where training samples, too, a question is taken to cost what it did in the last round, so that
+    the round's training has its part of what is left.
+    """
+    wanted, budget = config.curriculum.questions, config.budget.rollouts
+    if not budget:
+        return wanted
+    left = budget - spent(folder, round)
+    return max(1, min(wanted, int(left / _price(folder, config, round))))
+
+
+def _price(folder: RunFolder, config: RunConfig, round: int) -> float:
+    """Rollouts that a question costs with what training samples of it."""
+    asked = attempted(folder, round - 1) if round > 1 else 0
+    more = sampled(folder, round - 1) / asked if asked else 0.0
+    return config.rollouts.n * (1 + more)
+
+
+def left_for_training(folder: RunFolder, config: RunConfig, round: int) -> int | None:
+    """Rollouts that a round's training may sample, once its attempts are there; None for any number."""
+    budget = config.budget.rollouts
+    if not budget:
+        return None
+    return max(0, budget - spent(folder, round) - attempted(folder, round))
