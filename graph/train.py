@@ -134,5 +134,7 @@ async def _train(
         max_length=training.max_length,
         **objective,
     )
-    await run_job(job, room.folder.jobs, name, room.progress.done, gpus=room.fleet.gpus)
+    await run_job(
+        job, room.folder.jobs, name, room.progress.done, launcher=room.launcher, gpus=room.fleet.gpus
+    )
     return name

@@ -30,6 +30,7 @@ from maieutic.memory.handbook import Handbook
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
+from maieutic.processes import Launcher, launch
 from maieutic.prompts import Prompts
 from maieutic.records import Call, Question
 from maieutic.serving.client import Client, Reply, Request
@@ -162,7 +163,12 @@ class SimulatedTeacher:
 
 
 async def pretend_to_train(
-    job: TrainingJob, folder: Path, name: str, progress: Progress, gpus: Sequence[int] = ()
+    job: TrainingJob,
+    folder: Path,
+    name: str,
+    progress: Progress,
+    gpus: Sequence[int] = (),
+    launcher: Launcher = launch,
 ) -> TrainingResult:
     result = TrainingResult(objective=job.objective, examples=1, steps=1, seconds=0.0, metrics={})
     Path(job.output).mkdir(parents=True, exist_ok=True)
