@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from random import Random
 
 import aiohttp
+
 from maieutic.records import Question
 from maieutic.serving.client import Request
 from maieutic.serving.server import VllmServer

@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+
 from maieutic.memory.run import RunFolder
 
 from .scripted_server import served

@@ -22,6 +22,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import psutil
+
 from maieutic.agents.generator import Generator
 from maieutic.agents.solver import Solver
 from maieutic.config import RunConfig, load

@@ -4,7 +4,7 @@ A field's docstring stands under the field. Defaults are the pocket profile.
 """
 
 from .budget import RunBudget
-from .reading import dump, load
+from .reading import changed, dump, load
 from .roles import (
     FAMILY,
     LOCAL,
@@ -63,6 +63,7 @@ __all__ = [
     "SolverTraining",
     "TeacherConfig",
     "VerifierConfig",
+    "changed",
     "dump",
     "load",
 ]

@@ -25,7 +25,9 @@ def sampled(folder: RunFolder, round: int) -> int:
     try:
         return int(getattr(TrainingResult.model_validate_json(file.read_bytes()), "rollouts", 0))
     except ValidationError as error:
-        raise RunError(f"{file} is damaged ({error.errors()[0]['msg']}); bring it back from a copy") from error
+        raise RunError(
+            f"{file} is damaged ({error.errors()[0]['msg']}); bring it back from a copy"
+        ) from error
 
 
 def spent(folder: RunFolder, round: int) -> int:

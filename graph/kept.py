@@ -67,9 +67,7 @@ class Kept:
         if self._warm is not None:
             await self._warm.begin()
 
-    async def fleet(
-        self, config: RunConfig, base: Path, own: Mapping[str, Path], folder: RunFolder
-    ) -> Fleet:
+    async def fleet(self, config: RunConfig, base: Path, own: Mapping[str, Path], folder: RunFolder) -> Fleet:
         """The servers of a run: those that are there, where they are what it needs."""
         wanted = self._fleet_of(config, base, own, self.folder)
         by_role = {role: (_needs(hosted), hosted) for role, hosted in wanted.hosted.items()}
@@ -100,7 +98,9 @@ class Kept:
 
     def begin(self, config: RunConfig, folder: RunFolder, base: Path) -> None:
         """Give a run that measures nothing new at its start the answers of one that has measured it."""
-        source = next((past for known, past in self._measured if _same_start(known, past, config, folder)), None)
+        source = next(
+            (past for known, past in self._measured if _same_start(known, past, config, folder)), None
+        )
         if source is not None:
             copy_baseline(source, folder)
 

@@ -102,6 +102,7 @@ async def open_room(
         sets=sets,
         family=family,
         policy=policy,
+        store=store,
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
         handbook=Handbook(store),

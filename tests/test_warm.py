@@ -123,7 +123,7 @@ async def test_a_guard_that_is_killed_takes_its_job_with_it(forker: Forker, tmp_
     await running.stop()
 
 
-async def test_where_nobody_listens_the_job_does_itself(tmp_path: Path) -> None:
+def test_where_nobody_listens_the_job_does_itself(tmp_path: Path) -> None:
     job = tmp_path / "no job at all"
     job.write_text("{}")
     command = [sys.executable, "-m", "maieutic.trainers.asking", str(tmp_path / "nobody"), str(job)]
@@ -144,7 +144,7 @@ async def test_a_process_that_forks_and_dies_in_a_job_leaves_it_to_the_asker(
     shown = "import os, sys; os.execv = lambda program, line: sys.exit(7)\n" + (
         "from maieutic.trainers.asking import main; sys.exit(main(*sys.argv[1:]))"
     )
-    asker = subprocess.Popen(
+    asker = subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", shown, *asking(forker, job)[3:]], env=os.environ | {"TOLD": "x"}
     )
     await wait_until(forker.children)

@@ -136,12 +136,13 @@ def main(address: str) -> int | None:
         listening.bind(address)
         listening.listen(8)
         from . import worker
+        from .jobs import TrainingJob
 
         gc.collect()
         gc.freeze()  # what is there is shared with the children, for as long as nobody counts it anew
 
         def do(job: str) -> None:
-            worker.run(worker.TrainingJob.model_validate_json(Path(job).read_text()))
+            worker.run(TrainingJob.model_validate_json(Path(job).read_text()))
 
         return serve(listening, do)
 

@@ -1,10 +1,10 @@
 """Training processes that need not load their libraries first: forked from one that has.
 
 Torch, transformers and TRL take longer to import than a small job takes to train. On a CPU a run, or
-a whole grid of runs, keeps one process that has them loaded (`forking.py`) and that forks a child for each job. A
-job starts as any other does, under its guard, as a few lines (`asking.py`) that hand their output and
-environment to that process and end when the child does; where it cannot be reached, they become the
-training process themselves.
+a whole grid of runs, keeps one process that has them loaded (`forking.py`) and forks a child for each
+job. A job starts as any other does, under its guard, as a few lines (`asking.py`) that hand their
+output and environment to that process, and end when the child does; where it cannot be reached, they
+become the training process themselves.
 """
 
 from __future__ import annotations

@@ -1,0 +1,388 @@
+"""A grid of runs over a simulated Solver: played, stopped, resumed, gathered, shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from maieutic.config import RunConfig, load
+from maieutic.errors import ConfigError, RunError
+from maieutic.graph import budget, compare, kept, run, train
+from maieutic.graph.compared import gathered, write_comparison
+from maieutic.graph.grid import Cell, Grid, begun, read, write
+from maieutic.graph.progress import Quiet
+from maieutic.graph.variants import control_of, folder_names, variants
+from maieutic.inspector.compared import markdown, plain, write_pages
+from maieutic.memory.run import RunFolder
+from maieutic.records import Call, Question, Rollout, RunReport
+from maieutic.serving.fleet import Fleet
+from maieutic.trainers import warm
+from simulated import SimulatedModel, pretend_to_train, same_canary
+
+SMALL = [
+    "curriculum.questions=40", "curriculum.new=30", "training.least_pairs=1", "generator.proposals=4",
+    "sets.per_cell=1", "gate.patience=20",
+]  # fmt: skip
+COMMAND = ["maieutic", "compare", "--vary", "x=1,2", "--runs-dir", "elsewhere", "--seeds", "2"]
+
+
+class Watch:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.left: list[float | None] = []
+        self.ends: dict[str, str] = {}
+
+    def begin(self, cell: Cell, place: int, total: int, left: float | None) -> None:
+        self.begun.append(f"{place}/{total} {cell.name}")
+        self.left.append(left)
+
+    @contextmanager
+    def progress(self, folder: RunFolder, config: RunConfig) -> Iterator[Quiet]:
+        yield Quiet()
+
+    def ended(self, cell: Cell, seconds: float, reason: str) -> None:
+        self.ends[cell.name] = reason
+
+
+class Servers:
+    """Makes simulated servers, and counts those that came to be used."""
+
+    def __init__(self) -> None:
+        self.models: list[SimulatedModel] = []
+
+    def __call__(self, config: RunConfig, base: Path, own: Mapping[str, Path], folder: RunFolder) -> Fleet:
+        hosted = SimulatedModel(base, "")
+        hosted.config = config.asked_as(["solver"])
+        self.models.append(hosted)
+        return Fleet(dict.fromkeys(("solver", "generator"), hosted), folder.path / "server.json")
+
+
+@pytest.fixture(autouse=True)
+def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def base(config: RunConfig, folder: RunFolder, *_: object) -> Path:
+        place = folder.checkpoint("base")
+        same_canary(place)
+        (place / "model.safetensors").write_text("weights")
+        return place
+
+    monkeypatch.setattr(run, "_base", base)
+    monkeypatch.setattr(train, "run_job", pretend_to_train)
+    monkeypatch.setattr(warm, "possible", lambda: False)
+
+
+def grid_of(
+    *varied: str, seeds: int = 2, budget: str | None = "rollouts=260", settings: list[str] | None = None
+) -> tuple[Grid, RunConfig]:
+    given = [*SMALL, *(settings or [])]
+    return begun(None, given, varied or ["curriculum.policy=socratic,uniform"], [], seeds, budget, None, None,
+                 COMMAND)  # fmt: skip
+
+
+def test_variants_are_all_combinations() -> None:
+    assert [v.name for v in variants(["a.b=1,2"], [])] == ["1", "2"]
+    both = variants(["a.b=1,2", "c=x"], ["both: d=1 e.f=2", "none: d=0"])
+    assert [v.name for v in both] == ["b=1 c=x both", "b=1 c=x none", "b=2 c=x both", "b=2 c=x none"]
+    assert both[0].settings == ("a.b=1", "c=x", "d=1", "e.f=2")
+    assert [v.settings for v in variants(["a=[1,2],{x: 1, y: 2}"], [])] == [("a=[1,2]",), ("a={x: 1, y: 2}",)]
+
+
+@pytest.mark.parametrize(
+    ("varied", "named", "said"),
+    [
+        ([], [], "nothing to compare"),
+        (["policy"], [], "expected KEY=A,B"),
+        (["policy=a,,b"], [], "expected KEY=A,B"),
+        (["policy=a,a"], [], "two variants are called 'a'"),
+        ([], ["no colon"], "expected 'NAME: key=value"),
+        ([], ["x: notasetting"], "expected 'NAME: key=value"),
+        ([], ["x: a='open"], "expected 'NAME: key=value"),
+    ],
+)
+def test_what_cannot_be_varied_is_told(varied: list[str], named: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        variants(varied, named)
+
+
+def test_the_control_is_uniform_where_there_is_one() -> None:
+    found = variants(["curriculum.policy=socratic,uniform"], [])
+    assert control_of(found, None) == "uniform"
+    assert control_of(found, "socratic") == "socratic"
+    assert control_of(found[:1], None) == "socratic"
+    assert control_of(variants(["policy=a,uniform", "x=1"], []), None) == "policy=a x=1"
+    with pytest.raises(ConfigError, match=r"no variant; there are: socratic, uniform"):
+        control_of(found, "unifrom")
+
+
+def test_folders_have_plain_names_and_never_the_same() -> None:
+    names = folder_names(["a b", "a/b", "../..", "mine:Policy", "a-b"])
+    assert len(set(names.values())) == 5
+    assert all(re.fullmatch(r"[\w=+.-]+", name) and not name.startswith(".") for name in names.values())
+
+
+@pytest.mark.parametrize(
+    ("varied", "said"),
+    [
+        ("curriculum.policy=socratic,socratik", "variant socratik"),
+        ("curriculum.mastered=0.1,7", "variant 7"),
+        ("curriculum.mastred=0.1", "did you mean mastered"),
+    ],
+)
+def test_a_wrong_value_is_told_before_anything_is_made(tmp_path: Path, varied: str, said: str) -> None:
+    grid, base = grid_of(varied)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        compare.check(grid, base)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["20000", "rollouts=", "rollouts=0", "tokens=5", "rollouts=-4"])
+def test_a_budget_is_so_many_rollouts(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected rollouts=N"):
+        grid_of(budget=text)
+
+
+def test_the_command_is_kept_as_others_can_type_it() -> None:
+    assert grid_of()[0].command == "maieutic compare --vary x=1,2 --seeds 2"
+
+
+def test_rounds_are_raised_so_that_the_budget_ends_a_run() -> None:
+    grid, base = grid_of(budget="rollouts=4000")
+    assert grid.config(base, grid.cells()[0]).rounds == 2 * 25 + 4  # 40 questions, 4 rollouts: 25 full rounds
+    assert grid.config(base, grid.cells()[0]).budget.rollouts == 4000
+    grid, base = grid_of(budget="rollouts=4000", settings=["rounds=3"])
+    assert grid.config(base, grid.cells()[0]).rounds == 3
+    grid, base = grid_of("rounds=2,5", budget="rollouts=4000")
+    assert [grid.config(base, cell).rounds for cell in grid.cells()] == [2, 5, 2, 5]
+
+
+def test_cells_are_added_to_and_nothing_else_is_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "cmp"
+    write(folder, *grid_of())
+    more, base = grid_of("curriculum.policy=uniform,socratic", seeds=3)
+    write(folder, more, base)
+    assert len(read(folder)[0].cells()) == 6
+    with pytest.raises(RunError, match="compares other settings"):
+        write(folder, *grid_of("curriculum.policy=uniform"))
+    with pytest.raises(RunError, match="compares other settings"):
+        write(folder, *grid_of(seeds=3, budget="rollouts=999"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(RunError, match="is no comparison"):
+        write(tmp_path / "other", *grid_of())
+    with pytest.raises(RunError, match=r"no comparison 'none'; there are: cmp"):
+        read(tmp_path / "none")
+
+
+async def played(
+    folder: Path, grid: Grid, base: RunConfig, servers: Servers | None = None, **given: Any
+) -> Watch:
+    watch = Watch()
+    await compare.play_grid(folder, grid, base, watch, fleet_of=servers or Servers(), **given)
+    return watch
+
+
+async def test_a_grid_is_played_to_its_budget_on_one_server(tmp_path: Path) -> None:
+    grid, base = grid_of()
+    write(tmp_path / "cmp", grid, base)
+    servers, folder = Servers(), tmp_path / "cmp"
+    ended: list[int] = []
+    watch = await played(folder, grid, base, servers, after_cell=lambda: ended.append(1))
+    assert [line.partition(" ")[2] for line in watch.begun] == [
+        "socratic-s0", "uniform-s0", "socratic-s1", "uniform-s1",
+    ]  # fmt: skip
+    assert watch.ends == dict.fromkeys(watch.ends, "")
+    assert len(ended) == 4
+    assert watch.left[0] is None
+    assert all(left is not None for left in watch.left[1:])
+    # Each run asked for servers; all but the first were given those of the first.
+    assert len(servers.models) == 4
+    assert [bool(model.proven) for model in servers.models] == [False] * 4  # given back at the end
+    for cell in grid.cells():
+        here = RunFolder(folder / cell.name)
+        rounds = [n for n in here.rounds() if n]
+        spent = [len(here.read(n, "rollouts/attempt", Rollout)) for n in rounds]
+        assert budget.spent(here, rounds[-1] + 1) == sum(spent) == 260
+        assert spent[:2] == [160, 100]  # 40 questions of 4; then what is left
+    found = write_comparison(folder, grid)
+    assert [cell.points[-1].rollouts for cell in found.cells] == [260] * 4
+    assert {entry.name for entry in found.variants} == {"socratic", "uniform"}
+    assert [entry.variant for entry in found.final] == ["socratic"]
+    assert found.level == next(v for v in found.variants if v.name == "uniform").heldout.mean
+    write_pages(folder, found)
+    assert "Held-out accuracy against rollouts" in (folder / "compare.html").read_text()
+    # Nothing is left to do.
+    again = await played(folder, grid, base)
+    assert again.begun == []
+
+
+async def test_the_base_model_is_asked_the_fixed_sets_once(tmp_path: Path) -> None:
+    grid, base = grid_of(seeds=1)
+    write(tmp_path, grid, base)
+    await played(tmp_path, grid, base)
+    first, second = (RunFolder(tmp_path / cell.name) for cell in grid.cells())
+    for series in ("rollouts/heldout", "rollouts/validation"):
+        ids = [rollout.id for rollout in first.read(0, series, Rollout)]
+        assert ids == [rollout.id for rollout in second.read(0, series, Rollout)]
+        assert len(ids) == 42
+    assert first.read(0, "calls/rollouts-heldout", Call) == second.read(0, "calls/rollouts-heldout", Call)
+    assert first.read_json(0, "heldout") == second.read_json(0, "heldout")
+
+
+@pytest.mark.parametrize("differs", ["sets.seed=1", "rollouts.max_tokens=100", "solver.concurrency=3"])
+async def test_what_may_answer_otherwise_is_asked_anew(tmp_path: Path, differs: str) -> None:
+    grid, base = begun(None, SMALL, [], ["one: gate.patience=20", f"two: {differs}"], 1, "rollouts=160", None,
+                       None, COMMAND)  # fmt: skip
+    write(tmp_path / "cmp", grid, base)
+    copied: list[str] = []
+    original = kept.copy_baseline
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            kept, "copy_baseline", lambda one, two: copied.append(two.path.name) or original(one, two)
+        )
+        await played(tmp_path / "cmp", grid, base)
+    assert copied == []
+
+
+async def test_a_run_that_fails_is_noted_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid, base = grid_of(seeds=1)
+    write(tmp_path, grid, base)
+    real = compare.play
+
+    async def breaks(config: RunConfig, *given: Any, **more: Any) -> RunReport:
+        if config.curriculum.policy == "socratic":
+            raise ValueError("a policy \x1b[31mof somebody's")
+        return await real(config, *given, **more)
+
+    monkeypatch.setattr(compare, "play", breaks)
+    watch = await played(tmp_path, grid, base)
+    assert watch.ends == {"socratic-s0": "ValueError: a policy \ufffd[31mof somebody's", "uniform-s0": ""}
+    found = gathered(tmp_path, grid)
+    assert [(cell.status, bool(cell.reason)) for cell in found.cells] == [("failed", True), ("done", False)]
+    assert [entry.name for entry in found.variants] == ["uniform"]
+    assert found.final == []
+    monkeypatch.setattr(compare, "play", real)
+    again = await played(tmp_path, grid, base)
+    assert again.ends == {"socratic-s0": ""}
+    assert [cell.status for cell in gathered(tmp_path, grid).cells] == ["done", "done"]
+
+
+async def test_a_grid_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+    grid, base = grid_of(seeds=1)
+    write(tmp_path, grid, base)
+    task = asyncio.current_task()
+    assert task is not None
+
+    def stop(folder: RunFolder, report: RunReport) -> None:
+        if folder.path.name == "uniform-s0" and report.rounds:
+            task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await played(tmp_path, grid, base, after_round=stop)
+    task.uncancel()
+    assert [cell.status for cell in gathered(tmp_path, grid).cells] == ["done", "stopped"]
+    run_before = (tmp_path / "socratic-s0" / "report.json").read_bytes()
+    first = RunFolder(tmp_path / "uniform-s0").read(1, "rollouts/attempt", Rollout)
+    watch = await played(tmp_path, grid, base)
+    assert watch.begun == ["2/2 uniform-s0"]
+    assert (tmp_path / "socratic-s0" / "report.json").read_bytes() == run_before
+    assert RunFolder(tmp_path / "uniform-s0").read(1, "rollouts/attempt", Rollout) == first
+    assert [cell.status for cell in gathered(tmp_path, grid).cells] == ["done", "done"]
+
+
+async def test_figures_are_those_of_the_runs_records(tmp_path: Path) -> None:
+    grid, base = grid_of(seeds=2)
+    write(tmp_path, grid, base)
+    await played(tmp_path, grid, base)
+    found = gathered(tmp_path, grid)
+    for cell in found.cells:
+        report = RunReport.model_validate_json((tmp_path / cell.name / "report.json").read_text())
+        assert report.final is not None and report.baseline is not None
+        assert cell.points[-1].heldout == report.final.accuracy
+        assert cell.points[0].heldout == report.baseline.accuracy
+        assert cell.known == round(report.baseline.accuracy * report.baseline.n)
+        assert cell.covered == sum(share >= 0.5 for share in report.final.by_cell.values())
+        worked = sum(sum(e.seconds.values()) - e.seconds["serve"] for e in report.rounds)
+        assert cell.points[-1].seconds == pytest.approx(worked, abs=0.01)
+    for entry in found.variants:
+        mine = [cell for cell in found.cells if cell.variant == entry.name]
+        assert entry.heldout.mean == pytest.approx(sum(c.points[-1].heldout for c in mine) / 2)
+        assert entry.heldout.low <= entry.heldout.mean <= entry.heldout.high
+        assert entry.forgotten == sum(c.forgotten for c in mine) / sum(c.known for c in mine)
+        # By hand: the curve of steps, to the budget.
+        areas = []
+        for cell in mine:
+            edges = [point.rollouts for point in cell.points] + [260]
+            steps = zip(cell.points, edges, edges[1:], strict=False)
+            areas.append(sum(point.heldout * (after - x) for point, x, after in steps) / 260)
+        assert entry.area.mean == pytest.approx(sum(areas) / 2)
+    one, two = (next(v for v in found.variants if v.name == name) for name in ("socratic", "uniform"))
+    assert found.final[0].mean == pytest.approx(one.heldout.mean - two.heldout.mean)
+    assert found.area[0].mean == pytest.approx(one.area.mean - two.area.mean)
+
+
+async def test_names_of_others_are_never_read_as_markup(tmp_path: Path) -> None:
+    bad = "<script>alert(1)</script> | `x` [y](z)"
+    grid, base = begun(None, SMALL, [], [f"{bad}: gate.patience=20", "uniform: curriculum.policy=uniform"], 1,
+                       "rollouts=160", None, None, COMMAND)  # fmt: skip
+    write(tmp_path / "cmp", grid, base)
+    await played(tmp_path / "cmp", grid, base)
+    found = write_comparison(tmp_path / "cmp", grid)
+    write_pages(tmp_path / "cmp", found)
+    page, text = ((tmp_path / "cmp" / name).read_text() for name in ("compare.html", "compare.md"))
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert not re.search(r"https?://(?!www\.w3\.org)", page)
+    assert "<script" not in text
+    rows = [line for line in text.splitlines() if line.startswith("| &lt;script")]
+    assert rows
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == len(re.findall(r"(?<!\\)\|", rows[0])) for row in rows[:1])
+    assert "[y](z)" not in text.partition("## Settings")[0].partition("## Runs")[0].replace("\\[y\\](z)", "")
+
+
+def test_a_page_of_nothing_says_so(tmp_path: Path) -> None:
+    grid, base = grid_of()
+    write(tmp_path / "cmp", grid, base)
+    found = gathered(tmp_path / "cmp", grid)
+    write_pages(tmp_path / "cmp", found)
+    assert "No run is done yet" in (tmp_path / "cmp" / "compare.html").read_text()
+    assert {cell.status for cell in found.cells} == {"waiting"}
+    assert "0 of 4 done" in markdown(found)
+    assert json.loads(found.model_dump_json())["schema_version"] == 1
+
+
+def test_markdown_shows_a_text_as_it_is() -> None:
+    assert plain("a|b *c* <d>\n`e`\x1b[0m") == "a\\|b \\*c\\* &lt;d&gt; \\`e\\`\ufffd\\[0m"
+
+
+def test_fewer_than_one_question_is_no_budget() -> None:
+    with pytest.raises(ConfigError, match="less than one question takes"):
+        load(None, ["budget.rollouts=3"])
+
+
+def test_questions_left_are_never_more_than_the_budget_pays(tmp_path: Path) -> None:
+    config = load(None, ["budget.rollouts=50", "curriculum.questions=10"])
+    folder = RunFolder(tmp_path)
+    question = Question(id="q", text="", answer="", solution="", skill="s", level=1, origin="seed")
+    assert budget.questions_left(folder, config, 1) == 10
+    rollouts = [
+        Rollout(id=f"r{i}", question_id=question.id, round=1, stage="attempt", checkpoint="base", index=i,
+                completion="", tokens=1, truncated=False, call_id="c") for i in range(40)
+    ]  # fmt: skip
+    folder.write(1, "rollouts/attempt", 0, rollouts)
+    folder.write(1, "rollouts/heldout", 0, [r.model_copy(update={"stage": "heldout"}) for r in rollouts])
+    assert budget.spent(folder, 2) == 40
+    assert budget.questions_left(folder, config, 2) == 2  # 10 left, 4 each
+    assert not budget.over(folder, config, 2)
+    assert budget.left_for_training(folder, config, 1) == 10
+    folder.write(2, "rollouts/attempt", 0, [r.model_copy(update={"round": 2}) for r in rollouts[:8]])
+    assert budget.over(folder, config, 3)
+    assert not budget.over(folder, load(None, []), 3)
