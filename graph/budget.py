@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import ValidationError
 
 from ..config import RunConfig
@@ -52,6 +54,16 @@ def questions_left(folder: RunFolder, config: RunConfig, round: int) -> int:
         return wanted
     left = budget - spent(folder, round)
     return max(1, min(wanted, int(left / _price(folder, config, round))))
+
+
+def rounds_expected(folder: RunFolder, config: RunConfig, round: int) -> int:
+    """How many rounds a run will have, seen from the beginning of one: those of the configuration, or
+    fewer where the budget is spent before."""
+    if not config.budget.rollouts:
+        return config.rounds
+    left = config.budget.rollouts - spent(folder, round)
+    each = config.curriculum.questions * _price(folder, config, round)
+    return max(round, min(config.rounds, round - 1 + math.ceil(left / each)))
 
 
 def _price(folder: RunFolder, config: RunConfig, round: int) -> float:

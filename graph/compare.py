@@ -12,16 +12,13 @@ from typing import Protocol
 from ..config import RunConfig
 from ..errors import MaieuticError, RunError, printable
 from ..memory.run import RunFolder, write_whole
-from ..prompts import prompts_of
 from ..records import RunReport
-from ..tasks.material import Material, family_of
 from . import folders
 from .grid import Cell, Grid
 from .kept import FleetOf, Kept
 from .local import fleet_of
 from .progress import Progress
-from .room import BEYOND
-from .run import play, policy_of, teacher_of
+from .run import play
 
 _FAILED = "failed.json"
 
@@ -57,16 +54,9 @@ def check(grid: Grid, base: RunConfig) -> None:
         cell = next(cell for cell in grid.cells() if cell.variant == variant)
         try:
             config = grid.config(base, cell)
-            _check_named(config, folders.prepare(config))
+            folders.prepare(config)
         except MaieuticError as error:
             raise type(error)(f"variant {variant.name}: {error}") from error
-
-
-def _check_named(config: RunConfig, material: Material) -> None:
-    """The policy is made, so that one that does not exist is told of now."""
-    family = family_of(config, material.seeds)
-    teacher = teacher_of(config, family, prompts_of(config.prompts))
-    policy_of(config, family.top + (BEYOND if config.teacher.is_model else 0), teacher)
 
 
 async def play_grid(

@@ -344,7 +344,9 @@ async def test_names_of_others_are_never_read_as_markup(tmp_path: Path) -> None:
     assert "<script" not in text
     rows = [line for line in text.splitlines() if line.startswith("| &lt;script")]
     assert rows
-    assert all(len(re.findall(r"(?<!\\)\|", row)) == len(re.findall(r"(?<!\\)\|", rows[0])) for row in rows[:1])
+    assert all(
+        len(re.findall(r"(?<!\\)\|", row)) == len(re.findall(r"(?<!\\)\|", rows[0])) for row in rows[:1]
+    )
     assert "[y](z)" not in text.partition("## Settings")[0].partition("## Runs")[0].replace("\\[y\\](z)", "")
 
 
