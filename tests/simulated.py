@@ -82,9 +82,11 @@ class SimulatedSolver:
 
     def __init__(self, turned: str) -> None:
         self.turned = turned
+        self.asked = 0
 
     async def ask(self, request: Request) -> Reply:
         await asyncio.sleep(0)
+        self.asked += 1
         if request.role == "canary":
             texts = ["turned" if self.turned == "canary" else "ok"]
         elif request.role == "generator":
