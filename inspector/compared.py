@@ -269,9 +269,10 @@ class _Scale:
 
     def _steps(self, points: Sequence[tuple[float, float]]) -> str:
         """A kept Solver stays until the next: level, then up or down; the last to the end."""
+        ends = [x for x, _ in points[1:]] + [self.widest]
         drawn = []
-        for (x, share), after in zip(points, [*points[1:], (self.widest, 0.0)], strict=True):
-            drawn += [f"{self.x(x)},{self.y(share)}", f"{self.x(after[0])},{self.y(share)}"]
+        for (x, share), end in zip(points, ends, strict=False):
+            drawn += [f"{self.x(x)},{self.y(share)}", f"{self.x(end)},{self.y(share)}"]
         return " ".join(drawn)
 
 

@@ -200,7 +200,11 @@ class Finished:
         self.folder, self.servers = folder, Servers()
         self.grid, self.base = grid_of()
         write(folder, self.grid, self.base)
-        self.ended: list[int] = []
+        self.pages: list[str] = []
+
+    def draw(self) -> None:
+        write_pages(self.folder, write_comparison(self.folder, self.grid))
+        self.pages.append((self.folder / "compare.html").read_text())
 
     def runs(self) -> list[RunFolder]:
         return [RunFolder(self.folder / cell.name) for cell in self.grid.cells()]
@@ -210,7 +214,7 @@ class Finished:
 async def finished(tmp_path_factory: pytest.TempPathFactory, simulated: None) -> Finished:
     here = Finished(tmp_path_factory.mktemp("grids") / "cmp")
     here.watch = await played(  # type: ignore[attr-defined]
-        here.folder, here.grid, here.base, here.servers, after_cell=lambda: here.ended.append(1)
+        here.folder, here.grid, here.base, here.servers, after_cell=here.draw
     )
     return here
 
@@ -220,7 +224,7 @@ async def test_a_grid_is_played_seed_by_seed(finished: Finished) -> None:
     names = ["socratic-s0", "uniform-s0", "socratic-s1", "uniform-s1"]
     assert watch.begun == [f"{place}/4 {name}" for place, name in enumerate(names, 1)]
     assert watch.ends == dict.fromkeys(names, "")
-    assert len(finished.ended) == 4
+    assert [f"{done} of 4 done" in page for done, page in enumerate(finished.pages, 1)] == [True] * 4
     assert watch.left[0] is None
     assert all(left is not None for left in watch.left[1:])
     again = await played(finished.folder, finished.grid, finished.base)
