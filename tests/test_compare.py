@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from maieutic.config import RunConfig, load
 from maieutic.errors import ConfigError, RunError
@@ -201,9 +202,12 @@ class Finished:
         self.grid, self.base = grid_of()
         write(folder, self.grid, self.base)
         self.pages: list[str] = []
+        self.open: list[int] = []
+        """Files that this process had open after each run."""
 
     def draw(self) -> None:
         write_pages(self.folder, write_comparison(self.folder, self.grid))
+        self.open.append(psutil.Process().num_fds())
         self.pages.append((self.folder / "compare.html").read_text())
 
     def runs(self) -> list[RunFolder]:
@@ -236,6 +240,10 @@ async def test_all_runs_have_the_servers_of_the_first(finished: Finished) -> Non
     asked = [model.solver.asked for model in finished.servers.models]
     assert asked[0] > 1000
     assert asked[1:] == [0, 0, 0]
+
+
+async def test_a_run_that_is_over_holds_no_files(finished: Finished) -> None:
+    assert max(finished.open) - finished.open[0] <= 2
 
 
 async def test_no_run_spends_more_than_its_budget(finished: Finished) -> None:
