@@ -227,7 +227,9 @@ def _charts(found: Comparison, which: str, end: float | None) -> list[Chart]:
     heights = [height for curve in curves.values() for height in curve]
     if not heights:
         return []
-    widest = end or max(height.x for height in heights) or 1.0
+    # A little beyond the end, where the last Solver stays: its step would be a spike.
+    last = end or max(height.x for height in heights) or 1.0
+    widest = 1.07 * last
     low = 10 * int(10 * min(height.low for height in heights))
     high = min(100, 10 * int(10 * max(height.high for height in heights)) + 10)
     scale = _Scale(widest, low, high)
@@ -240,7 +242,7 @@ def _charts(found: Comparison, which: str, end: float | None) -> list[Chart]:
             control=control if name != found.control else "",
             said=f"{name}: {100 * curve[0].mean:.1f} to {100 * curve[-1].mean:.1f} percent",
             ticks=[(value, scale.y(value / 100)) for value in range(low, high + 1, 10)],
-            places=[(f"{x:,.0f}", scale.x(x)) for x in (0, widest / 2, widest)],
+            places=[(f"{x:,.0f}", scale.x(x)) for x in (0, last / 2, last)],
         )
         for name, curve in curves.items()
     ]
