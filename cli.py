@@ -226,7 +226,8 @@ def compare(
         given = (settings or [], vary or [], variant or [])
         grid, base = begun(config, *given, seeds, budget, against, reach, sys.argv)
         check(grid, base)
-        grid = write(folder, grid, base)
+        write(folder, grid, base)
+        grid, base = read(folder)  # as it is there: with paths that hold anywhere
     _compare(folder, grid, base)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..config import RunConfig
-from ..errors import MaieuticError, RunError, printable
+from ..errors import ConfigError, MaieuticError, RunError, printable
 from ..memory.run import RunFolder, write_whole
 from ..records import RunReport
 from . import folders
@@ -55,6 +55,8 @@ def check(grid: Grid, base: RunConfig) -> None:
         try:
             config = grid.config(base, cell)
             folders.prepare(config)
+            if config.review != "none":
+                raise ConfigError(f"review: {config.review} would pause every run, and nobody reviews a grid")
         except MaieuticError as error:
             raise type(error)(f"variant {variant.name}: {error}") from error
 

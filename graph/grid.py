@@ -122,7 +122,7 @@ def _shown(command: Sequence[str]) -> str:
     return shlex.join(["maieutic", *(word for word in words if not word.startswith("--runs-dir="))])
 
 
-def write(folder: Path, grid: Grid, config: RunConfig) -> Grid:
+def write(folder: Path, grid: Grid, config: RunConfig) -> None:
     """Note a grid in its folder; one that is there may be called again with more variants or seeds.
 
     Raises:
@@ -143,7 +143,6 @@ def write(folder: Path, grid: Grid, config: RunConfig) -> Grid:
         raise RunError(f"{folder} exists already and is no comparison; choose another --name")
     write_whole(folder / _BASE, base)
     write_whole(folder / _FILE, grid.model_dump_json(indent=1))
-    return grid
 
 
 def _within(before: Grid, now: Grid) -> bool:

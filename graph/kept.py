@@ -96,7 +96,7 @@ class Kept:
         for _, hosted in entries:
             await hosted.stop()
 
-    def begin(self, config: RunConfig, folder: RunFolder, base: Path) -> None:
+    def begin(self, config: RunConfig, folder: RunFolder) -> None:
         """Give a run that measures nothing new at its start the answers of one that has measured it."""
         source = next(
             (past for known, past in self._measured if _same_start(known, past, config, folder)), None

@@ -87,7 +87,7 @@ async def open_room(
     base = await _base(config, folder, sets, progress)
     own = {role: folder_of(model, f"{role}.model") for role, model in own_models(config).items()}
     if kept is not None:
-        kept.begin(config, folder, base)
+        kept.begin(config, folder)
         fleet = await kept.fleet(config, base, own, folder)
     else:
         fleet = fleet_of(config, base, own, folder)

@@ -148,6 +148,11 @@ def test_a_wrong_value_is_told_before_anything_is_made(tmp_path: Path, varied: s
     assert not list(tmp_path.iterdir())
 
 
+def test_nobody_is_asked_to_review_a_grid() -> None:
+    with pytest.raises(ConfigError, match="nobody reviews"):
+        compare.check(*grid_of(settings=["review=teach"]))
+
+
 @pytest.mark.parametrize("text", ["20000", "rollouts=", "rollouts=0", "tokens=5", "rollouts=-4"])
 def test_a_budget_is_so_many_rollouts(text: str) -> None:
     with pytest.raises(ConfigError, match="expected rollouts=N"):
@@ -288,7 +293,7 @@ def test_what_may_answer_otherwise_is_asked_anew(tmp_path: Path, differs: str, s
     first[0].write_json(0, "gate", {})
     first[0].write(0, "rollouts/heldout", 0, [a_rollout(0)])
     holder.ended(first[1], first[0])
-    holder.begin(second[1], second[0], second[0].checkpoint("base"))
+    holder.begin(second[1], second[0])
     assert bool(second[0].read(0, "rollouts/heldout", Rollout)) == same
 
 
