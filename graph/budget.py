@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
-
-from pydantic import ValidationError
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..config import RunConfig
 from ..errors import RunError
 from ..memory.run import RunFolder
-from ..trainers.jobs import TrainingResult
 
 STAGE = "attempt"
 
@@ -20,16 +20,17 @@ def attempted(folder: RunFolder, round: int) -> int:
 
 
 def sampled(folder: RunFolder, round: int) -> int:
-    """Rollouts that a round's training sampled by itself: of an objective that does."""
-    file = folder.checkpoint(f"solver-{round:04d}") / "result.json"
-    if not file.exists():
-        return 0
-    try:
-        return int(getattr(TrainingResult.model_validate_json(file.read_bytes()), "rollouts", 0))
-    except ValidationError as error:
-        raise RunError(
-            f"{file} is damaged ({error.errors()[0]['msg']}); bring it back from a copy"
-        ) from error
+    """Rollouts that a round's training sampled by itself: of an objective that does, also where a guard
+    stopped it."""
+    output = folder.checkpoint(f"solver-{round:04d}")
+    for place in (output, output.with_name(f"{output.name}.stopped")):
+        file = place / "result.json"
+        if file.exists():
+            try:
+                return int(json.loads(file.read_bytes()).get("rollouts", 0))
+            except (ValueError, TypeError, AttributeError) as error:
+                raise RunError(f"{file} is damaged ({error}); bring it back from a copy") from error
+    return 0
 
 
 def spent(folder: RunFolder, round: int) -> int:
@@ -79,3 +80,25 @@ def left_for_training(folder: RunFolder, config: RunConfig, round: int) -> int |
     if not budget:
         return None
     return max(0, budget - spent(folder, round) - attempted(folder, round))
+
+
+def affordable(
+    rows: Sequence[Mapping[str, Any]], left: int | None, rollouts: int, epochs: float, step: int
+) -> list[Mapping[str, Any]]:
+    """As many of a training's prompts, the first ones, as it can sample for with what is left.
+
+    Args:
+        rows: `n` is the rollouts of a prompt, or 0 for the objective's own number.
+        left: None for any number.
+        rollouts: the objective's own number.
+        step: rollouts in one step, of which a training samples whole ones.
+    """
+    if left is None:
+        return list(rows)
+    kept, cost = 0, 0.0
+    for row in rows:
+        cost += epochs * (row.get("n") or rollouts)
+        if math.ceil(cost / step) * step > left:
+            break
+        kept += 1
+    return list(rows[:kept])

@@ -26,7 +26,6 @@ from maieutic.records import Call, Rollout, RunReport
 from maieutic.serving.fleet import Fleet
 from maieutic.tasks.material import gather
 from maieutic.trainers import warm
-from maieutic.trainers.jobs import TrainingResult
 from simulated import SimulatedModel, pretend_to_train, same_canary
 
 SMALL = [
@@ -445,12 +444,20 @@ def test_a_question_is_taken_to_cost_what_training_samples_of_it(tmp_path: Path)
     folder.write(1, "rollouts/attempt", 0, [a_rollout(index) for index in range(20)])
     folder.checkpoint("solver-0001").mkdir(parents=True)
     result = {"objective": "grpo", "examples": 1, "steps": 1, "seconds": 0.0, "metrics": {}, "rollouts": 20}
-    if "rollouts" not in TrainingResult.model_fields:
-        pytest.skip("no objective samples by itself yet")
     (folder.checkpoint("solver-0001") / "result.json").write_text(json.dumps(result))
     assert budget.spent(folder, 2) == 40
     assert budget.questions_left(folder, config, 2) == 7  # 60 left, 4 + 4 each
     assert budget.rounds_expected(folder, config, 2) == 2
+
+
+def test_a_training_is_given_the_prompts_that_can_be_paid() -> None:
+    rows = [{"n": 8}, {"n": 0}, {"n": 4}, {"n": 16}]  # 8, 8 (its own), 4, 16
+    assert budget.affordable(rows, None, 8, 1, 8) == rows
+    assert budget.affordable(rows, 36, 8, 1, 4) == rows
+    assert budget.affordable(rows, 35, 8, 1, 4) == rows[:3]
+    assert budget.affordable(rows, 39, 8, 2, 8) == rows[:2]  # 32 of two epochs; 40 with the third
+    assert budget.affordable(rows, 20, 8, 1, 16) == rows[:2]  # 20 take two steps of 16
+    assert budget.affordable(rows, 7, 8, 1, 4) == []
 
 
 def test_a_run_expects_the_rounds_that_its_budget_pays(tmp_path: Path) -> None:
