@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 from maieutic.processes import launch
-from maieutic.trainers.warm import WORKER, Warm
+from maieutic.trainers.forking import run_module
+from maieutic.trainers.warm import FORKED, Warm
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forked on Linux only")
 
@@ -26,7 +27,7 @@ import os, socket, sys, time
 from pathlib import Path
 from maieutic.trainers.forking import serve
 
-def do(job):
+def do(module, job):
     said = Path(job).read_text()
     print(said, os.environ["TOLD"], os.getcwd(), flush=True)
     print("a complaint", file=sys.stderr, flush=True)
@@ -69,7 +70,7 @@ def forker() -> Iterator[Forker]:
 
 
 def asking(forker: Forker, job: Path) -> list[str]:
-    return [sys.executable, "-m", "maieutic.trainers.asking", str(forker.socket), str(job)]
+    return [sys.executable, "-m", "maieutic.trainers.asking", str(forker.socket), FORKED[0], str(job)]
 
 
 async def ended(forker: Forker, tmp_path: Path, said: str) -> tuple[int, str, str]:
@@ -126,14 +127,21 @@ async def test_a_guard_that_is_killed_takes_its_job_with_it(forker: Forker, tmp_
 def test_where_nobody_listens_the_job_does_itself(tmp_path: Path) -> None:
     job = tmp_path / "no job at all"
     job.write_text("{}")
-    command = [sys.executable, "-m", "maieutic.trainers.asking", str(tmp_path / "nobody"), str(job)]
+    command = [
+        sys.executable,
+        "-m",
+        "maieutic.trainers.asking",
+        str(tmp_path / "nobody"),
+        FORKED[1],
+        str(job),
+    ]
     # What it becomes is the worker, which would load TRL: its command line is looked at instead.
     shown = "import os, sys; os.execv = lambda program, line: print(line) or sys.exit(7)\n" + (
         "from maieutic.trainers.asking import main; main(*sys.argv[1:])"
     )
-    done = subprocess.run([sys.executable, "-c", shown, *command[3:]], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", shown, *asked], capture_output=True, text=True)
     assert done.returncode == 7, done.stderr
-    assert done.stdout.strip() == str([sys.executable, "-m", WORKER, str(job)])
+    assert done.stdout.strip() == str([sys.executable, "-m", FORKED[1], str(job)])
 
 
 async def test_a_process_that_forks_and_dies_in_a_job_leaves_it_to_the_asker(
@@ -172,6 +180,11 @@ async def test_other_commands_are_started_as_they_are(tmp_path: Path) -> None:
     await warm([sys.executable, "-c", "pass"], tmp_path / "log", {})
     assert seen == [[sys.executable, "-c", "pass"]]
     await warm.stop()
+
+
+def test_nothing_but_our_training_processes_is_run() -> None:
+    with pytest.raises(ValueError, match="no training process of ours"):
+        run_module("http.server", "8000")
 
 
 @pytest.mark.slow

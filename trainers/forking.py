@@ -7,8 +7,10 @@ torch starts its threads in the children.
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -16,9 +18,9 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..processes import end_all, told_when_we_die, tree
+from .warm import FORKED
 
 _LOOK_S = 0.05
 """Seconds between two looks at children that run."""
@@ -26,8 +28,8 @@ _LOOK_S = 0.05
 _ASKS_S = 10.0
 """Seconds to say what is wanted."""
 
-Do = Callable[[str], None]
-"""Does the job of a file."""
+Do = Callable[[str, str], object]
+"""Does the job of a file, as a module of ours."""
 
 
 def serve(listening: socket.socket, do: Do) -> int | None:
@@ -87,6 +89,7 @@ def _close(*sockets: socket.socket) -> None:
 class _Job:
     """What is asked for, and where its output goes."""
 
+    module: str
     file: str
     environment: dict[str, str]
     folder: str
@@ -102,7 +105,7 @@ def _asked(line: socket.socket) -> _Job | None:
         with line.makefile("rb") as text:
             said = json.loads(text.readline())
         out, error = outputs
-        return _Job(said["job"], said["environment"], said["folder"], (out, error))
+        return _Job(said["module"], said["job"], said["environment"], said["folder"], (out, error))
     except (OSError, ValueError, KeyError, TypeError):
         for output in outputs:
             os.close(output)
@@ -122,7 +125,7 @@ def _child(job: _Job, do: Do) -> int:
     os.environ.update(job.environment)
     try:
         os.chdir(job.folder)
-        do(job.file)
+        do(job.module, job.file)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
@@ -135,16 +138,19 @@ def main(address: str) -> int | None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen(8)
-        from . import worker
-        from .jobs import TrainingJob
-
+        importlib.import_module(FORKED[0])
         gc.collect()
         gc.freeze()  # what is there is shared with the children, for as long as nobody counts it anew
+        return serve(listening, run_module)
 
-        def do(job: str) -> None:
-            worker.run(TrainingJob.model_validate_json(Path(job).read_text()))
 
-        return serve(listening, do)
+def run_module(module: str, file: str) -> None:
+    """As `python -m MODULE FILE` would, in this process."""
+    if module not in FORKED:
+        raise ValueError(f"{module[:60]!r} is no training process of ours")
+    sys.modules.pop(module, None)  # runpy warns of one that is there
+    sys.argv = [module, file]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from pathlib import Path
 from ..processes import Launcher, Running, launch
 from ..serving.command import has_gpu
 
-WORKER = "maieutic.trainers.worker"
-"""The module of a training process."""
+FORKED = ("maieutic.trainers.worker", "maieutic.trainers.angles")
+"""Modules of training processes, run as `python -m MODULE FILE`; what the first imports is loaded."""
 
 
 def possible() -> bool:
@@ -54,9 +54,8 @@ class Warm:
         self, command: Sequence[str], log: Path, environment: Mapping[str, str], piped: bool = False
     ) -> Running:
         started = list(command)
-        if started[1:3] == ["-m", WORKER]:
-            socket = await self.begin()
-            started[2:3] = ["maieutic.trainers.asking", str(socket)]
+        if started[1:2] == ["-m"] and started[2] in FORKED:
+            started[2:2] = ["maieutic.trainers.asking", str(await self.begin())]
         return await self._launcher(started, log, environment, piped)
 
     async def begin(self) -> Path:
