@@ -127,14 +127,7 @@ async def test_a_guard_that_is_killed_takes_its_job_with_it(forker: Forker, tmp_
 def test_where_nobody_listens_the_job_does_itself(tmp_path: Path) -> None:
     job = tmp_path / "no job at all"
     job.write_text("{}")
-    command = [
-        sys.executable,
-        "-m",
-        "maieutic.trainers.asking",
-        str(tmp_path / "nobody"),
-        FORKED[1],
-        str(job),
-    ]
+    asked = [str(tmp_path / "nobody"), FORKED[1], str(job)]
     # What it becomes is the worker, which would load TRL: its command line is looked at instead.
     shown = "import os, sys; os.execv = lambda program, line: print(line) or sys.exit(7)\n" + (
         "from maieutic.trainers.asking import main; main(*sys.argv[1:])"
