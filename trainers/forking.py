@@ -6,6 +6,8 @@ torch starts its threads in the children.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -18,6 +20,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from ..processes import end_all, told_when_we_die, tree
 from .warm import FORKED
@@ -32,7 +35,7 @@ Do = Callable[[str, str], object]
 """Does the job of a file, as a module of ours."""
 
 
-def serve(listening: socket.socket, do: Do) -> int | None:
+def serve(listening: socket.socket, do: Do) -> int:
     """Fork a child for each job that is asked for.
 
     Returns:
@@ -134,14 +137,25 @@ def _child(job: _Job, do: Do) -> int:
     return 0
 
 
-def main(address: str) -> int | None:
+def main(address: str) -> NoReturn:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen(8)
         importlib.import_module(FORKED[0])
         gc.collect()
         gc.freeze()  # what is there is shared with the children, for as long as nobody counts it anew
-        return serve(listening, run_module)
+        code = serve(listening, run_module)
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End a child without taking apart what it shares with its parent: libraries would complain of that
+    at length, below what the job itself said last."""
+    atexit._run_exitfuncs()  # temporary folders go
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def run_module(module: str, file: str) -> None:
@@ -154,4 +168,4 @@ def run_module(module: str, file: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    main(sys.argv[1])
