@@ -215,6 +215,7 @@ def compare(
 ) -> None:
     """Play variants of a configuration with several seeds, and compare them on one page."""
     from .graph.compare import check
+    from .graph.folders import check_name
     from .graph.grid import begun, read, write
 
     if resume is not None:
@@ -222,6 +223,7 @@ def compare(
         grid, base = read(folder)
         check(grid, base)
     else:
+        check_name(name)
         folder = runs_dir / name
         given = (settings or [], vary or [], variant or [])
         grid, base = begun(config, *given, seeds, budget, against, reach, sys.argv)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..config import RunConfig, changed, dump, load
 from ..errors import ConfigError, RunError
 from ..memory.run import write_whole
-from .folders import absolute, check_name
+from .folders import absolute
 from .variants import Variant, control_of, folder_names, variants
 
 _FILE, _BASE = "grid.json", "base.yaml"
@@ -128,7 +128,6 @@ def write(folder: Path, grid: Grid, config: RunConfig) -> None:
     Raises:
         RunError: the folder holds something else.
     """
-    check_name(folder.name)
     base = dump(absolute(config))
     if (folder / _FILE).exists():
         before, _ = read(folder)

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from maieutic import cli
 from maieutic.config import RunConfig, load
 from maieutic.errors import ConfigError, RunError
 from maieutic.graph import budget, compare, kept, run, train
@@ -144,6 +145,13 @@ def test_a_wrong_value_is_told_before_anything_is_made(tmp_path: Path, varied: s
     grid, base = grid_of(varied)
     with pytest.raises(ConfigError, match=re.escape(said)):
         compare.check(grid, base)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_is_no_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="cannot name a run"):
+        cli.compare(vary=["curriculum.policy=uniform"], name="../x")
     assert not list(tmp_path.iterdir())
 
 
