@@ -20,8 +20,9 @@ from .errors import ConfigError, MaieuticError, RunHeld, printable
 
 if TYPE_CHECKING:
     from .config import RunConfig
+    from .graph.grid import Grid
     from .memory.run import RunFolder
-    from .records import RunReport
+    from .records import Comparison, RunReport
 
 app = typer.Typer(
     help="A self-curriculum for language models: find what the Solver cannot do, teach exactly that.",
@@ -132,14 +133,7 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     page = folder.path / "report.html"
 
     async def until_told() -> RunReport:
-        # SIGTERM, a scheduler's way to stop us, takes the path of Ctrl-C; and both are taken
-        # even where a shell started us in the background with SIGINT ignored. So does SIGHUP, a
-        # closed terminal; but nohup has it ignored to go on without one.
-        task = asyncio.current_task()
-        assert task is not None
-        left_alone = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-        for told in (signal.SIGINT, signal.SIGTERM, *([] if left_alone else [signal.SIGHUP])):
-            asyncio.get_running_loop().add_signal_handler(told, task.cancel)
+        _stop_when_told()
         with shown.progress_on(console, config.rounds) as progress:
             reviewer = AtTerminal(console, progress.aside) if at_a_terminal() else None
             return await play(config, folder, progress, lambda report: write_page(page, report), reviewer)
@@ -166,15 +160,122 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     console.print(f"more:   {_command(folder, 'show')}", markup=False, highlight=False, soft_wrap=True)
 
 
+def _stop_when_told() -> None:
+    """Have signals cancel the task that this is called in.
+
+    SIGTERM, a scheduler's way to stop us, takes the path of Ctrl-C; and both are taken even where a
+    shell started us in the background with SIGINT ignored. So does SIGHUP, a closed terminal; but
+    nohup has it ignored to go on without one.
+    """
+    import asyncio
+
+    task = asyncio.current_task()
+    assert task is not None
+    left_alone = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    for told in (signal.SIGINT, signal.SIGTERM, *([] if left_alone else [signal.SIGHUP])):
+        asyncio.get_running_loop().add_signal_handler(told, task.cancel)
+
+
 def _resume(folder: RunFolder) -> str:
     return _command(folder, "resume")
 
 
-def _command(folder: RunFolder, name: str) -> str:
+def _command(folder: RunFolder | Path, *words: str) -> str:
     """A command for a run, as it can be typed here."""
+    path = folder if isinstance(folder, Path) else folder.path
     program = "maieutic" if shutil.which("maieutic") else f"{Path(sys.executable).parent / 'maieutic'}"
-    where = [] if folder.path.parent == Path("runs") else ["--runs-dir", str(folder.path.parent)]
-    return shlex.join([program, name, folder.path.name, *where])
+    where = [] if path.parent == Path("runs") else ["--runs-dir", str(path.parent)]
+    return shlex.join([program, *words, path.name, *where])
+
+
+@app.command()
+def compare(
+    config: Annotated[Path | None, typer.Argument(help="YAML file; the pocket profile if left out.")] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=A,B, such as curriculum.policy=socratic,uniform; repeatable, all combined."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="'NAME: key=value key=value', where several go together.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="So many seeds, from the configuration's.")] = 3,
+    budget: Annotated[str | None, typer.Option(help="rollouts=N: what each run may sample to train.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="The variant that others are compared with; uniform, or the first.")
+    ] = None,
+    reach: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Held-out accuracy to be reached; the control's last.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the comparison.")] = "comparison",
+    runs_dir: RunsDir = Path("runs"),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value for all of its runs; repeatable.")
+    ] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with the comparison of this name.")] = None,
+) -> None:
+    """Play variants of a configuration with several seeds, and compare them on one page."""
+    from .graph.compare import check
+    from .graph.folders import check_name
+    from .graph.grid import begun, read, write
+
+    if resume is not None:
+        folder = runs_dir / Path(resume).name
+        grid, base = read(folder)
+        check(grid, base)
+    else:
+        check_name(name)
+        folder = runs_dir / name
+        given = (settings or [], vary or [], variant or [])
+        grid, base = begun(config, *given, seeds, budget, against, reach, sys.argv)
+        check(grid, base)
+        write(folder, grid, base)
+        grid, base = read(folder)  # as it is there: with paths that hold anywhere
+    _compare(folder, grid, base)
+
+
+def _compare(folder: Path, grid: Grid, base: RunConfig) -> None:
+    """Play a grid; its page is drawn anew when a run has ended."""
+    import asyncio
+
+    from .graph.compare import play_grid
+    from .graph.compared import write_comparison
+    from .inspector.compared import write_pages
+    from .inspector.comparing import GridWatch, overview
+    from .inspector.console import screen
+    from .inspector.page import write_page
+
+    console = screen()
+    again = _command(folder, "compare", "--resume")
+    console.print(f"{len(grid.cells())} runs in {folder}; if stopped, go on with: {again}", markup=False,
+                  highlight=False, soft_wrap=True)  # fmt: skip
+
+    def draw() -> Comparison:
+        found = write_comparison(folder, grid)
+        write_pages(folder, found)
+        return found
+
+    async def until_told() -> None:
+        _stop_when_told()
+        await play_grid(
+            folder,
+            grid,
+            base,
+            GridWatch(console),
+            lambda run, report: write_page(run.path / "report.html", report),
+            draw,
+        )
+
+    try:
+        asyncio.run(until_told())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        typer.echo(f"stopped; go on with: {again}")
+        raise typer.Exit(130) from None
+    found = draw()
+    console.print(overview(found))
+    for line in ("compare.html", "compare.md", "comparison.json"):
+        console.print(f"written: {folder / line}", markup=False, highlight=False, soft_wrap=True)
+    if any(cell.status != "done" for cell in found.cells):
+        raise typer.Exit(1)
 
 
 @app.command()

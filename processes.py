@@ -195,7 +195,7 @@ def _guard(command: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, lambda *_: None)
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_told_when_we_die()
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=told_when_we_die()
     )
     children.append(child)
     if told.is_set():
@@ -213,7 +213,7 @@ def _guard(command: Sequence[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _told_when_we_die() -> Callable[[], object] | None:
+def told_when_we_die() -> Callable[[], object] | None:
     """For the child to run first: a guard killed by SIGKILL cannot end it, so the system tells it."""
     if sys.platform != "linux":
         return None

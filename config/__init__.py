@@ -3,8 +3,9 @@
 A field's docstring stands under the field. Defaults are the pocket profile.
 """
 
+from .budget import RunBudget
 from .pairs import PairsConfig
-from .reading import dump, load
+from .reading import changed, dump, load
 from .roles import (
     FAMILY,
     LOCAL,
@@ -57,6 +58,7 @@ __all__ = [
     "PocketModel",
     "Price",
     "Role",
+    "RunBudget",
     "RunConfig",
     "Sampling",
     "ServingConfig",
@@ -65,6 +67,7 @@ __all__ = [
     "SolverTraining",
     "TeacherConfig",
     "VerifierConfig",
+    "changed",
     "dump",
     "load",
 ]

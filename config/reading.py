@@ -37,16 +37,34 @@ def load(
             the wrong type or out of range. The message names the place and the remedy.
     """
     values: dict[str, Any] = _read(path) if path else {}
+    _apply(values, overrides)
+    return _checked(values | dict(given or {}), str(path or "--set"))
+
+
+def changed(config: RunConfig, overrides: Iterable[str]) -> RunConfig:
+    """A configuration with `key.sub=value` overrides.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    values = config.model_dump()
+    _apply(values, overrides)
+    return _checked(values, "--set")
+
+
+def _apply(values: dict[str, Any], overrides: Iterable[str]) -> None:
     for override in overrides:
         key, sign, text = override.partition("=")
         if not sign or not key:
             raise ConfigError(f"--set {override}: expected key=value, such as rollouts.n=8")
         _put(values, key.split("."), _scalar(override, text))
-    values |= given or {}
+
+
+def _checked(values: dict[str, Any], place: str) -> RunConfig:
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explain(str(path or "--set"), error)) from error
+        raise ConfigError(_explain(place, error)) from error
 
 
 def dump(config: RunConfig) -> str:

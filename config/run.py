@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from .budget import RunBudget
 from .pairs import PairsConfig
 from .roles import (
     ROLES,
@@ -37,6 +38,7 @@ class RunConfig(Section):
 
     seed: int = Field(0, ge=0, lt=2**63)
     rounds: int = Field(6, ge=1, le=10_000)
+    budget: RunBudget = RunBudget()
     seeds: str = "builtin"
     """`builtin`; a file (JSONL, JSON, CSV, TSV, Parquet); `hf:NAME[:CONFIG[:SPLIT]]`; or
     `gym:FAMILY[?parameter=value]`, `gym:all`."""
@@ -80,6 +82,15 @@ class RunConfig(Section):
             raise ValueError(
                 f"serving.max_model_len {self.serving.max_model_len} is more than the {POCKET_LENGTH} tokens "
                 "that the pocket model can take; lower it, or name another model"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_question_can_be_asked(self) -> RunConfig:
+        if 0 < self.budget.rollouts < self.rollouts.n:
+            raise ValueError(
+                f"budget.rollouts {self.budget.rollouts} is less than one question takes (rollouts.n is "
+                f"{self.rollouts.n}); raise it, or say 0 for no budget"
             )
         return self
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..curriculum.policy import Asked, Known, Lesson
 from ..errors import RunError
 from ..records import Attempt, SkillNote
+from .budget import questions_left, rounds_expected
 from .measuring import signals
 from .room import Room
 
@@ -21,7 +22,7 @@ def asked(room: Room, round: int, count: int, purpose: str) -> Asked:
         count=count,
         rng=room.rng(round, purpose),
         round=round,
-        rounds=config.rounds,
+        rounds=rounds_expected(room.folder, config, round),
         rollouts=config.rollouts.n,
         need=room.profile.needs(),
         cells=room.family.cells,
@@ -45,7 +46,7 @@ def _missing(room: Room, round: int) -> dict[str, list[str]]:
 def choose(room: Room, round: int) -> tuple[list[str], dict[str, int]]:
     """The questions that a round attempts, and the rollouts of each where the policy says how many."""
     bank = [Known(question, last) for question, last in room.bank.known()]
-    question = asked(room, round, room.config.curriculum.questions, "select")
+    question = asked(room, round, questions_left(room.folder, room.config, round), "select")
     ids = room.policy.select(bank, question)
     there = {known.question.id for known in bank}
     if len(set(ids)) != len(ids) or len(ids) > question.count or not there >= set(ids):

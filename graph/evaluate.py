@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..curriculum.difficulty import generator_quota
 from ..curriculum.gate import Decision, decide, right_marks, wilson
 from ..records import Evaluation, Proposal, Question, Verdict, Worth
+from .budget import over as spent_up
 from .rollouts import roll_out
 from .room import Room
 from .state import LoopState
@@ -97,7 +98,8 @@ async def gate(room: Room, state: LoopState) -> LoopState:
     out_of_patience = refused >= room.config.gate.patience
     if out_of_patience:
         room.progress.note(f"{refused} checkpoints in a row were refused: the run ends early")
-    over = out_of_patience or round >= room.config.rounds
+    unpaid = spent_up(room.folder, room.config, round + 1)
+    over = out_of_patience or unpaid or round >= room.config.rounds
     room.after_round(over)
     return {
         "solver": candidate if promoted else state["solver"],

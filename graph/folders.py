@@ -110,7 +110,7 @@ def create(config: RunConfig, runs: Path, name: str, material: Material) -> RunF
     Raises:
         RunError: the name is taken or is no plain folder name, or there is no room.
     """
-    _check_name(name)
+    check_name(name)
     folder = RunFolder(runs / name)
     if folder.path.exists():
         whole = f"or `maieutic resume {name}`" if folder.config.exists() else "or remove it"
@@ -158,7 +158,7 @@ def create_next(config: RunConfig, runs: Path, stem: str, material: Material) ->
     raise RunError(f"{runs}: other runs took every free name of {stem}-…; choose a --name")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     plain = name == Path(name).name and not name.startswith(".") and name.isprintable()
     if not name or not plain or len(name.encode()) > 100:
         raise RunError(f"{name[:60]!r} cannot name a run; use up to 100 letters, digits, - and _")

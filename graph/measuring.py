@@ -45,4 +45,4 @@ async def measure(room: Room, round: int, checkpoint: str) -> None:
         questions=[Measured(id=q.id, prompt=room.solver.prompt(q), text=q.text) for q in new],
         output=str(room.folder.round(round) / f"{kind}.json"),
     )
-    await run_measuring(job, room.folder.jobs, name, room.fleet.gpus)
+    await run_measuring(job, room.folder.jobs, name, room.fleet.gpus, room.launcher)

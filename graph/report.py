@@ -129,13 +129,14 @@ def _further(folder: RunFolder, kept: int, config: RunConfig) -> list[HeldoutSet
 
 def _gain(folder: RunFolder, kept: int, config: RunConfig, heldout: str) -> Gain:
     """Held-out points gained by the kept checkpoint over the base model, with an interval."""
-    before, after = (_marks(folder, number, heldout) for number in (0, kept))
+    before, after = (heldout_marks(folder, number, heldout) for number in (0, kept))
     low, high = paired_interval(before, after, 0.95, config.gate.resamples, config.seed)
     difference = (sum(after) - sum(before)) / len(before)
     return Gain(points=100 * difference, low=100 * low, high=100 * high)
 
 
-def _marks(folder: RunFolder, number: int, heldout: str) -> list[bool]:
+def heldout_marks(folder: RunFolder, number: int, heldout: str) -> list[bool]:
+    """Right or not on every question of a held-out set, for the checkpoint that a round trained."""
     questions = folder.read(0, f"sets/{heldout}", Question)
     return right_marks(questions, folder.read(number, f"verdicts/{heldout}", Verdict))
 

@@ -22,6 +22,8 @@ from ..memory.bank import QuestionBank
 from ..memory.handbook import Handbook
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
+from ..memory.store import Store
+from ..processes import Launcher, launch
 from ..serving.client import Client
 from ..serving.fleet import Fleet
 from ..tasks.families.family import Family
@@ -60,6 +62,12 @@ class Room:
     solver: Solver
     generator: Generator
     verifier: Verifier
+    own_fleet: bool = True
+    """Whether its servers end with it; not where the next run has them, too."""
+    launcher: Launcher = launch
+    """How training jobs are started."""
+    store: Store | None = None
+    """The memory that profile, bank and handbook are in, where it ends with the room."""
     remote: dict[str, Client] = field(default_factory=dict)
     """Of the roles whose models are elsewhere, and of the adapters that they were given, by name."""
     progress: Progress = field(default_factory=Quiet)
@@ -184,4 +192,7 @@ class Room:
         for client in self.remote.values():
             await client.close()
         self.verifier.close()
-        await self.fleet.stop()
+        if self.store is not None:
+            self.store.close()
+        if self.own_fleet:
+            await self.fleet.stop()

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from ..memory.handbook import Handbook
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..memory.store import Store
+from ..processes import Launcher, launch
 from ..prompts import Prompts
 from ..records import Question, RunReport, Status
 from ..serving.fleet import end_leftover
@@ -35,6 +36,7 @@ from ..serving.models import folder_of
 from ..tasks.families.family import Family
 from ..tasks.material import default_sets, family_of
 from ..tasks.sets import FixedSets
+from ..trainers import warm
 from ..trainers.base import ensure_base
 from .attempt import restore
 from .build import beginning, build
@@ -42,6 +44,7 @@ from .canary import BASE
 from .curriculum import recall
 from .evaluate import tell_heldout
 from .folders import locked, read_prompts, read_sets
+from .kept import Kept
 from .local import fleet_of, own_models
 from .progress import Progress, Quiet
 from .remote import client_of, elsewhere
@@ -58,8 +61,18 @@ def teacher_of(config: RunConfig, family: Family, prompts: Prompts) -> Teacher:
     return FamilyTeacher(family)
 
 
-async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) -> Room:
+async def open_room(
+    config: RunConfig,
+    folder: RunFolder,
+    progress: Progress,
+    kept: Kept | None = None,
+    launcher: Launcher = launch,
+) -> Room:
     """Wire a run: base model, memory, agents. The server is started by the first node.
+
+    Args:
+        kept: has the servers that this run shares with others; without it they are its own.
+        launcher: starts its training jobs.
 
     Raises:
         ConfigError: the curriculum policy is not to be had.
@@ -73,15 +86,23 @@ async def open_room(config: RunConfig, folder: RunFolder, progress: Progress) ->
     store = Store(folder.memory, embedding_function(config.memory.embedding))
     base = await _base(config, folder, sets, progress)
     own = {role: folder_of(model, f"{role}.model") for role, model in own_models(config).items()}
+    if kept is not None:
+        kept.begin(config, folder)
+        fleet = await kept.fleet(config, base, own, folder)
+    else:
+        fleet = fleet_of(config, base, own, folder)
     room = Room(
         config=config,
         folder=folder,
         base=base,
         own=own,
-        fleet=fleet_of(config, base, own, folder),
+        fleet=fleet,
+        own_fleet=kept is None,
+        launcher=launcher,
         sets=sets,
         family=family,
         policy=policy,
+        store=store,
         profile=WeaknessProfile(store),
         bank=QuestionBank(store),
         handbook=Handbook(store),
@@ -131,6 +152,7 @@ async def play(
     progress: Progress | None = None,
     after_round: Callable[[RunReport], None] = lambda report: None,
     reviewer: Reviewer | None = None,
+    kept: Kept | None = None,
 ) -> RunReport:
     """Play a run to its end, or go on with one that was stopped.
 
@@ -138,6 +160,7 @@ async def play(
         after_round: called with the report after every gate, round 0 included.
         reviewer: has a person decide about new questions where the configuration says `review: teach`;
             without one, or where the person stops, the run ends waiting, to be resumed.
+        kept: what this run shares with others that are played before and after it.
     Returns:
         The final report. A run that is cut short leaves a report with status `stopped`.
     Raises:
@@ -145,7 +168,7 @@ async def play(
     """
     try:
         with locked(folder):
-            return await _play(config, folder, progress or Quiet(), after_round, reviewer)
+            return await _play(config, folder, progress or Quiet(), after_round, reviewer, kept)
     except (OSError, sqlite3.Error, chromadb.errors.ChromaError) as error:
         raise RunError(
             f"{folder.path}: cannot be written or read ({error}); see that there is room on the "
@@ -159,12 +182,14 @@ async def _play(
     progress: Progress,
     after_round: Callable[[RunReport], None],
     reviewer: Reviewer | None,
+    kept: Kept | None,
 ) -> RunReport:
     end_leftover(folder.path / "server.json")
     status: Status = "stopped"
     async with contextlib.AsyncExitStack() as stack:
         try:
-            room = await open_room(config, folder, progress)
+            launcher = kept.launcher if kept is not None else await stack.enter_async_context(_forked(folder))
+            room = await open_room(config, folder, progress, kept, launcher)
             stack.push_async_callback(room.close)
             room.after_round = lambda over: after_round(write_report(folder, config, "running"))
             status = await _through(room, reviewer)
@@ -173,6 +198,16 @@ async def _play(
             report = write_report(folder, config, status)
             after_round(report)
     return report
+
+
+@contextlib.asynccontextmanager
+async def _forked(folder: RunFolder) -> AsyncIterator[Launcher]:
+    """How a run by itself starts its training jobs."""
+    if not warm.possible():
+        yield launch
+        return
+    async with warm.Warm(folder.logs / "training.log") as launcher:
+        yield launcher
 
 
 async def _through(room: Room, reviewer: Reviewer | None) -> Status:

@@ -153,7 +153,9 @@ async def _train(
         attention=training.attention,
         **objective,
     )
-    result = await run_job(job, room.folder.jobs, name, room.progress.done, gpus=room.fleet.gpus)
+    result = await run_job(
+        job, room.folder.jobs, name, room.progress.done, launcher=room.launcher, gpus=room.fleet.gpus
+    )
     if result.stopped:
         room.progress.note(
             f"round {round}: the training of the {role.capitalize()} was stopped: {result.stopped}. The "

@@ -28,6 +28,10 @@ class Store:
                 "`maieutic resume` fills a new one from the records"
             ) from error
 
+    def close(self) -> None:
+        """Let go of files and memory: a process may play many runs."""
+        self._client.close()  # type: ignore[attr-defined]
+
     def collection(self, name: str) -> Collection:
         return self._client.get_or_create_collection(
             name,

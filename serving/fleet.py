@@ -41,7 +41,8 @@ class Fleet:
     note: Path
     gpus: tuple[int, ...] = ()
     used: Callable[[], dict[int, int]] = memory_used
-    _idle: dict[int, int] = field(default_factory=dict)
+    idle: dict[int, int] = field(default_factory=dict)
+    """What others used of each GPU before our servers were up."""
 
     def all(self) -> list[Hosted]:
         """Every model once."""
@@ -66,7 +67,7 @@ class Fleet:
         hosted = self.hosted[role]
         if not hosted.started or hosted.resting:
             if not self.up:
-                self._idle = await asyncio.to_thread(self.used)
+                self.idle = await asyncio.to_thread(self.used)
             await hosted.ready()
             self._noted()
         for server in hosted.servers:
@@ -107,7 +108,7 @@ class Fleet:
                 for gpu, taken in used.items()
                 if gpu in self.gpus
                 and taken
-                > self._idle.get(gpu, 0) + _SLACK + ASLEEP * sum(gpu in on or not on for on in servers)
+                > self.idle.get(gpu, 0) + _SLACK + ASLEEP * sum(gpu in on or not on for on in servers)
             }
             if not full or time.monotonic() > until:
                 return ", ".join(f"{taken / 1e9:.1f} GB of GPU {gpu}" for gpu, taken in full.items())

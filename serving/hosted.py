@@ -26,12 +26,13 @@ class Hosted:
     def __init__(
         self, servers: Sequence[VllmServer], config: ServingConfig, while_training: Mode = "stay"
     ) -> None:
-        self.servers, self._config, self.while_training = servers, config, while_training
+        self.servers, self.config, self.while_training = servers, config, while_training
         self.adapters = servers[0].hosting.rank > 0
         self.model = servers[0].hosting.model
         self.proven: list[str] = []
         """Checkpoints that are there and have answered as they should, the last used at the end."""
         self.resting = False
+        self._runs = 0
         self._clients: dict[str, list[Completions]] = {}
         self._together: dict[str, Balanced] = {}
 
@@ -81,11 +82,27 @@ class Hosted:
             return max(await asyncio.gather(*(server.swap(weights) for server in self.servers)))
         if weights == self.model:
             return 0.0
-        loaded = [name for name in self.proven if name in self.servers[0].adapters]
+        loaded = [name for name in self.proven if self._named(name) in self.servers[0].adapters]
         for name in loaded[: max(0, len(loaded) - LOADED + 1)]:
-            await asyncio.gather(*(server.drop(name) for server in self.servers))
+            await asyncio.gather(*(server.drop(self._named(name)) for server in self.servers))
             self.proven.remove(name)
-        return max(await asyncio.gather(*(server.adapt(checkpoint, weights) for server in self.servers)))
+        name = self._named(checkpoint)
+        return max(await asyncio.gather(*(server.adapt(name, weights) for server in self.servers)))
+
+    def _named(self, checkpoint: str) -> str:
+        """What servers call an adapter: a checkpoint of another run may have had its name here."""
+        return f"{checkpoint}-{self._runs}" if self._runs else checkpoint
+
+    async def hand_over(self) -> None:
+        """Forget the checkpoints of the run that had this model: the next one's have the same names."""
+        self.proven = []
+        await self._close_clients()
+        for server in self.servers:
+            if server.alive and server.adapters and server.asleep:
+                await server.wake()
+            for name in list(server.adapters) if server.alive else []:
+                await server.drop(name)
+        self._runs += 1
 
     def prove(self, checkpoint: str) -> None:
         """Note that a checkpoint is there, and used now."""
@@ -93,10 +110,11 @@ class Hosted:
 
     def clients(self, checkpoint: str) -> list[Completions]:
         """A client of each server that asks for a checkpoint."""
-        name = checkpoint if checkpoint in self.servers[0].adapters else self.servers[0].name
+        adapter, server = self._named(checkpoint), self.servers[0]
+        name = adapter if adapter in server.adapters else server.name
         if name not in self._clients:
             self._clients[name] = [
-                Completions(server.url, server.key, name, self._config, server.require_alive)
+                Completions(server.url, server.key, name, self.config, server.require_alive)
                 for server in self.servers
             ]
         return self._clients[name]

@@ -13,7 +13,7 @@ from maieutic.memory.run import RunFolder
 from simulated import pretend_to_train, room_in, same_canary
 
 
-async def simulated(config: RunConfig, folder: RunFolder, progress: Progress) -> Room:
+async def simulated(config: RunConfig, folder: RunFolder, progress: Progress, *_: object) -> Room:
     room = room_in(folder, config)
     room.progress = progress
     same_canary(room.base)

@@ -30,6 +30,7 @@ from maieutic.memory.handbook import Handbook
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
+from maieutic.processes import Launcher, launch
 from maieutic.prompts import Prompts
 from maieutic.records import Call, Question
 from maieutic.serving.client import Client, Reply, Request
@@ -81,9 +82,11 @@ class SimulatedSolver:
 
     def __init__(self, turned: str) -> None:
         self.turned = turned
+        self.asked = 0
 
     async def ask(self, request: Request) -> Reply:
         await asyncio.sleep(0)
+        self.asked += 1
         if request.role == "canary":
             texts = ["turned" if self.turned == "canary" else "ok"]
         elif request.role == "generator":
@@ -172,7 +175,12 @@ class SimulatedTeacher:
 
 
 async def pretend_to_train(
-    job: TrainingJob, folder: Path, name: str, progress: Progress, gpus: Sequence[int] = ()
+    job: TrainingJob,
+    folder: Path,
+    name: str,
+    progress: Progress,
+    gpus: Sequence[int] = (),
+    launcher: Launcher = launch,
 ) -> TrainingResult:
     result = TrainingResult(objective=job.objective, examples=1, steps=1, seconds=0.0, metrics={})
     Path(job.output).mkdir(parents=True, exist_ok=True)

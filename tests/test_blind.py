@@ -89,6 +89,7 @@ def test_only_reporting_code_names_the_heldout_results() -> None:
     """Where `heldout` occurs in code that plays the loop, it is measured, or kept from training."""
     allowed = {
         "graph/folders.py": {"begin", "absolute"},
+        "graph/compared.py": {"heldout", "_final", "_run", "_variant", "_reach"},
         "graph/evaluate.py": {"evaluate", "tell_heldout"},
         "graph/progress.py": {"heldout"},
         "graph/report.py": {"_gathered", "_round", "_further"},
@@ -99,6 +100,14 @@ def test_only_reporting_code_names_the_heldout_results() -> None:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _mentions(node):
                     assert node.name in allowed.get(name, set()), f"{name}: {node.name}"
+
+
+def test_no_part_of_the_loop_reads_a_comparison() -> None:
+    for room in ("graph", "curriculum", "agents", "trainers", "memory", "records", "serving"):
+        for path in (ROOT / room).glob("*.py"):
+            names = [node.module for node in ast.walk(ast.parse(path.read_text()))
+                     if isinstance(node, ast.ImportFrom)]  # fmt: skip
+            assert not [name for name in names if name and name.rpartition(".")[2] == "compared"], path
 
 
 def _mentions(function: ast.AST) -> bool:

@@ -1,0 +1,109 @@
+"""What is compared: settings by name, as they are asked for on the command line."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from ..errors import ConfigError
+
+
+class Variant(BaseModel):
+    """One way to play: settings that take the place of the configuration's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    settings: tuple[str, ...]
+
+
+def variants(varied: Sequence[str], named: Sequence[str]) -> tuple[Variant, ...]:
+    """All combinations of the values of each `--vary KEY=A,B`, and of what each `--variant` names.
+
+    Raises:
+        ConfigError: one cannot be read, or two have the same name.
+    """
+    axes = [_axis(text, len(varied) + bool(named) > 1) for text in varied]
+    axes += [[_named(text) for text in named]] if named else []
+    if not axes:
+        raise ConfigError(
+            "nothing to compare: give --vary KEY=A,B, such as --vary curriculum.policy=socratic,uniform"
+        )
+    found = [
+        Variant(
+            name=" ".join(one.name for one in chosen),
+            settings=tuple(setting for one in chosen for setting in one.settings),
+        )
+        for chosen in itertools.product(*axes)
+    ]
+    names = [variant.name for variant in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"two variants are called {twice[:60]!r}; each needs its own name or value")
+    return tuple(found)
+
+
+def _axis(text: str, many: bool) -> list[Variant]:
+    key, sign, values = text.partition("=")
+    parts = _split(values)
+    if not sign or not key or not all(parts):
+        raise ConfigError(f"--vary {text[:80]}: expected KEY=A,B, such as curriculum.policy=socratic,uniform")
+    short = key.rpartition(".")[2]
+    return [
+        Variant(name=f"{short}={value}" if many else value, settings=(f"{key}={value}",)) for value in parts
+    ]
+
+
+def _split(values: str) -> list[str]:
+    """At commas, but for those within brackets."""
+    parts, depth = [""], 0
+    for sign in values:
+        depth += (sign in "[{") - (sign in "]}")
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [part.strip() for part in parts]
+
+
+def _named(text: str) -> Variant:
+    name, sign, settings = text.partition(":")
+    try:
+        given = tuple(shlex.split(settings))
+    except ValueError:
+        given = ()
+    if not sign or not name.strip() or not all("=" in setting for setting in given) or not given:
+        raise ConfigError(f"--variant {text[:80]!r}: expected 'NAME: key=value key=value'")
+    return Variant(name=name.strip(), settings=given)
+
+
+def control_of(found: Sequence[Variant], asked: str | None) -> str:
+    """The variant that others are compared with: the one asked for, `uniform`, or the first.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    names = [variant.name for variant in found]
+    if asked is None:
+        return next((name for name in names if name.rpartition("=")[2] == "uniform"), names[0])
+    if asked not in names:
+        raise ConfigError(f"--against {asked[:60]!r} is no variant; there are: {', '.join(names)}")
+    return asked
+
+
+def folder_names(names: Sequence[str]) -> dict[str, str]:
+    """A plain name for each, no two alike."""
+    given: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_=.+]+", "-", name).strip("-.")[:60] or "variant"
+        taken = set(given.values())
+        given[name] = next(n for n in _numbered(plain) if n not in taken)
+    return given
+
+
+def _numbered(plain: str) -> itertools.chain[str]:
+    return itertools.chain([plain], (f"{plain}-{number}" for number in itertools.count(2)))
