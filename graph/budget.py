@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 from ..config import RunConfig
@@ -82,9 +83,28 @@ def left_for_training(folder: RunFolder, config: RunConfig, round: int) -> int |
     return max(0, budget - spent(folder, round) - attempted(folder, round))
 
 
+def payable(
+    folder: RunFolder, config: RunConfig, round: int, rows: list[dict[str, Any]], objective: Any, rng: Random
+) -> list[dict[str, Any]]:
+    """The rows that a training can pay for: of one that samples by itself as many prompts as the budget
+    lets it sample for, of any other all."""
+    left, training = left_for_training(folder, config, round), config.training
+    if left is None or objective.rows != "prompts":
+        return rows
+    wanted = getattr(objective, "prompts", 0)
+    drawn = rng.sample(rows, wanted) if 0 < wanted < len(rows) else rows
+    return affordable(
+        drawn,
+        left // getattr(objective, "tries", 1),
+        getattr(objective, "rollouts", 0) or config.rollouts.n,
+        training.epochs,
+        training.batch_size * (getattr(objective, "ahead", 0) or training.accumulation),
+    )
+
+
 def affordable(
-    rows: Sequence[Mapping[str, Any]], left: int | None, rollouts: int, epochs: float, step: int
-) -> list[Mapping[str, Any]]:
+    rows: Sequence[dict[str, Any]], left: int | None, rollouts: int, epochs: float, step: int
+) -> list[dict[str, Any]]:
     """As many of a training's prompts, the first ones, as it can sample for with what is left.
 
     Args:
@@ -97,7 +117,8 @@ def affordable(
         return list(rows)
     kept, cost = 0, 0.0
     for row in rows:
-        cost += epochs * (row.get("n") or rollouts)
+        # A number that is no multiple of the objective's own is met on average: here it is rounded up.
+        cost += epochs * math.ceil((row.get("n") or rollouts) / rollouts) * rollouts
         if math.ceil(cost / step) * step > left:
             break
         kept += 1

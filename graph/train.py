@@ -11,6 +11,7 @@ from ..memory.run import write_table
 from ..records import Attempt, Proposal, Worth
 from ..trainers.jobs import TrainingJob, run_job, stopped_at
 from ..trainers.objectives import configured, options_of
+from .budget import payable
 from .room import Room
 from .rows import training_rows
 from .state import LoopState
@@ -32,8 +33,10 @@ _LEAST_UTILITY = 0.05
 async def train_solver(room: Room, state: LoopState) -> LoopState:
     """The configured objective on the round's rows, from the checkpoint that played it."""
     round, training = state["round"], room.config.training
-    kind = configured(training).rows
+    objective = configured(training)
+    kind = objective.rows
     rows = training_rows(room, round, kind)
+    rows = payable(room.folder, room.config, round, rows, objective, room.rng(round, "prompts"))
     if len(rows) < training.least_pairs:
         room.progress.note(
             f"round {round}: {len(rows)} {_CALLED[kind]} are too few to train on (training.least_pairs is "

@@ -459,11 +459,11 @@ def test_a_question_is_taken_to_cost_what_training_samples_of_it(tmp_path: Path)
 
 
 def test_a_training_is_given_the_prompts_that_can_be_paid() -> None:
-    rows = [{"n": 8}, {"n": 0}, {"n": 4}, {"n": 16}]  # 8, 8 (its own), 4, 16
+    rows = [{"n": 8}, {"n": 0}, {"n": 4}, {"n": 16}]  # 8, 8 (its own), 8 at most, 16
     assert budget.affordable(rows, None, 8, 1, 8) == rows
-    assert budget.affordable(rows, 36, 8, 1, 4) == rows
-    assert budget.affordable(rows, 35, 8, 1, 4) == rows[:3]
-    assert budget.affordable(rows, 39, 8, 2, 8) == rows[:2]  # 32 of two epochs; 40 with the third
+    assert budget.affordable(rows, 40, 8, 1, 4) == rows
+    assert budget.affordable(rows, 39, 8, 1, 4) == rows[:3]
+    assert budget.affordable(rows, 39, 8, 2, 8) == rows[:2]  # 32 of two epochs; 48 with the third
     assert budget.affordable(rows, 20, 8, 1, 16) == rows[:2]  # 20 take two steps of 16
     assert budget.affordable(rows, 7, 8, 1, 4) == []
 

@@ -199,6 +199,11 @@ class Ghpo(Grpo):
     """Of the reference that is shown, one try after another; the Teacher's hint comes first where there
     is one."""
 
+    @property
+    def tries(self) -> int:
+        """How often a prompt may be sampled for, at the very most."""
+        return 2 + len(self.shares)
+
     def train(self, job: TrainingJob, rows: list[Row], tokenizer: Any) -> Trained:
         from .ghpo import train
 
