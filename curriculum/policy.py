@@ -48,6 +48,14 @@ class Lesson:
     """Where a question that is `placed` is to lie."""
 
 
+@dataclass(frozen=True, slots=True)
+class Skills:
+    """What the Teacher said of a failed attempt."""
+
+    needed: Sequence[str]
+    missing: Sequence[str]
+
+
 def _blind(texts: Sequence[str]) -> NDArray[np.float32]:
     return np.ones((len(texts), 1), dtype=np.float32)
 
@@ -76,8 +84,8 @@ class Asked:
     embed: Embed = _blind
     signal: Mapping[str, float] = field(default_factory=dict)
     """What the policy names in `measures`, by the question's id."""
-    missing: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Skills that the Teacher found missing in attempts, by the question's id."""
+    missing: Callable[[], Mapping[str, Skills]] = dict
+    """Skills that the Teacher named for questions that were attempted, by the question's id."""
 
     @property
     def progress(self) -> float:

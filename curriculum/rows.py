@@ -12,9 +12,6 @@ from .pairs import Case, Said
 Kind = Literal["pairs", "labelled", "completions", "prompts"]
 Row = dict[str, Any]
 
-MOST_RIGHT = 4 / 3
-"""KTO's own bound: the weight of all right rows over that of all wrong ones is between 1 and this."""
-
 
 def pair_rows(pairs: Iterable[PreferencePair], tools: str) -> list[Row]:
     """Pairs as the trainer reads them, those of an earlier stage first.
@@ -57,8 +54,8 @@ def completion_rows(cases: Iterable[Case], rng: Random, tools: str) -> list[Row]
 def labelled_rows(cases: Iterable[Case], rng: Random, tools: str) -> list[Row]:
     """Right completions as above, and wrong ones, as many of a question at most.
 
-    Source: KTO, arXiv 2402.01306, section 4.2: λ_D n_D / λ_U n_U in [1, 4/3]. Differs: λ is the rows'
-    `weight`, by how many of each a round has; no row weighs less than 1.
+    How the two sides weigh against each other is the objective's affair (KTO, arXiv 2402.01306, section
+    4.2).
     """
     there = list(cases)
     good = [_good(case, rng, case.most) for case in there]
@@ -67,19 +64,7 @@ def labelled_rows(cases: Iterable[Case], rng: Random, tools: str) -> list[Row]:
     for case, right, wrong in zip(there, good, bad, strict=True):
         rows += [_row(case, said, tools) | {"label": True} for said in right]
         rows += [_row(case, said, tools) | {"label": False} for said in wrong]
-    weights = label_weights(sum(row["label"] for row in rows), sum(not row["label"] for row in rows))
-    return [row | {"weight": weights[row["label"]]} for row in rows]
-
-
-def label_weights(right: int, wrong: int) -> dict[bool, float]:
-    """The weight of a right and of a wrong row: 1, or more for the kind that has too few.
-
-    >>> label_weights(2, 4), label_weights(8, 3)
-    ({True: 2.0, False: 1.0}, {True: 1.0, False: 2.0})
-    """
-    if not right or not wrong:
-        return {True: 1.0, False: 1.0}
-    return {True: max(1.0, wrong / right), False: max(1.0, right / (MOST_RIGHT * wrong))}
+    return [row | {"weight": 1.0} for row in rows]
 
 
 def prompt_rows(
@@ -87,12 +72,14 @@ def prompt_rows(
     rates: Mapping[str, float],
     hints: Mapping[str, str],
     allocated: Mapping[str, int],
+    rollouts: int,
 ) -> list[Row]:
     """Questions for an objective that writes its own completions, in the round's order.
 
     Args:
         rates: pass rates of this round; a question without one, which nobody could judge, is left out.
         allocated: rollouts that the policy gives to a question.
+        rollouts: what each has without that.
     """
     return [
         {
@@ -104,8 +91,7 @@ def prompt_rows(
             "data": case.question.data,
             "solution": case.question.solution,
             "hint": hints.get(case.question.id, ""),
-            "pass_rate": rates[case.question.id],
-            "n": max(0, int(allocated.get(case.question.id, 0))),
+            "times": allocated.get(case.question.id, rollouts) / rollouts,
         }
         for case in cases
         if case.question.id in rates

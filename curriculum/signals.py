@@ -93,10 +93,14 @@ def scaled_levels(cells: Iterable[Cell]) -> dict[int, float]:
     return {level: place / max(1, len(levels) - 1) for place, level in enumerate(levels)}
 
 
-def difficulties(bank: Sequence[Known]) -> list[float]:
+def difficulties(bank: Sequence[Known], cells: Iterable[Cell] = ()) -> list[float]:
     """How hard each question was meant to be, in [0, 1]: by its level; where all have one level, by what
-    is known of its pass rate."""
-    levels = scaled_levels(known.cell for known in bank)
+    is known of its pass rate.
+
+    Args:
+        cells: where questions may lie that are still to come: the scale is that of all levels.
+    """
+    levels = scaled_levels([*cells, *(known.cell for known in bank)])
     if len(levels) > 1:
         return [levels[known.question.level] for known in bank]
     rates = Rates(bank)

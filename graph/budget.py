@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 from ..config import RunConfig
 from ..errors import RunError
 from ..memory.run import RunFolder
+from ..trainers import groups
+from ..trainers.objectives import configured
 
 STAGE = "attempt"
 
@@ -48,8 +49,8 @@ def over(folder: RunFolder, config: RunConfig, round: int) -> bool:
 def questions_left(folder: RunFolder, config: RunConfig, round: int) -> int:
     """How many questions a round may ask: those of the configuration, or fewer where the budget ends.
 
-    Where training samples, too, a question is taken to cost what it did in the last round, so that
-    the round's training has its part of what is left.
+    Where training samples, too, a question is taken to cost what it did in the last round, or what the
+    settings say, so that the round's training has its part of what is left.
     """
     wanted, budget = config.curriculum.questions, config.budget.rollouts
     if not budget:
@@ -69,10 +70,16 @@ def rounds_expected(folder: RunFolder, config: RunConfig, round: int) -> int:
 
 
 def _price(folder: RunFolder, config: RunConfig, round: int) -> float:
-    """Rollouts that a question costs with what training samples of it."""
+    """Rollouts that a question costs with what training samples of it: as in the last round, and in the
+    first as the objective's settings say."""
     asked = attempted(folder, round - 1) if round > 1 else 0
-    more = sampled(folder, round - 1) / asked if asked else 0.0
-    return config.rollouts.n * (1 + more)
+    more = sampled(folder, round - 1) / asked * config.rollouts.n if asked else 0.0
+    objective: Any = configured(config.training)
+    if not more and objective.rows == "prompts":
+        questions = config.curriculum.questions
+        prompts = min(questions, getattr(objective, "prompts", 0) or questions)
+        more = _batches(config, objective).sampled(prompts) / questions
+    return config.rollouts.n + more
 
 
 def left_for_training(folder: RunFolder, config: RunConfig, round: int) -> int | None:
@@ -86,40 +93,23 @@ def left_for_training(folder: RunFolder, config: RunConfig, round: int) -> int |
 def payable(
     folder: RunFolder, config: RunConfig, round: int, rows: list[dict[str, Any]], objective: Any, rng: Random
 ) -> list[dict[str, Any]]:
-    """The rows that a training can pay for: of one that samples by itself as many prompts as the budget
-    lets it sample for, of any other all."""
-    left, training = left_for_training(folder, config, round), config.training
+    """The rows that a training can pay for: of one that samples by itself as many prompts, drawn by
+    chance, as the budget lets it sample for, of any other all."""
+    left = left_for_training(folder, config, round)
     if left is None or objective.rows != "prompts":
         return rows
-    wanted = getattr(objective, "prompts", 0)
-    drawn = rng.sample(rows, wanted) if 0 < wanted < len(rows) else rows
-    return affordable(
-        drawn,
-        left // getattr(objective, "tries", 1),
-        getattr(objective, "rollouts", 0) or config.rollouts.n,
-        training.epochs,
-        training.batch_size * (getattr(objective, "ahead", 0) or training.accumulation),
-    )
+    rows = rng.sample(rows, min(len(rows), getattr(objective, "prompts", 0) or len(rows)))
+    times = [float(row["times"]) for row in rows]
+    return rows[: groups.payable(times, _batches(config, objective), left // getattr(objective, "tries", 1))]
 
 
-def affordable(
-    rows: Sequence[dict[str, Any]], left: int | None, rollouts: int, epochs: float, step: int
-) -> list[dict[str, Any]]:
-    """As many of a training's prompts, the first ones, as it can sample for with what is left.
-
-    Args:
-        rows: `n` is the rollouts of a prompt, or 0 for the objective's own number.
-        left: None for any number.
-        rollouts: the objective's own number.
-        step: rollouts in one step, of which a training samples whole ones.
-    """
-    if left is None:
-        return list(rows)
-    kept, cost = 0, 0.0
-    for row in rows:
-        # A number that is no multiple of the objective's own is met on average: here it is rounded up.
-        cost += epochs * math.ceil((row.get("n") or rollouts) / rollouts) * rollouts
-        if math.ceil(cost / step) * step > left:
-            break
-        kept += 1
-    return list(rows[:kept])
+def _batches(config: RunConfig, objective: Any) -> groups.Batches:
+    """What a training samples by; of an objective of the user's that does not say, steps of its rollouts."""
+    training = config.training
+    if hasattr(objective, "batches"):
+        batches: groups.Batches = objective.batches(
+            training.batch_size, training.accumulation, training.epochs
+        )
+        return batches
+    rollouts = getattr(objective, "rollouts", 0) or config.rollouts.n
+    return groups.Batches(rollouts, rollouts, 1, 1, epochs=training.epochs)

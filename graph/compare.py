@@ -103,6 +103,7 @@ async def _play_all(
     total, began = len(grid.cells()), time.monotonic()
     for place, cell in enumerate(left):
         pace = (time.monotonic() - began) / place if place else None
+        _note_failure(folder, cell, "")
         watch.begin(cell, total - len(left) + place + 1, total, pace and pace * (len(left) - place))
         started = time.monotonic()
         reason = await _play(folder, grid, base, cell, watch, kept, after_round)

@@ -134,12 +134,15 @@ async def talk_out(
     stage: str,
     questions: Sequence[Question],
     checkpoint: str,
-    sampling: Sampling,
+    sampling: Callable[[str], Sampling],
     toolbox: Toolbox,
     send: Send,
     shown: Mapping[str, Sequence[Behaviour]],
 ) -> None:
     """Write the rollouts of questions as conversations, some questions at a time.
+
+    Args:
+        sampling: of a question by its id.
 
     A resume reads the turns that were answered and the results that were kept, and asks for the rest.
     """
@@ -152,7 +155,9 @@ async def talk_out(
         about: dict[str, Question] = {}
         for question in questions[start : start + _TOGETHER]:
             behaviours = shown.get(question.id, ())
-            singles = room.solver.singles(question, round, stage, checkpoint, sampling, behaviours)
+            singles = room.solver.singles(
+                question, round, stage, checkpoint, sampling(question.id), behaviours
+            )
             requests += singles
             about |= {single.subject_id: question for single in singles}
         talks = await converse(requests, toolbox, turns, ask, kept, about)

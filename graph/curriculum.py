@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..curriculum.policy import Asked, Known, Lesson
+from ..curriculum.policy import Asked, Known, Lesson, Skills
 from ..errors import RunError
 from ..records import Attempt, SkillNote
 from .budget import questions_left, rounds_expected
@@ -31,16 +31,16 @@ def asked(room: Room, round: int, count: int, purpose: str) -> Asked:
         quota=config.teacher.quota if config.teacher.is_model else 1.0,
         embed=room.bank.embedded,
         signal=signals(room, room.policy.measures) if room.policy.measures else {},
-        missing=_missing(room, round),
+        missing=lambda: _missing(room, round),
     )
 
 
-def _missing(room: Room, round: int) -> dict[str, list[str]]:
+def _missing(room: Room, round: int) -> dict[str, Skills]:
     notes = [
         note for number in room.folder.rounds() if number <= round
         for note in room.folder.read(number, "skills", SkillNote)
     ]  # fmt: skip
-    return {note.question_id: note.missing for note in notes}
+    return {note.question_id: Skills(note.needed, note.missing) for note in notes}
 
 
 def choose(room: Room, round: int) -> tuple[list[str], dict[str, int]]:

@@ -15,6 +15,8 @@ from .reworked import reworked
 from .room import Room
 from .state import LoopState
 
+_TURNS = 8
+
 
 async def pair(room: Room, state: LoopState) -> LoopState:
     """Preference pairs of this round, and a share of earlier ones."""
@@ -59,7 +61,9 @@ def _balanced(
     pairs = fewer_anchors(pairs, settings.anchors, rng)
     for name, share in (("skill", settings.largest_skill), ("zone", settings.largest_zone)):
         pairs = pairs if share == 1 else capped(pairs, groups[name], share, rng)
-    for name in dict.fromkeys(settings.weigh):
+    names = list(dict.fromkeys(settings.weigh))
+    # Evening out one grouping moves the other a little: a few turns settle both.
+    for name in names * (_TURNS if len(names) > 1 else 1):
         pairs = weighed(pairs, groups[name])
     return pairs
 

@@ -42,6 +42,7 @@ from ..records import (
     ZoneCounts,
 )
 from ..trainers.jobs import result_of
+from ..trainers.objectives import rows_of
 from .accounts import figures, together
 from .judged import verifier_figures
 
@@ -272,7 +273,7 @@ def _train(folder: RunFolder, number: int) -> TrainingFigures:
     result = result_of(folder.checkpoint(f"solver-{number:04d}"))
     if result is None:
         return TrainingFigures(objective="none")
-    pairs = folder.read(number, "pairs", PreferencePair)
+    pairs = folder.read(number, "pairs", PreferencePair) if rows_of(result.objective) == "pairs" else []
     return TrainingFigures(
         objective=result.objective,
         examples=result.examples,

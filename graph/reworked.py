@@ -13,6 +13,7 @@ from ..agents.teacher import Seen
 from ..curriculum.pairs import Builder, Case, Changed, Said
 from ..curriculum.pairs.case import Asking
 from ..records import Rollout
+from ..trainers.objectives import configured
 from .rollouts import asker
 from .room import Room
 from .verify import check
@@ -31,8 +32,9 @@ async def reworked(
 ) -> Sequence[Case]:
     """The cases, some with what the Teacher made of what the builder of that name showed it."""
     calls = room.config.pairs.calls
-    if not (isinstance(builder, Asking) and calls and room.config.teacher.is_model):
-        return there
+    read = configured(room.config.training).rows == "pairs"
+    if not (isinstance(builder, Asking) and calls and room.config.teacher.is_model and read):
+        return there  # nobody is paid for pairs that no objective reads
     stage = f"{builder.asks}-{_NOT_PLAIN.sub('-', name)[:60]}"
     rng = room.rng(round, f"pair/{stage}")
     wishes = [(case, said) for case in there if (said := builder.wish(case, rng))]

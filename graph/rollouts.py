@@ -147,7 +147,7 @@ async def roll_out(
     room.progress.begin(round, stage, 0 if toolbox else len(questions))
     room.progress.advance(len(questions) - len(todo))
     if todo and toolbox:
-        await talk_out(room, round, stage, todo, checkpoint, sampling, toolbox, _send_turn, shown)
+        await talk_out(room, round, stage, todo, checkpoint, counted, toolbox, _send_turn, shown)
     elif todo:
         requests = [
             room.solver.request(

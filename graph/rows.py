@@ -25,4 +25,4 @@ def _prompts(room: Room, round: int) -> list[Row]:
     series = ("hints/subproblems", "hints")  # a hint takes the place of smaller questions
     hints = {h.question_id: h.text for name in series for h in room.folder.read(round, name, Hint)}
     allocated = room.folder.read_json(round, "allocated") or {}
-    return prompt_rows(cases(room, round), rates, hints, allocated)
+    return prompt_rows(cases(room, round), rates, hints, allocated, room.config.rollouts.n)

@@ -188,7 +188,7 @@ async def generate(room: Room, state: LoopState) -> LoopState:
     ids = sorted(parents.shown)
     proposals: dict[str, Proposal] = {}
     for index, lesson in enumerate(lessons):
-        parent = lesson.question_id or drawn.choice(ids)
+        parent = _from_a_parent(lesson, parents, drawn).question_id or ids[0]
         rollout = parents.attempt(parent)
         proposal = Proposal(
             id=short_id("p", "generator", round, turn, index),

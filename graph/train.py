@@ -36,12 +36,16 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
     objective = configured(training)
     kind = objective.rows
     rows = training_rows(room, round, kind)
-    rows = payable(room.folder, room.config, round, rows, objective, room.rng(round, "prompts"))
     if len(rows) < training.least_pairs:
+        later = "; they are kept for later" if kind == "pairs" else ""
         room.progress.note(
             f"round {round}: {len(rows)} {_CALLED[kind]} are too few to train on (training.least_pairs is "
-            f"{training.least_pairs}); they are kept for later"
+            f"{training.least_pairs}){later}"
         )
+        return {"candidate": state["solver"]}
+    rows = payable(room.folder, room.config, round, rows, objective, room.rng(round, "prompts"))
+    if not rows:
+        room.progress.note(f"round {round}: what is left of budget.rollouts pays for no training")
         return {"candidate": state["solver"]}
     name = await _train(
         room,

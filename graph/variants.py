@@ -89,7 +89,8 @@ def control_of(found: Sequence[Variant], asked: str | None) -> str:
     """
     names = [variant.name for variant in found]
     if asked is None:
-        return next((name for name in names if name.rpartition("=")[2] == "uniform"), names[0])
+        uniform = (v.name for v in found if v.name == "uniform" or "curriculum.policy=uniform" in v.settings)
+        return next(uniform, names[0])
     if asked not in names:
         raise ConfigError(f"--against {asked[:60]!r} is no variant; there are: {', '.join(names)}")
     return asked

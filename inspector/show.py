@@ -133,7 +133,7 @@ def _lines(entry: RoundReport) -> list[tuple[str, str]]:
             "kept",
             f"{entry.kept}; validation {100 * gate.difference:+.1f} points "
             f"[{100 * gate.low:+.1f} to {100 * gate.high:+.1f}] against the checkpoint before"
-            if train.examples
+            if train.examples and not train.stopped
             else entry.kept,
         ),
         ("questions", f"{counts.attempted} asked, {counts.proposed} proposed, {counts.admitted} admitted"),

@@ -56,9 +56,12 @@ class RoundReport(Record):
 
     @property
     def kept(self) -> str:
-        """What the gate did, in a word; a round too small to train on made no candidate."""
+        """What the gate did, in a word; a round too small to train on made no candidate, nor did one whose
+        training was stopped."""
         if self.train.objective == "none":
             return "not trained"
+        if self.train.stopped:
+            return "stopped"
         return "yes" if self.promoted else "no"
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
@@ -27,6 +28,7 @@ from maieutic.records import Call, Rollout, RunReport
 from maieutic.serving.fleet import Fleet
 from maieutic.tasks.material import gather
 from maieutic.trainers import warm
+from maieutic.trainers.objectives import configured
 from simulated import SimulatedModel, pretend_to_train, same_canary
 
 SMALL = [
@@ -458,14 +460,39 @@ def test_a_question_is_taken_to_cost_what_training_samples_of_it(tmp_path: Path)
     assert budget.rounds_expected(folder, config, 2) == 2
 
 
-def test_a_training_is_given_the_prompts_that_can_be_paid() -> None:
-    rows = [{"n": 8}, {"n": 0}, {"n": 4}, {"n": 16}]  # 8, 8 (its own), 8 at most, 16
-    assert budget.affordable(rows, None, 8, 1, 8) == rows
-    assert budget.affordable(rows, 40, 8, 1, 4) == rows
-    assert budget.affordable(rows, 39, 8, 1, 4) == rows[:3]
-    assert budget.affordable(rows, 39, 8, 2, 8) == rows[:2]  # 32 of two epochs; 48 with the third
-    assert budget.affordable(rows, 20, 8, 1, 16) == rows[:2]  # 20 take two steps of 16
-    assert budget.affordable(rows, 7, 8, 1, 4) == []
+GRPO = [
+    "training.objective=grpo", "training.options.rollouts=8", "training.batch_size=16", "training.epochs=1",
+]  # fmt: skip
+
+
+def test_a_training_is_given_the_prompts_that_can_be_paid(tmp_path: Path) -> None:
+    rows = [{"times": 1.0, "id": place} for place in range(40)]
+    folder = RunFolder(tmp_path)
+    folder.write(1, "rollouts/attempt", 0, [a_rollout(index) for index in range(20)])
+
+    def paid(*settings: str) -> list[dict[str, Any]]:
+        config = load(None, [*GRPO, *settings])
+        objective = configured(config.training)
+        return budget.payable(folder, config, 1, rows, objective, Random(0))
+
+    assert paid() == rows
+    assert len(paid("budget.rollouts=100")) == 10  # 80 left, 8 each, two prompts a step
+    assert len(paid("budget.rollouts=99")) == 8  # 79 left: four steps of 16
+    assert len(paid("budget.rollouts=100", "training.epochs=2")) == 5
+    assert len(paid("budget.rollouts=1000", "training.options.prompts=6")) == 6
+    assert len(paid("budget.rollouts=100", "training.objective=ghpo")) == 2  # three tries of each
+    assert paid("budget.rollouts=30") == []
+    drawn = paid("budget.rollouts=100")
+    assert drawn == paid("budget.rollouts=100") != rows[:10]
+
+
+def test_the_first_round_leaves_its_training_something_to_sample_for(tmp_path: Path) -> None:
+    config = load(None, [*GRPO, "budget.rollouts=12000", "curriculum.questions=1000"])
+    # 4 of an attempt and 8 of training.
+    assert budget.rounds_expected(RunFolder(tmp_path), config, 1) == 1
+    assert budget.questions_left(RunFolder(tmp_path), config, 1) == 1000
+    config = load(None, [*GRPO, "budget.rollouts=6000", "curriculum.questions=1000"])
+    assert budget.questions_left(RunFolder(tmp_path), config, 1) == 500
 
 
 def test_a_run_expects_the_rounds_that_its_budget_pays(tmp_path: Path) -> None:

@@ -140,5 +140,5 @@ def test_nothing_heavy_is_imported_for_options() -> None:
 
 def test_a_step_holds_whole_groups() -> None:
     Sampling(rollouts=4).check(2, 2)
-    with pytest.raises(ValueError, match="6 completions a step"):
+    with pytest.raises(ValueError, match="6 completions are sampled together"):
         Sampling(rollouts=4).check(6, 1)

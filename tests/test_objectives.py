@@ -15,7 +15,7 @@ pytest.importorskip("trl")
 
 import tiny  # noqa: E402
 from maieutic.config import LoraConfig  # noqa: E402
-from maieutic.trainers import dpo, ghpo, hpt, relift, sampling  # noqa: E402
+from maieutic.trainers import dpo, ghpo, hpt, relift  # noqa: E402
 from maieutic.trainers.common import arguments, rendered  # noqa: E402
 from maieutic.trainers.models import load  # noqa: E402
 from maieutic.trainers.objectives import objective_of  # noqa: E402
@@ -315,17 +315,6 @@ def test_kto_weighs_rows_and_balances_sides(base: Path, tokenizer: Any) -> None:
 
 
 # ------------------------------------------------------------------ prompts
-
-
-def test_rollouts_are_shared_out_as_they_are_allocated() -> None:
-    rows = [{"id": i, "n": n} for i, n in enumerate((0, 4, 8, 12, 2))]
-    counts = [0] * 5
-    for seed in range(400):
-        for row in sampling.spread(rows, 4, 1, seed):
-            counts[row["id"]] += 1
-    assert counts[:4] == [400, 400, 800, 1200]
-    assert 150 < counts[4] < 250
-    assert len(sampling.spread(rows[:1], 4, 3, 0)) == 3
 
 
 def test_fewer_prompts_and_sampling_ahead(

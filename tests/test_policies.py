@@ -34,7 +34,7 @@ from maieutic.curriculum.policies.r_zero import RZero
 from maieutic.curriculum.policies.sec import SEC
 from maieutic.curriculum.policies.stat_sel import StatSel
 from maieutic.curriculum.policies.webrl import WebRL
-from maieutic.curriculum.policy import Asked, Known, Policy
+from maieutic.curriculum.policy import Asked, Known, Policy, Skills
 from maieutic.curriculum.repetition import bleu, cluster_shares
 from maieutic.curriculum.signals import Rates, absolute_advantage, difficulties, learnability, uncertainty
 from maieutic.curriculum.values import ValueModel
@@ -442,10 +442,18 @@ def test_stat_takes_questions_of_the_missing_skills() -> None:
     bank += [known(f"a{i}", skill="a") for i in range(9)] + [known(f"b{i}", skill="b") for i in range(9)]
     chosen = StatSel().select(bank, asked(5))
     assert len(chosen) == 5 and all(name.startswith("a") for name in chosen)
-    chosen = StatSel(each=3).select(
-        bank, asked(3, missing={"failed": ["carry"], **{f"b{i}": ["carry"] for i in range(9)}})
-    )
-    assert all(name.startswith("b") for name in chosen)
+
+
+def test_stat_finds_questions_that_need_what_the_teacher_named() -> None:
+    """What is known to need a skill are the skills and levels of questions that were looked at."""
+    bank = [known("failed", 0.25, skill="a"), known("other", 1, skill="b")]
+    bank += [known(f"{skill}{i}", skill=skill) for skill in "abc" for i in range(9)]
+    said = {"failed": Skills(["add", "carry"], ["carry"]), "other": Skills(["carry"], [])}
+    chosen = StatSel(each=9).select(bank, asked(9, missing=lambda: said))
+    assert {name[0] for name in chosen} == {"a", "b"}
+    said = {"failed": Skills(["add"], ["carry"]), "other": Skills(["carry"], [])}
+    chosen = StatSel(each=9).select(bank, asked(9, missing=lambda: said))
+    assert "failed" not in chosen
 
 
 def test_absolute_zero_leaves_out_what_nobody_and_what_everybody_solves() -> None:
@@ -531,6 +539,21 @@ def test_r_zero_prefers_the_unsure_and_the_rare() -> None:
     scores = RZero().scores(bank, asked(4))
     assert list(scores) == pytest.approx([1 / 3, 1 / 3, 2 / 3, -0.25], abs=1e-3)
     assert RZero(penalty=9).scores(bank, asked(4))[0] == 0
+
+
+def test_alp_gmm_compares_with_the_last_result() -> None:
+    policy = ALPGMM()
+    for round, rate in enumerate([0.0, 0.5, 1.0, 1.0, 1.0], 1):
+        policy.update([known(f"q{round}", rate, round=round)], asked(1, top=3))
+    assert [value for _, value in policy.progress] == [0.5, 0.5, 0, 0]
+
+
+def test_levels_that_are_still_to_come_are_on_the_scale() -> None:
+    """What is planned at a level is what is selected there, once it has been written."""
+    cells = [("s", level) for level in range(1, 7)]
+    bank = [known("a", 1, level=1), known("b", 1, level=2), known("new", level=3)]
+    assert AdaRFT(start=38).select(bank, asked(1, cells=cells)) == ["new"]
+    assert {lesson.cell for lesson in AdaRFT(start=38).plan([], asked(9, cells=cells))} == {("s", 3)}
 
 
 def test_alp_gmm_asks_where_results_change() -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from maieutic.curriculum.pairs import Case
 from maieutic.curriculum.rows import (
     completion_rows,
-    label_weights,
     labelled_rows,
     pair_rows,
     prompt_rows,
@@ -75,41 +74,26 @@ def test_labelled(said: str, expected: list[tuple[str, bool]]) -> None:
     assert all(set(row) == {"prompt", "completion", "label", "weight"} for row in rows)
 
 
-WEIGHTS = [
-    (4, 4, (1, 1)), (4, 3, (1, 1)), (8, 3, (1, 2)), (2, 4, (2, 1)), (0, 4, (1, 1)), (4, 0, (1, 1)),
-    (0, 0, (1, 1)),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("right", "wrong", "weights"), WEIGHTS)
-def test_weights_of_labels(right: int, wrong: int, weights: tuple[float, float]) -> None:
-    found = label_weights(right, wrong)
-    assert (found[True], found[False]) == pytest.approx(weights)
-
-
 @given(
     st.lists(st.lists(st.sampled_from(["R1", "R2", "R3", "W1", "W2", "I1", "U1"]), max_size=6), max_size=8)
 )
-def test_labels_keep_to_what_kto_recommends(said: list[list[str]]) -> None:
+def test_labels_are_those_of_the_verdicts(said: list[list[str]]) -> None:
     cases = [case_of(f"q{place}", " ".join(words)) for place, words in enumerate(said)]
     rows = labelled_rows(cases, Random(0), "")
     assert rows == labelled_rows(cases, Random(0), "")
-    right, wrong = (sum(r["weight"] for r in rows if r["label"] is label) for label in (True, False))
-    if right and wrong:
-        assert 1 - 1e-9 <= right / wrong <= 4 / 3 + 1e-9
-    assert all(row["weight"] >= 1 for row in rows)
+    assert all(row["weight"] == 1 for row in rows)
     for row in rows:
         assert row["completion"] == "ref" or (row["completion"][0] == "R") is row["label"]
 
 
 def test_prompts_are_the_rounds_questions_in_its_order() -> None:
     cases = [case_of("b", "R1 W1"), case_of("a", "W1", ""), case_of("c", "U1")]
-    rows = prompt_rows(cases, {"a": 0.0, "b": 0.5}, {"a": "Look."}, {"b": 7, "a": -1})
+    rows = prompt_rows(cases, {"a": 0.0, "b": 0.5}, {"a": "Look."}, {"b": 7}, 4)
     assert rows == [
         {"prompt": "b!", "question_id": "b", "text": "b?", "answer": "1", "checker": "exact", "data": "{}",
-         "solution": "ref", "hint": "", "pass_rate": 0.5, "n": 7},
+         "solution": "ref", "hint": "", "times": 1.75},
         {"prompt": "a!", "question_id": "a", "text": "a?", "answer": "1", "checker": "exact", "data": "{}",
-         "solution": "", "hint": "Look.", "pass_rate": 0.0, "n": 0},
+         "solution": "", "hint": "Look.", "times": 1.0},
     ]  # fmt: skip
 
 

@@ -205,6 +205,8 @@ async def test_a_forked_job_gives_what_a_process_of_its_own_gives(tmp_path: Path
         await run_job(job("second"), tmp_path, "second", lambda done, of: None, warm)
         assert warm._running.noted() == there  # by the very process that had loaded everything
         below = [psutil.Process(int(entry["pid"])) for entry in warm._running.noted()]
+        mapped = {Path(file.path).name for file in below[-1].memory_maps()}
+        assert any(name.startswith("libtorch") for name in mapped)
     assert not [process for process in below if process.is_running() and process.status() != "zombie"]
     # Nothing is said of how it ended: what a job that fails says last is what is shown of its log.
     assert "leaked" not in (tmp_path / "second.log").read_text()

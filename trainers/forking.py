@@ -25,6 +25,9 @@ from typing import NoReturn
 from ..processes import end_all, told_when_we_die, tree
 from .warm import FORKED
 
+LOADED = ("maieutic.trainers.worker", "maieutic.trainers.dpo", "maieutic.trainers.grpo")
+"""With them torch, transformers and TRL; the worker by itself imports none of them before it has a job."""
+
 _LOOK_S = 0.05
 """Seconds between two looks at children that run."""
 
@@ -141,7 +144,8 @@ def main(address: str) -> NoReturn:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen(8)
-        importlib.import_module(FORKED[0])
+        for module in LOADED:
+            importlib.import_module(module)
         gc.collect()
         gc.freeze()  # what is there is shared with the children, for as long as nobody counts it anew
         code = serve(listening, run_module)

@@ -34,7 +34,7 @@ ROWS = {
     "pairs": "prompt, chosen, rejected, weight, smoothing, stage, kind",
     "labelled": "prompt, completion, label, weight",
     "completions": "prompt, completion, weight",
-    "prompts": "prompt, question_id, text, answer, checker, data, solution, hint, pass_rate, n",
+    "prompts": "prompt, question_id, text, answer, checker, data, solution, hint, times",
 }
 """Kinds of rows and their columns."""
 
@@ -83,6 +83,14 @@ def options_of(training: SolverTraining) -> dict[str, Any]:
     return stands_in | training.options
 
 
+def rows_of(name: str) -> str:
+    """The kind of rows that an objective takes; empty where it is not to be found any more."""
+    try:
+        return str(getattr(found("objectives", name, OBJECTIVES, "training.objective"), "rows", ""))
+    except ConfigError:
+        return ""
+
+
 def configured(training: SolverTraining) -> Objective:
     """The Solver's objective.
 
@@ -102,6 +110,10 @@ def check_objective(config: RunConfig) -> None:
         raise ConfigError(
             f"training.objective {training.objective}: it is trained on single completions, and the Solver "
             "has tools; choose dpo, or leave solver.tools out"
+        )
+    if training.objective == "relift" and training.averaging.kind != "none":
+        raise ConfigError(
+            "training.averaging: relift's last steps come after the mean is made; set its kind to none"
         )
     check = getattr(objective, "check", None)
     if check is not None:

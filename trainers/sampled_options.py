@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from .groups import Batches
 from .jobs import TrainingJob
 from .options import Row, Trained
 from .rewards import rewards_of
@@ -72,14 +73,26 @@ class Sampling:
     def check(self, batch: int, accumulation: int) -> None:
         """
         Raises:
-            ValueError: a step's completions are not whole groups.
+            ValueError: what is sampled together are not whole groups.
         """
-        if batch * accumulation % self.rollouts:
+        together = self.batches(batch, accumulation, 1).generation
+        if together % self.rollouts:
             raise ValueError(
-                f"training.batch_size × accumulation is {batch * accumulation} completions a step, no "
-                f"multiple of the {self.rollouts} rollouts of a prompt; change training.batch_size or "
-                "training.options.rollouts"
+                f"{together} completions are sampled together (training.batch_size {batch}, times "
+                f"training.accumulation or training.options.ahead), no multiple of the {self.rollouts} "
+                "rollouts of a prompt; change one of them or training.options.rollouts"
             )
+
+    def batches(self, batch: int, accumulation: int, epochs: float) -> Batches:
+        """The sizes that a training with these settings samples by."""
+        return Batches(
+            rollouts=self.rollouts,
+            batch=batch,
+            accumulation=accumulation,
+            per_generation=self.settings.get("steps_per_generation", accumulation),
+            iterations=self.iterations,
+            epochs=epochs,
+        )
 
     @property
     def settings(self) -> dict[str, Any]:

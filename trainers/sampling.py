@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
@@ -15,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from ..records import Outcome
 from .common import figures, shared
 from .grading import Grader, question_of, rewarded
+from .groups import counts, spread
 from .jobs import TrainingJob
 from .rewards import Reward, Sampled, rewards_of
 from .sampled_options import Sampling
@@ -123,25 +123,6 @@ class Counting:
         return lost
 
 
-def spread(rows: Sequence[Row], rollouts: int, least: int, seed: int) -> list[Row]:
-    """Prompts as often as their number of rollouts asks for: TRL samples equally many for each.
-
-    A number that is no multiple of `rollouts` is met on average.
-
-    Args:
-        least: prompts of one batch; fewer are repeated.
-    """
-    rng = Random(seed)
-    found: list[Row] = []
-    for row in rows:
-        times = (row.get("n") or rollouts) / rollouts
-        found += [row] * (int(times) + (rng.random() < times - int(times)))
-    found = found or list(rows)
-    while len(found) < least:
-        found += found[: least - len(found)]
-    return found
-
-
 @contextmanager
 def sampler(
     trainer_of: Any, config_of: Any, job: TrainingJob, rows: list[Row], tokenizer: Any, options: Sampling
@@ -153,12 +134,12 @@ def sampler(
     logging.getLogger("trl.trainer").setLevel(logging.ERROR)
     settings = options.settings
     max_tokens = options.max_tokens or job.max_tokens
-    a_step = job.batch_size * job.accumulation
-    batch = job.batch_size * settings.get("steps_per_generation", job.accumulation)
+    batches = options.batches(job.batch_size, job.accumulation, job.epochs)
     if 0 < options.prompts < len(rows):
         rows = Random(job.seed).sample(rows, options.prompts)
-    rows = spread(rows, options.rollouts, batch // options.rollouts, job.seed)
-    steps = max(1, math.ceil(job.epochs * len(rows) * options.rollouts / a_step))
+    times = [float(row.get("times", 1.0)) for row in rows]
+    steps = batches.steps(sum(counts(times)))
+    rows = spread(rows, times, batches.least)
     scorer = Scorer(options.rewards, max_tokens, job.round)
     try:
         trainer = trainer_of(

@@ -22,7 +22,7 @@ from ..processes import Launcher, Running, launch
 from ..serving.command import has_gpu
 
 FORKED = ("maieutic.trainers.worker", "maieutic.trainers.angles")
-"""Modules of training processes, run as `python -m MODULE FILE`; what the first imports is loaded."""
+"""Modules of training processes, run as `python -m MODULE FILE`."""
 
 
 def possible() -> bool:

@@ -16,9 +16,10 @@ def capped(pairs: Sequence[PreferencePair], group: Group, share: float, rng: Ran
 
     Args:
         group: of a pair; what has none is kept.
-        share: of all that were built, at least one pair of each group.
+        share: of all that are left. Where there are too few groups for it, all are as large as the least.
     """
-    most = max(1, int(share * len(pairs)))
+    sizes = Counter(name for pair in pairs if (name := group(pair)) is not None)
+    most = _most(list(sizes.values()), len(pairs) - sizes.total(), share)
     kept = set(range(len(pairs)))
     groups: dict[str, list[int]] = {}
     for place, pair in enumerate(pairs):
@@ -28,6 +29,15 @@ def capped(pairs: Sequence[PreferencePair], group: Group, share: float, rng: Ran
         if len(places) > most:
             kept -= set(rng.sample(places, len(places) - most))
     return [pair for place, pair in enumerate(pairs) if place in kept]
+
+
+def _most(sizes: Sequence[int], others: int, share: float) -> int:
+    """The largest size of a group that is no more than a share of what is then left; where there are too
+    few groups for any, that of the smallest, so that all are alike."""
+    for most in range(max(sizes, default=0), 0, -1):
+        if most <= share * (others + sum(min(most, size) for size in sizes)):
+            return most
+    return min(sizes, default=0)
 
 
 def fewer_anchors(pairs: Sequence[PreferencePair], share: float, rng: Random) -> list[PreferencePair]:
@@ -41,8 +51,10 @@ def fewer_anchors(pairs: Sequence[PreferencePair], share: float, rng: Random) ->
 
 def weighed(pairs: Sequence[PreferencePair], group: Group) -> list[PreferencePair]:
     """The pairs, weighted so that every group counts alike as a whole; together they weigh what they did."""
-    groups = Counter(group(pair) for pair in pairs)
-    even = len(pairs) / max(1, len(groups))
+    groups: dict[str | None, float] = {}
+    for pair in pairs:
+        groups[group(pair)] = groups.get(group(pair), 0.0) + pair.weight
+    even = sum(groups.values()) / max(1, len(groups))
     return [pair.model_copy(update={"weight": pair.weight * even / groups[group(pair)]}) for pair in pairs]
 
 

@@ -45,7 +45,7 @@ class AdaRFT(Scored):
         self.target = self.start
 
     def scores(self, bank: Sequence[Known], asked: Asked) -> Sequence[float]:
-        return [-abs(_HARDEST * hard - self.target) for hard in difficulties(bank)]
+        return [-abs(_HARDEST * hard - self.target) for hard in difficulties(bank, asked.cells)]
 
     def plan(self, attempts: Sequence[Attempt], asked: Asked) -> list[Lesson]:
         """On the levels nearest to the target."""

@@ -63,7 +63,8 @@ class ALPGMM(Arms):
         asked.rng.shuffle(seen)
         tried = [(self._task(cell), rate) for cell, rate in seen]
         if self.old and tried:
-            tasks, rewards = _columns(self.old)
+            # The newest first: of tasks that are equally near, the last result counts.
+            tasks, rewards = _columns(self.old[::-1])
             for task, rate in tried[: self.window]:
                 nearest = int(((tasks - np.array(task)) ** 2).sum(1).argmin())
                 self.progress.append((task, abs(rate - float(rewards[nearest]))))

@@ -24,7 +24,7 @@ class EasyToHard(Base):
         return asked.progress
 
     def select(self, bank: Sequence[Known], asked: Asked) -> list[str]:
-        due, hard = self._due(asked), difficulties(bank)
+        due, hard = self._due(asked), difficulties(bank, asked.cells)
         rows = [
             (k.last is not None, abs(d - due), asked.rng.random(), k) for k, d in zip(bank, hard, strict=True)
         ]

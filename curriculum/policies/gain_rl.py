@@ -24,6 +24,9 @@ from ..policy import Asked, Base, Known
 
 _MOST_STEP = 1000.0
 
+_LEAST = 1e-300
+"""Of a weight: far from the centre they vanish, and what was never attempted still comes first."""
+
 
 @dataclass
 class GainRL(Base):
@@ -49,7 +52,7 @@ class GainRL(Base):
         order = sorted(bank, key=lambda k: (-asked.signal.get(k.question.id, 0.0), k.question.id))
         weights = [math.exp(-0.5 * ((place - self.centre) / self.width) ** 2) for place in range(len(order))]
         # What was attempted stays where it is in the order, and is not drawn again while others are left.
-        open_weights = [w if k.last is None else 0.0 for w, k in zip(weights, order, strict=True)]
+        open_weights = [max(w, _LEAST) * (k.last is None) for w, k in zip(weights, order, strict=True)]
         return drawn(order, open_weights, asked.count, asked.rng)
 
     def update(self, outcomes: Sequence[Known], asked: Asked) -> None:

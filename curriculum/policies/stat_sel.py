@@ -12,13 +12,13 @@ own skill at its level.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 
-from ..policy import Asked, Base, Known
+from ..policy import Asked, Base, Cell, Known, Skills
 
 
 @dataclass
@@ -34,33 +34,37 @@ class StatSel(Base):
 
     def select(self, bank: Sequence[Known], asked: Asked) -> list[str]:
         """Drawn for what is missing; then what was never attempted; then anything."""
-        order = list(bank)
+        named, order = asked.missing(), list(bank)
         asked.rng.shuffle(order)
         order.sort(key=lambda known: known.last is not None)
+        needed: dict[Cell, set[str]] = defaultdict(set)
+        for known in order:
+            if known.question.id in named:
+                needed[known.cell] |= {*named[known.question.id].needed, *named[known.question.id].missing}
         tagged: dict[str, list[str]] = defaultdict(list)
         for known in order:
-            for skill in self._skills(known, asked):
+            for skill in {_own(known.cell), *needed[known.cell]}:
                 tagged[skill].append(known.question.id)
-        newest = max((known.last.round for known in order if known.last), default=0)
-        missed = [
-            skill
-            for known in order
-            if known.last and known.last.round == newest and known.last.pass_rate <= self.hard
-            for skill in self._skills(known, asked)
-        ]
+        missed = self._missed(order, named)
         asked.rng.shuffle(missed)
         chosen: dict[str, None] = {}
         places = dict.fromkeys(missed, 0)
         for skill in missed:
             begin = places[skill]
-            for name in tagged[skill][begin : begin + self.each]:
-                chosen[name] = None
+            chosen |= dict.fromkeys(tagged[skill][begin : begin + self.each])
             places[skill] = begin + self.each
             if len(chosen) >= asked.count:
                 break
         rest = [known.question.id for known in order]
         return list(dict.fromkeys([*chosen, *rest]))[: asked.count]
 
-    def _skills(self, known: Known, asked: Asked) -> Sequence[str]:
-        own = f"{known.question.skill}/{known.question.level}"
-        return asked.missing.get(known.question.id) or [own]
+    def _missed(self, order: Sequence[Known], named: Mapping[str, Skills]) -> list[str]:
+        """A skill for each (difficult question of the last round, skill that its answers lacked)."""
+        newest = max((known.last.round for known in order if known.last), default=0)
+        hard = [k for k in order if k.last and k.last.round == newest and k.last.pass_rate <= self.hard]
+        said = [(k, named[k.question.id].missing if k.question.id in named else ()) for k in hard]
+        return [skill for known, skills in said for skill in skills or [_own(known.cell)]]
+
+
+def _own(cell: Cell) -> str:
+    return f"{cell[0]}/{cell[1]}"
