@@ -93,7 +93,7 @@ def resume(
     runs_dir: RunsDir = Path("runs"),
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="key=value of serving, training, teacher.endpoint …; repeatable."),
+        typer.Option("--set", help="key=value of serving, training, pairs, teacher.endpoint …; repeatable."),
     ] = None,
     review: Review = None,
 ) -> None:

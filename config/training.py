@@ -71,10 +71,10 @@ class SolverTraining(Section):
     """Whether an answer without its working stands in for a reference, where nothing better is known.
     It teaches the answer and not the way: say false for a model that reasons before it answers."""
     replay: float = Field(0.33, ge=0, le=1000)
-    """Pairs of earlier rounds, as a share of this round's."""
+    """Pairs of earlier rounds, as a share of this round's; only for objectives on pairs."""
     least_pairs: int = Field(256, ge=1)
-    """With fewer the Solver is not trained in this round: a few steps from a cold optimiser
-    cost more than they teach. The pairs can be replayed later."""
+    """With fewer rows, of whatever kind the objective takes, the Solver is not trained in this round: a
+    few steps from a cold optimiser cost more than they teach. Pairs can be replayed later."""
     method: Literal["full", "lora"] = "full"
     """Of the Generator, too. All weights, or an adapter over the base model: far less memory, and a
     server that keeps the base loaded and takes a new adapter each round."""

@@ -64,9 +64,9 @@ class Grid(BaseModel):
         settings = [f"budget.rollouts={self.rollouts}", *cell.variant.settings, f"seed={cell.seed}"]
         config = changed(base, settings)
         named = self.rounds_fixed or any(text.startswith("rounds=") for text in settings)
-        if named or not self.rollouts:
+        if named or not config.budget.rollouts:
             return config
-        return config.model_copy(update={"rounds": _rounds(config, self.rollouts)})
+        return config.model_copy(update={"rounds": _rounds(config, config.budget.rollouts)})
 
 
 def _rounds(config: RunConfig, rollouts: int) -> int:
