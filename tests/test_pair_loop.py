@@ -170,7 +170,7 @@ def calls_of(folder: RunFolder) -> list[Call]:
 
 @pytest.mark.slow
 async def test_rows_of_a_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prompts have this round's pass rates, and rollouts as the policy allocated them."""
+    """Prompts come as often as the policy allocated rollouts to them."""
     monkeypatch.setattr(SimulatedSolver, "_answer", talks)
     config = load(None, [*SMALL, "rounds=1"])
     folder = await play(tmp_path / "run", config)
@@ -179,8 +179,10 @@ async def test_rows_of_a_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     folder.write_json(1, "allocated", {questions[3].id: 9})
     rows = training_rows(room, 1, "prompts")
     assert [row["question_id"] for row in rows] == [q.id for q in questions]
-    assert [row["n"] for row in rows] == [9 if place == 3 else 0 for place in range(len(questions))]
-    assert {row["pass_rate"] for row in rows} >= {0.0, 1.0}
+    asked = config.rollouts.n
+    assert [row["times"] for row in rows] == [
+        9 / asked if place == 3 else 1 for place in range(len(questions))
+    ]
     assert all(row["solution"].endswith(f"#### {row['answer']}") for row in rows)
     labelled, completions = (training_rows(room, 1, kind) for kind in ("labelled", "completions"))
     assert {row["completion"] for row in labelled if row["label"]} == {r["completion"] for r in completions}
