@@ -237,6 +237,7 @@ async def finished(tmp_path_factory: pytest.TempPathFactory, simulated: None) ->
     return here
 
 
+@pytest.mark.slow
 async def test_a_grid_is_played_seed_by_seed(finished: Finished) -> None:
     watch: Watch = finished.watch  # type: ignore[attr-defined]
     names = ["socratic-s0", "uniform-s0", "socratic-s1", "uniform-s1"]
@@ -249,6 +250,7 @@ async def test_a_grid_is_played_seed_by_seed(finished: Finished) -> None:
     assert again.begun == []
 
 
+@pytest.mark.slow
 async def test_all_runs_have_the_servers_of_the_first(finished: Finished) -> None:
     assert len(finished.servers.models) == 4
     asked = [model.solver.asked for model in finished.servers.models]
@@ -256,10 +258,12 @@ async def test_all_runs_have_the_servers_of_the_first(finished: Finished) -> Non
     assert asked[1:] == [0, 0, 0]
 
 
+@pytest.mark.slow
 async def test_a_run_that_is_over_holds_no_files(finished: Finished) -> None:
     assert max(finished.open) - finished.open[0] <= 2
 
 
+@pytest.mark.slow
 async def test_no_run_spends_more_than_its_budget(finished: Finished) -> None:
     for here in finished.runs():
         rounds = [number for number in here.rounds() if number]
@@ -268,6 +272,7 @@ async def test_no_run_spends_more_than_its_budget(finished: Finished) -> None:
         assert spent == [160, 100]  # 40 questions of 4; then what is left
 
 
+@pytest.mark.slow
 async def test_the_base_model_is_asked_the_fixed_sets_once(finished: Finished) -> None:
     first, *others = finished.runs()
     for other in others:
@@ -313,6 +318,7 @@ def a_rollout(index: int, round: int = 1, stage: str = "attempt") -> Rollout:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_a_run_that_fails_is_noted_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +344,7 @@ async def test_a_run_that_fails_is_noted_and_tried_again(
     assert [cell.status for cell in gathered(tmp_path, grid).cells] == ["done", "done"]
 
 
+@pytest.mark.slow
 async def test_a_grid_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     grid, base = grid_of(seeds=1)
     write(tmp_path, grid, base)
@@ -361,6 +368,7 @@ async def test_a_grid_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> N
     assert [cell.status for cell in gathered(tmp_path, grid).cells] == ["done", "done"]
 
 
+@pytest.mark.slow
 async def test_figures_are_those_of_the_runs_records(finished: Finished) -> None:
     folder = finished.folder
     found = write_comparison(folder, finished.grid)
@@ -393,6 +401,7 @@ async def test_figures_are_those_of_the_runs_records(finished: Finished) -> None
     assert "Held-out accuracy against rollouts" in (folder / "compare.html").read_text()
 
 
+@pytest.mark.slow
 async def test_names_of_others_are_never_read_as_markup(tmp_path: Path) -> None:
     bad = "<script>alert(1)</script> | `x` [y](z)"
     grid, base = begun(None, SMALL, [], [f"{bad}: gate.patience=20", "uniform: curriculum.policy=uniform"], 1,

@@ -123,6 +123,7 @@ def test_an_interval_holds_its_mean() -> None:
     assert high - low < 0.35
 
 
+@pytest.mark.slow
 def test_where_nothing_differs_it_seldom_says_so() -> None:
     """Two variants alike, three seeds, questions of unequal difficulty, seeds 0.1 logits apart: at 5 %
     it may be wrong in about 1 of 20; 300 trials leave room for chance."""

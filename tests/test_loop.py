@@ -137,6 +137,7 @@ async def test_a_family_of_reasoning_gym_is_played(tmp_path: Path) -> None:
     assert not [v for v in checked if v.outcome == "undecided"]
 
 
+@pytest.mark.slow
 async def test_a_training_that_a_guard_stopped_leaves_the_old_solver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

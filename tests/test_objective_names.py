@@ -126,6 +126,7 @@ def test_one_of_the_users(mine: str) -> None:
         objective_of(f"{mine}:Aimless", {})
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported_for_options() -> None:
     import subprocess
 

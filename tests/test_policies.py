@@ -104,7 +104,13 @@ def banks(draw: st.DrawFn) -> list[Known]:
     ]
 
 
-@pytest.mark.parametrize("name", POLICIES)
+_IMPORTS = {"r_zero", "alp_gmm"}
+"""They import scikit-learn, which takes seconds."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in _IMPORTS else ()) for n in POLICIES]
+)
 @settings(max_examples=25, deadline=None)
 @given(banks(), st.integers(1, 60), st.integers(0, 5), st.integers(1, 3))
 def test_any_bank_is_chosen_from(name: str, bank: list[Known], count: int, seed: int, round: int) -> None:
@@ -512,18 +518,21 @@ def test_bleu_by_hand() -> None:
     assert bleu(["a b c d", "a b c d e f g h"])[0, 1] == pytest.approx(math.exp(-1))
 
 
+@pytest.mark.slow
 def test_repetition_is_the_share_of_the_cluster() -> None:
     assert cluster_shares(WORDS, 0.5) == pytest.approx([2 / 3, 2 / 3, 1 / 3])
     assert cluster_shares(["alone"], 0.5) == [1.0]
     assert cluster_shares(["", "", "x"], 0.5)
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=20), max_size=12))
 def test_any_texts_have_clusters(texts: list[str]) -> None:
     shares = cluster_shares(texts, 0.5)
     assert len(shares) == len(texts) and all(0 < share <= 1 for share in shares)
 
 
+@pytest.mark.slow
 def test_r_zero_prefers_the_unsure_and_the_rare() -> None:
     same = "what is the sum of four and nine today"
     rows = [
@@ -556,6 +565,7 @@ def test_levels_that_are_still_to_come_are_on_the_scale() -> None:
     assert {lesson.cell for lesson in AdaRFT(start=38).plan([], asked(9, cells=cells))} == {("s", 3)}
 
 
+@pytest.mark.slow
 def test_alp_gmm_asks_where_results_change() -> None:
     policy = ALPGMM(window=200, most=4, random=0.0)
     source = Random(0)

@@ -84,6 +84,7 @@ async def ended(forker: Forker, tmp_path: Path, said: str) -> tuple[int, str, st
     return await running.wait(), output.decode(), log.read_text()
 
 
+@pytest.mark.slow
 async def test_output_environment_and_exit_code_are_the_childs(forker: Forker, tmp_path: Path) -> None:
     for said, expected in (("works", 0), ("fails", 1), ("leaves", 3), ("works", 0)):
         code, output, log = await ended(forker, tmp_path, said)
@@ -101,6 +102,7 @@ async def wait_until(done: object, within: float = 20) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_two_run_beside_each_other_and_one_is_ended_alone(forker: Forker, tmp_path: Path) -> None:
     job = tmp_path / "job"
     job.write_text("hangs")
@@ -114,6 +116,7 @@ async def test_two_run_beside_each_other_and_one_is_ended_alone(forker: Forker, 
     await wait_until(lambda: not forker.children())
 
 
+@pytest.mark.slow
 async def test_a_guard_that_is_killed_takes_its_job_with_it(forker: Forker, tmp_path: Path) -> None:
     job = tmp_path / "job"
     job.write_text("hangs")
@@ -137,6 +140,7 @@ def test_where_nobody_listens_the_job_does_itself(tmp_path: Path) -> None:
     assert done.stdout.strip() == str([sys.executable, "-m", FORKED[1], str(job)])
 
 
+@pytest.mark.slow
 async def test_a_process_that_forks_and_dies_in_a_job_leaves_it_to_the_asker(
     forker: Forker, tmp_path: Path
 ) -> None:
@@ -155,6 +159,7 @@ async def test_a_process_that_forks_and_dies_in_a_job_leaves_it_to_the_asker(
     await wait_until(lambda: not child.is_running() or child.status() == "zombie")
 
 
+@pytest.mark.slow
 async def test_one_who_asks_nonsense_is_let_go(forker: Forker, tmp_path: Path) -> None:
     for said in (b"", b"\n", b"\nno json\n", b'\n{"job": 1}\n'):
         with socket.socket(socket.AF_UNIX) as line:
