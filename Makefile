@@ -16,7 +16,7 @@ help:
 	@echo "make run    play the pocket profile (ARGS='--seed 1' passes options on)"
 	@echo "make resume NAME=pocket-1   go on with a run that was stopped"
 	@echo "make test   every test, with the real server and trainers"
-	@echo "make check  the fast tests, under a minute"
+	@echo "make check  the fast tests, a minute or two"
 	@echo "make lint   ruff and mypy"
 	@echo "make setup  install only (HARDWARE=cpu or gpu; found by itself)"
 	@echo "make clean  remove $(VENV)"
