@@ -6,7 +6,6 @@ or any weighted mean of such. All variants of a comparison were asked the same q
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -107,11 +106,6 @@ def weights(at: Sequence[float], end: float) -> list[float]:
         raise ValueError(f"no steps from 0 to {end}: {list(at)[:5]}")
     edges = [min(x, end) for x in at] + [end]
     return [(after - before) / end for before, after in pairwise(edges)]
-
-
-def area(at: Sequence[float], heights: Sequence[float], end: float) -> float:
-    """Area under a curve of steps over [0, end], divided by its width: the mean height."""
-    return math.fsum(w * height for w, height in zip(weights(at, end), heights, strict=True))
 
 
 def place_of(at: Sequence[float], x: float) -> int:

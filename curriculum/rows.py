@@ -39,19 +39,17 @@ def pair_row(pair: PreferencePair, tools: str) -> Row:
     return row | {"tools": tools} | sides
 
 
-def completion_rows(cases: Iterable[Case], rng: Random, tools: str) -> list[Row]:
+def completion_rows(cases: Iterable[Case], rng: Random) -> list[Row]:
     """Right completions, each once and at most `case.most` of a question; where none is right, the
     worked reference of what was got wrong. What is mastered is among them.
 
     Source: rejection sampling fine-tuning, RFT, arXiv 2308.01825. Differs: chosen by chance among the
     distinct texts, not by their equations.
     """
-    return [
-        _row(case, said, tools) | {"weight": 1.0} for case in cases for said in _good(case, rng, case.most)
-    ]
+    return [_row(case, said) | {"weight": 1.0} for case in cases for said in _good(case, rng, case.most)]
 
 
-def labelled_rows(cases: Iterable[Case], rng: Random, tools: str) -> list[Row]:
+def labelled_rows(cases: Iterable[Case], rng: Random) -> list[Row]:
     """Right completions as above, and wrong ones, as many of a question at most.
 
     How the two sides weigh against each other is the objective's affair (KTO, arXiv 2402.01306, section
@@ -62,8 +60,8 @@ def labelled_rows(cases: Iterable[Case], rng: Random, tools: str) -> list[Row]:
     bad = [_some(case.wrongs, rng, case.most) for case in there]
     rows: list[Row] = []
     for case, right, wrong in zip(there, good, bad, strict=True):
-        rows += [_row(case, said, tools) | {"label": True} for said in right]
-        rows += [_row(case, said, tools) | {"label": False} for said in wrong]
+        rows += [_row(case, said) | {"label": True} for said in right]
+        rows += [_row(case, said) | {"label": False} for said in wrong]
     return [row | {"weight": 1.0} for row in rows]
 
 
@@ -108,6 +106,5 @@ def _some(said: Sequence[Said], rng: Random, most: int) -> list[Said]:
     return list(said) if len(said) <= most else rng.sample(said, most)
 
 
-def _row(case: Case, said: Said, tools: str) -> Row:
-    row: Row = {"prompt": case.prompt, "completion": said.text}
-    return row | {"tools": tools, "messages": said.messages} if tools else row
+def _row(case: Case, said: Said) -> Row:
+    return {"prompt": case.prompt, "completion": said.text}

@@ -241,7 +241,8 @@ def _spread(marks: Marks, drawn: Draws) -> Spread:
 def _curve(runs: Sequence[Run], at: Callable[[Run], list[float]]) -> list[Height]:
     """The mean over seeds wherever one of them changes."""
     places = sorted({x for run in runs for x in at(run)})
-    places = places[:: -(-len(places) // _HEIGHTS)] if len(places) > _HEIGHTS else places
+    every = -(-len(places) // _HEIGHTS)
+    places = sorted({*places[::every], places[-1]})
     heights, drawn = [], _drawn(len(runs), runs[0].marks.shape[1], _OF_CURVES)
     for x in places:
         spread = _spread(np.array([run.at(at(run), x) for run in runs]), drawn)

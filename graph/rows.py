@@ -13,11 +13,10 @@ def training_rows(room: Room, round: int, kind: str = "pairs") -> list[Row]:
     """The round's rows of a kind, the same each time; docs/pairs.md has an example of each."""
     if kind == "prompts":
         return _prompts(room, round)
-    tools = tools_of(room)
     if kind == "pairs":
-        return pair_rows(room.folder.read(round, "pairs", PreferencePair), tools)
+        return pair_rows(room.folder.read(round, "pairs", PreferencePair), tools_of(room))
     rows_of = {"completions": completion_rows, "labelled": labelled_rows}[kind]
-    return rows_of(cases(room, round), room.rng(round, "rows"), tools)
+    return rows_of(cases(room, round), room.rng(round, "rows"))
 
 
 def _prompts(room: Room, round: int) -> list[Row]:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.curriculum.comparing import (
-    area,
     difference,
     draws,
     forgotten,
@@ -21,6 +20,10 @@ from maieutic.curriculum.comparing import (
 )
 
 STEPS = [0.0, 400.0, 1000.0]
+
+
+def area(at: list[float], heights: list[float], end: float) -> float:
+    return math.fsum(w * height for w, height in zip(weights(at, end), heights, strict=True))
 
 
 def test_steps_worked_out_by_hand() -> None:

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.curriculum.difficulty import generator_quota, utility, zone_of
 from maieutic.curriculum.gate import decide, paired_interval, wilson
-from maieutic.curriculum.pairs import build_pairs, change_digit
+from maieutic.curriculum.pairs import change_digit
 from maieutic.curriculum.policies.socratic import Socratic
 from maieutic.curriculum.policies.uniform import Uniform
 from maieutic.curriculum.policy import Asked, Known
 from maieutic.curriculum.topics import draw
 from maieutic.records import Attempt, Move, Question, Rollout, Verdict
+from pairing import build_pairs
 
 rates = st.floats(0, 1)
 

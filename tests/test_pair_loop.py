@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import pytest
 from maieutic.config import load
-from maieutic.curriculum.pairs import BUILDERS, build_pairs
+from maieutic.curriculum.pairs import BUILDERS
 from maieutic.errors import ConfigError
 from maieutic.graph import pair as pair_node
 from maieutic.graph import rollouts, train
@@ -25,6 +25,7 @@ from maieutic.memory.run import RunFolder
 from maieutic.records import Call, PairKind, PreferencePair, Rollout, Verdict
 from maieutic.serving.client import Reply, Request
 from maieutic.tasks.material import gather
+from pairing import build_pairs
 from simulated import SimulatedSolver, SimulatedTeacher, play, pretend_to_train, room_in
 
 SMALL = [

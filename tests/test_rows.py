@@ -49,7 +49,7 @@ COMPLETIONS = [
 
 @pytest.mark.parametrize(("said", "solution", "expected"), COMPLETIONS)
 def test_completions(said: str, solution: str, expected: list[str] | None) -> None:
-    rows = completion_rows([case_of("q", said, solution)], Random(0), "")
+    rows = completion_rows([case_of("q", said, solution)], Random(0))
     texts = [row["completion"] for row in rows]
     if expected is None:
         assert len(texts) == 2 and set(texts) < {"R1", "R2", "R3"}
@@ -69,7 +69,7 @@ LABELLED = [
 
 @pytest.mark.parametrize(("said", "expected"), LABELLED)
 def test_labelled(said: str, expected: list[tuple[str, bool]]) -> None:
-    rows = labelled_rows([case_of("q", said)], Random(0), "")
+    rows = labelled_rows([case_of("q", said)], Random(0))
     assert [(row["completion"], row["label"]) for row in rows] == expected
     assert all(set(row) == {"prompt", "completion", "label", "weight"} for row in rows)
 
@@ -79,8 +79,8 @@ def test_labelled(said: str, expected: list[tuple[str, bool]]) -> None:
 )
 def test_labels_are_those_of_the_verdicts(said: list[list[str]]) -> None:
     cases = [case_of(f"q{place}", " ".join(words)) for place, words in enumerate(said)]
-    rows = labelled_rows(cases, Random(0), "")
-    assert rows == labelled_rows(cases, Random(0), "")
+    rows = labelled_rows(cases, Random(0))
+    assert rows == labelled_rows(cases, Random(0))
     assert all(row["weight"] == 1 for row in rows)
     for row in rows:
         assert row["completion"] == "ref" or (row["completion"][0] == "R") is row["label"]
@@ -110,8 +110,3 @@ def test_pairs_come_by_stage_and_else_as_they_were() -> None:
         "prompt": "p", "chosen": "b", "rejected": "r", "weight": 2, "smoothing": 0.25, "stage": 0,
         "kind": "ranked",
     }  # fmt: skip
-
-
-def test_with_tools_rows_say_which_and_what_was_said() -> None:
-    (row,) = completion_rows([case_of("q", "R1")], Random(0), "[1]")
-    assert (row["tools"], row["messages"]) == ("[1]", "")

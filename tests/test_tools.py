@@ -27,7 +27,6 @@ from maieutic.agents.tools import (
     shortened,
 )
 from maieutic.config import ServingConfig, load
-from maieutic.curriculum.pairs import build_pairs
 from maieutic.curriculum.rows import pair_row
 from maieutic.errors import ConfigError, MissingPart, ServerError
 from maieutic.graph import attempt as attempt_node
@@ -49,6 +48,7 @@ from maieutic.tasks.material import gather
 from maieutic.tasks.sandbox.find import find_sandbox
 from maieutic.tasks.seeds import family_question
 from maieutic.tasks.sets import keys_of
+from pairing import build_pairs
 from scripted import Answer, Dying, scripted
 from simulated import pretend_to_train, room_in
 

@@ -13,6 +13,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import KTOConfig, KTOTrainer
 
+from .columns import Columns
 from .common import arguments, figures, like_length
 from .jobs import TrainingJob
 from .models import load
@@ -21,7 +22,7 @@ from .options import Kto
 Row = dict[str, Any]
 
 
-class WeightedKTO(KTOTrainer):  # type: ignore[misc]
+class WeightedKTO(Columns, KTOTrainer):  # type: ignore[misc]
     """TRL's KTO trainer with a `weight` column."""
 
     desirable_weight: Any
@@ -30,18 +31,6 @@ class WeightedKTO(KTOTrainer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.sides = (self.desirable_weight, self.undesirable_weight)
-        collate: Any = self.data_collator  # type: ignore[has-type]
-
-        def with_weights(examples: list[Row]) -> Row:
-            weights = [float(example.pop("weight")) for example in examples]
-            return {**collate(examples), "weight": torch.tensor(weights)}
-
-        self.data_collator = with_weights
-
-    def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()
-        if "weight" not in self._signature_columns:
-            self._signature_columns += ["weight"]
 
     def _compute_loss(self, model: Any, inputs: Row, return_outputs: bool) -> Any:
         weight = inputs.pop("weight")

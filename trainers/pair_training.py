@@ -8,7 +8,7 @@ Flex-DPO's, 3D-Properties, arXiv 2406.07327. Differs: where a smoothing comes fr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,7 +16,8 @@ from trl import DPOTrainer
 from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import use_adapter
 
-from .conversations import PAIR_COLUMNS, ConversationDPO
+from .columns import Columns
+from .conversations import ConversationDPO
 from .pair_losses import Pairs
 
 Batch = dict[str, Any]
@@ -24,7 +25,7 @@ Loss = Callable[[Pairs, Tensor], Tensor]
 """Of a batch and the weights of its pairs."""
 
 
-class PairTrainer(DPOTrainer):  # type: ignore[misc]
+class PairTrainer(Columns, DPOTrainer):  # type: ignore[misc]
     """DPOTrainer with a loss of ours and columns of each pair.
 
     Args:
@@ -33,6 +34,8 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         smoothing: the least of a pair.
         reference: whether the loss looks at one.
     """
+
+    carried: ClassVar[dict[str, float]] = {"weight": 1.0, "smoothing": 0.0}
 
     def __init__(
         self,
@@ -47,18 +50,6 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         self.loss, self.betas, self.smoothing, self.reference = loss, betas, smoothing, reference
         if not reference:
             self.ref_model = None
-        collate: Any = self.data_collator  # type: ignore[has-type]
-
-        def with_columns(examples: list[Batch]) -> Batch:
-            said = [{name: float(one.pop(name, default)) for name, default in _DEFAULTS} for one in examples]
-            columns = {name: torch.tensor([one[name] for one in said]) for name in PAIR_COLUMNS}
-            return {**collate(examples), **columns}
-
-        self.data_collator = with_columns
-
-    def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()
-        self._signature_columns += [name for name in PAIR_COLUMNS if name not in self._signature_columns]
 
     def _compute_loss(self, model: Any, inputs: Batch, return_outputs: bool) -> Any:
         weight, smoothing = inputs.pop("weight"), inputs.pop("smoothing")
@@ -113,7 +104,6 @@ class ConversationPairs(PairTrainer, ConversationDPO):
     """The same on whole conversations."""
 
 
-_DEFAULTS = (("weight", 1.0), ("smoothing", 0.0))
 _MOST = 0.49
 """Of a smoothing: at ½ a pair says nothing, and rDPO's loss has no bound."""
 

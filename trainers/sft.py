@@ -17,6 +17,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
+from .columns import Columns
 from .common import arguments, figures, like_length
 from .jobs import TrainingJob
 from .models import load
@@ -25,7 +26,7 @@ from .options import Sft
 Row = dict[str, Any]
 
 
-class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc]
+class WeightedSFTTrainer(Columns, SFTTrainer):  # type: ignore[misc]
     """TRL's SFT trainer with a `weight` column that scales each example's loss.
 
     Args:
@@ -35,18 +36,6 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc]
     def __init__(self, *args: Any, confident: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.confident = confident
-        collate: Any = self.data_collator  # type: ignore[has-type]
-
-        def with_weights(examples: list[Row]) -> Row:
-            weights = [float(example.pop("weight")) for example in examples]
-            return {**collate(examples), "weight": torch.tensor(weights)}
-
-        self.data_collator = with_weights
-
-    def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()
-        if "weight" not in self._signature_columns:
-            self._signature_columns += ["weight"]
 
     def compute_loss(
         self, model: Any, inputs: Row, return_outputs: bool = False, num_items_in_batch: Any = None

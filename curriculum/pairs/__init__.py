@@ -9,7 +9,7 @@ from ...errors import ConfigError
 from ...plugins import found, made
 from .case import Asks, Builder, Case, Changed, Judged, Said
 from .edits import change_digit
-from .socratic import Socratic, build_pairs
+from .socratic import Socratic
 
 __all__ = [
     "BUILDERS",
@@ -19,7 +19,6 @@ __all__ = [
     "Judged",
     "Said",
     "Socratic",
-    "build_pairs",
     "builders_of",
     "change_digit",
 ]

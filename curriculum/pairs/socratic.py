@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from ...records import PairKind, PreferencePair, Question
-from .case import Case, Judged, Said
+from ...records import PairKind, PreferencePair
+from .case import Case, Said
 from .edits import change_digit
 
 
@@ -40,13 +40,6 @@ class Socratic:
         couples = [(good, bad) for bad in wrong for good in chosen if good != bad]
         rng.shuffle(couples)
         return [case.pair(kind, good, bad) for good, bad in _spread(couples)[: case.most]]
-
-
-def build_pairs(
-    question: Question, judged: Judged, prompt: str, rng: Random, most: int = 2
-) -> list[PreferencePair]:
-    """The default builder's pairs of one question, at most `most`."""
-    return Socratic().pairs(Case(question, judged, prompt, most), rng)
 
 
 Couple = tuple[Said, Said]
