@@ -10,7 +10,7 @@ from typing import Any
 from ..config import RunConfig
 from ..errors import RunError
 from ..memory.run import RunFolder
-from ..trainers import groups
+from ..trainers import estimates, groups
 from ..trainers.objectives import configured
 
 STAGE = "attempt"
@@ -74,12 +74,7 @@ def _price(folder: RunFolder, config: RunConfig, round: int) -> float:
     first as the objective's settings say."""
     asked = attempted(folder, round - 1) if round > 1 else 0
     more = sampled(folder, round - 1) / asked * config.rollouts.n if asked else 0.0
-    objective: Any = configured(config.training)
-    if not more and objective.rows == "prompts":
-        questions = config.curriculum.questions
-        prompts = min(questions, getattr(objective, "prompts", 0) or questions)
-        more = _batches(config, objective).sampled(prompts) / questions
-    return config.rollouts.n + more
+    return config.rollouts.n + more if more else estimates.price(config, configured(config.training))
 
 
 def left_for_training(folder: RunFolder, config: RunConfig, round: int) -> int | None:
@@ -99,17 +94,5 @@ def payable(
     if left is None or objective.rows != "prompts":
         return rows
     rows = rng.sample(rows, min(len(rows), getattr(objective, "prompts", 0) or len(rows)))
-    times = [float(row["times"]) for row in rows]
-    return rows[: groups.payable(times, _batches(config, objective), left // getattr(objective, "tries", 1))]
-
-
-def _batches(config: RunConfig, objective: Any) -> groups.Batches:
-    """What a training samples by; of an objective of the user's that does not say, steps of its rollouts."""
-    training = config.training
-    if hasattr(objective, "batches"):
-        batches: groups.Batches = objective.batches(
-            training.batch_size, training.accumulation, training.epochs
-        )
-        return batches
-    rollouts = getattr(objective, "rollouts", 0) or config.rollouts.n
-    return groups.Batches(rollouts, rollouts, 1, 1, epochs=training.epochs)
+    times, batches = [float(row["times"]) for row in rows], estimates.batches(config, objective)
+    return rows[: groups.payable(times, batches, left // getattr(objective, "tries", 1))]

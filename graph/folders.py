@@ -28,13 +28,13 @@ from ..records import Question
 from ..serving.command import require_vllm
 from ..serving.hardware import found
 from ..serving.models import folder_of
-from ..serving.plan import make_plan
 from ..tasks.families.gym import PREFIX
 from ..tasks.material import Material, gather
 from ..tasks.sets import FixedSets
 from ..tasks.setting_apart import Tell
 from ..tasks.sources import HUB
 from ..trainers.base import cache_folder
+from ..trainers.estimates import plan_of
 from ..trainers.objectives import check_objective
 from .conversations import check_tools
 from .local import check_models, own_models
@@ -65,7 +65,7 @@ def prepare(config: RunConfig, tell: Tell = lambda said: None) -> Material:
     prompts_of(config.prompts)
     material = gather(config, tell)
     check(config)
-    make_plan(config, found()).require()
+    plan_of(config, found()).require()
     return material
 
 

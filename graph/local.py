@@ -12,9 +12,9 @@ from ..serving.fleet import Fleet
 from ..serving.hardware import found
 from ..serving.hosted import Hosted
 from ..serving.models import check_folder, folder_of
-from ..serving.plan import make_plan
 from ..serving.planned import ServerPlan
 from ..serving.server import VllmServer
+from ..trainers.estimates import plan_of
 
 
 def own_models(config: RunConfig) -> dict[str, str]:
@@ -40,7 +40,7 @@ def fleet_of(config: RunConfig, base: Path, own: Mapping[str, Path], folder: Run
     Raises:
         ConfigError: they cannot be placed at all.
     """
-    plan = make_plan(config, found())
+    plan = plan_of(config, found())
     plan.require()
     hosted: dict[str, Hosted] = {}
     for entry in plan.servers:

@@ -12,8 +12,8 @@ from rich.text import Text
 from ..config import RunConfig
 from ..errors import MaieuticError, printable
 from ..serving.hardware import GIB, Hardware, found, imagined
-from ..serving.plan import make_plan
 from ..serving.planned import Plan, ServerPlan, TrainingPlan, gib
+from ..trainers.estimates import plan_of
 
 _MEANWHILE = {
     "stay": "servers stay up while it trains",
@@ -33,7 +33,7 @@ def planned(config: RunConfig, gpus: str | None, ram: float | None, tokens_per_s
     hardware = found() if gpus is None else imagined(gpus, ram)
     if gpus is None and ram is not None:
         hardware = hardware.model_copy(update={"ram": int(ram * GIB), "imagined": True})
-    return make_plan(config, hardware, tokens_per_second)
+    return plan_of(config, hardware, tokens_per_second)
 
 
 def show(console: Console, plan: Plan) -> None:
@@ -57,7 +57,7 @@ def brief(config: RunConfig) -> str:
     It stops nothing: an estimate that is wrong must not, and what cannot be known is said.
     """
     try:
-        plan = make_plan(config, found())
+        plan = plan_of(config, found())
     except MaieuticError as error:
         return f"plan: none ({printable(str(error))})"
     lines = [f"plan: {_hardware(plan.hardware)}"]
@@ -132,7 +132,8 @@ def _figures(plan: Plan) -> list[tuple[str, str]]:
         for role in plan.work.roles
     ]
     trained = plan.work.solver_trained + plan.work.generator_trained
-    said.append(("trained", f"{_many(trained)} tokens"))
+    sampled = f", {_many(plan.work.solver_sampled)} sampled meanwhile" if plan.work.solver_sampled else ""
+    said.append(("trained", f"{_many(trained)} tokens{sampled}"))
     speeds = f"{_many(sum(s.tokens_per_second for s in plan.servers))} tokens/s written"
     if plan.training:
         speeds += f", {_many(_slowest(plan.training))} trained"

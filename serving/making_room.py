@@ -7,12 +7,13 @@ from functools import reduce
 from itertools import combinations
 
 from ..config import TRAINED, RunConfig
+from .course import Course
 from .footprint import TrainingBytes, training_bytes
 from .hardware import GIB, Gpu
 from .placing import Servers, host
 from .planned import Mode, ServerPlan, TrainingPlan, gib
 from .shapes import Shape, shape_of
-from .workload import trained_a_second
+from .workload import sampled_a_second, trained_a_second
 
 ASLEEP = GIB
 """Bytes of a GPU that a sleeping server keeps: CUDA's context, and what its allocator does not give back."""
@@ -21,8 +22,8 @@ ASLEEP = GIB
 class Training:
     """Places training jobs beside or in place of servers; they run in turn, each on one device."""
 
-    def __init__(self, config: RunConfig, servers: Servers) -> None:
-        self.config, self.servers = config, servers
+    def __init__(self, config: RunConfig, course: Course, servers: Servers) -> None:
+        self.config, self.course, self.servers = config, course, servers
         self.hardware = servers.hardware
         self.problems: list[str] = []
         self.impossible: list[str] = []
@@ -44,8 +45,9 @@ class Training:
                 gpus=place,
                 bytes=sizes[role],
                 tokens_per_second=trained_a_second(
-                    self._shape(model), self.config, self.hardware, role == "solver"
+                    self._shape(model), self.config, self.hardware, self._compares(role)
                 ),
+                sampled_per_second=sampled_a_second(self._shape(model), self.hardware, self.course.engine),
                 shape=self._shape(model),
             )
             for role, model in jobs
@@ -74,16 +76,20 @@ class Training:
         config = config or self.config
         training, solver = config.training, role == "solver"
         batch = training.batch_size if solver else config.generator.batch_size
+        sides = 2 if solver and self.course.rows == "pairs" else 1
         return training_bytes(
             self._shape(model),
             training.method,
             training.dtype,
-            batch * training.max_length * (2 if solver else 1),
+            batch * training.max_length * sides,
             training.gradient_checkpointing,
             training.lora.rank,
-            solver,
+            self._compares(role),
             bool(self.hardware.gpus),
         )
+
+    def _compares(self, role: str) -> bool:
+        return role == "solver" and self.course.reference
 
     def _find(self, role: str, need: int, servers: Sequence[ServerPlan]) -> tuple[Gpu | None, Mode]:
         """A place for the heaviest job. `auto` takes the first that fits of stay, sleep, stop."""

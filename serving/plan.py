@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..config import MOST_REPLICAS, RunConfig
+from .course import Course
 from .footprint import weight_bytes
 from .hardware import Hardware
 from .making_room import Training
@@ -14,7 +15,7 @@ from .shapes import Shape
 from .workload import Work, checkpoint_bytes, record_bytes, work
 
 
-def make_plan(config: RunConfig, hardware: Hardware, tokens_per_second: float = 0.0) -> Plan:
+def make_plan(config: RunConfig, course: Course, hardware: Hardware, tokens_per_second: float = 0.0) -> Plan:
     """Place a run on hardware.
 
     Args:
@@ -24,16 +25,16 @@ def make_plan(config: RunConfig, hardware: Hardware, tokens_per_second: float = 
     """
     placing = Servers(config, hardware, tokens_per_second)
     placed = placing.place()
-    jobs = Training(config, placing)
+    jobs = Training(config, course, placing)
     training, mode, servers = jobs.place(placed)
-    tokens = work(config)
+    tokens = work(config, course)
     shapes = {entry.model: entry.shape for entry in servers}
     return Plan(
         hardware=hardware,
         servers=servers,
         training=training,
         while_training=mode,
-        disk=_disk(config, training, shapes, tokens),
+        disk=_disk(config, course.rounds, training, shapes, tokens),
         work=tokens,
         hours_serving=_serving_hours(servers, tokens),
         hours_training=_training_hours(training, tokens),
@@ -44,13 +45,13 @@ def make_plan(config: RunConfig, hardware: Hardware, tokens_per_second: float = 
 
 
 def _disk(
-    config: RunConfig, training: Sequence[TrainingPlan], shapes: dict[str, Shape], tokens: Work
+    config: RunConfig, rounds: int, training: Sequence[TrainingPlan], shapes: dict[str, Shape], tokens: Work
 ) -> Disk:
-    kept = config.rounds * sum(checkpoint_bytes(entry.shape, config) for entry in training)
+    kept = rounds * sum(checkpoint_bytes(entry.shape, config) for entry in training)
     models = sum(
         weight_bytes(shape, "float32" if name == "pocket" else "bfloat16") for name, shape in shapes.items()
     )
-    return Disk(checkpoints=kept, records=record_bytes(config, tokens), models=models)
+    return Disk(checkpoints=kept, records=record_bytes(config, rounds, tokens), models=models)
 
 
 def _serving_hours(servers: Sequence[ServerPlan], tokens: Work) -> float:
@@ -64,7 +65,10 @@ def _serving_hours(servers: Sequence[ServerPlan], tokens: Work) -> float:
 
 def _training_hours(training: Sequence[TrainingPlan], tokens: Work) -> float:
     trained = {"solver": tokens.solver_trained, "generator": tokens.generator_trained}
-    return sum(trained[entry.role] / entry.tokens_per_second for entry in training) / 3600
+    seconds = sum(trained[entry.role] / entry.tokens_per_second for entry in training)
+    sampling = (entry for entry in training if entry.role == "solver")
+    seconds += sum(tokens.solver_sampled / entry.sampled_per_second for entry in sampling)
+    return seconds / 3600
 
 
 def _idle(

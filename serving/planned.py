@@ -50,6 +50,8 @@ class TrainingPlan(Entry):
     gpus: list[int]
     bytes: TrainingBytes
     tokens_per_second: float
+    sampled_per_second: float
+    """Tokens that it writes itself, where its objective samples; assumed."""
     shape: Shape
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from ..config import RunConfig
+from .course import Course
 from .footprint import BYTES, lora_parameters
 from .hardware import GIB, Hardware
 from .shapes import Shape
@@ -28,6 +29,8 @@ _ON_CPU = (10.0, 0.05e12)
 _MOST_WRITTEN, _MOST_WRITTEN_CPU = 10_000.0, 4_000.0
 """Tokens a second, however small the model: the server's own work bounds them."""
 _MOST_TRAINED_CPU = 10_000.0
+_BY_TRANSFORMERS = 0.25
+"""Of what a server writes, what transformers writes in its place: it knows no batches that refill."""
 
 
 class Lengths(BaseModel):
@@ -72,60 +75,75 @@ class Work(BaseModel):
     solver_trained: int
     """Tokens that pass through training the Solver, epochs counted."""
     generator_trained: int
+    solver_sampled: int = 0
+    """Tokens that training the Solver writes itself."""
 
     @property
     def price(self) -> float:
         return sum(role.price for role in self.roles)
 
 
-def work(config: RunConfig) -> Work:
+def work(config: RunConfig, course: Course) -> Work:
     """Tokens of a whole run, were every round full and no question refused.
 
     How long prompts and completions are is assumed (`Lengths`). Not counted: what a Verifier is asked
     because a checker could not decide, calls of tools, and turns that mend a reply.
     """
     asked = {
-        "solver": _solver(config),
-        "generator": _generator(config),
-        "teacher": _teacher(config),
-        "verifier": _verifier(config),
+        "solver": _solver(config, course),
+        "generator": _generator(config, course.rounds),
+        "teacher": _teacher(config, course.rounds),
+        "verifier": _verifier(config, course.rounds),
     }
     roles = [_role(config, name, *tokens) for name, tokens in asked.items() if any(tokens)]
-    return Work(roles=roles, solver_trained=_pair_tokens(config), generator_trained=_design_tokens(config))
+    return Work(
+        roles=roles,
+        solver_trained=_solver_tokens(config, course),
+        generator_trained=_design_tokens(config, course.rounds),
+        solver_sampled=int(course.sampled * config.rollouts.max_tokens * lengths(config).used),
+    )
 
 
-def _pair_tokens(config: RunConfig) -> int:
+def _solver_tokens(config: RunConfig, course: Course) -> int:
     training, each = config.training, lengths(config)
+    written = min(training.max_length, each.prompt + config.rollouts.max_tokens * each.used)
+    if course.rows == "prompts":
+        return int(course.sampled * course.uses * written)
+    return int(course.questions * _texts(config, course.rows) * written * training.epochs)
+
+
+def _texts(config: RunConfig, rows: str) -> float:
+    """Prompts with a completion that a question gives to train on, at most."""
+    training = config.training
+    if rows != "pairs":
+        return training.pairs_per_question * (2 if rows == "labelled" else 1)
     of_one = training.pairs_per_question * len(config.pairs.builders)
-    of_one = min(of_one, config.pairs.per_question or of_one)
-    pairs = config.curriculum.questions * of_one * (1 + training.replay)
-    written = each.prompt + config.rollouts.max_tokens * each.used
-    return int(config.rounds * pairs * 2 * min(training.max_length, written) * training.epochs)
+    return 2 * min(of_one, config.pairs.per_question or of_one) * (1 + training.replay)
 
 
-def _design_tokens(config: RunConfig) -> int:
+def _design_tokens(config: RunConfig, rounds: int) -> int:
     generator, each = config.generator, lengths(config)
     designs = min(_DESIGNS, config.curriculum.new) * bool(generator.most)
     written = each.shown + generator.max_tokens * each.used
-    return int(config.rounds * designs * min(config.training.max_length, written) * generator.epochs)
+    return int(rounds * designs * min(config.training.max_length, written) * generator.epochs)
 
 
-def _solver(config: RunConfig) -> tuple[float, float]:
+def _solver(config: RunConfig, course: Course) -> tuple[float, float]:
     each = lengths(config)
-    measured = (config.rounds + 1) * 2 * config.sets.per_cell * _CELLS
-    labelled = config.rounds * config.curriculum.new * (config.teacher.is_model and config.labels.ask_solver)
-    groups = config.rounds * config.curriculum.questions + labelled
+    measured = (course.rounds + 1) * 2 * config.sets.per_cell * _CELLS
+    labelled = course.rounds * config.curriculum.new * (config.teacher.is_model and config.labels.ask_solver)
+    groups = course.questions + labelled
     written = (groups * config.rollouts.n + measured) * config.rollouts.max_tokens * each.used
     return (groups + measured) * each.prompt, written
 
 
-def _generator(config: RunConfig) -> tuple[float, float]:
+def _generator(config: RunConfig, rounds: int) -> tuple[float, float]:
     generator, each = config.generator, lengths(config)
-    calls = config.rounds * (min(generator.proposals, generator.most) + generator.most) / 2
+    calls = rounds * (min(generator.proposals, generator.most) + generator.most) / 2
     return calls * each.shown, calls * generator.max_tokens * each.used
 
 
-def _teacher(config: RunConfig) -> tuple[float, float]:
+def _teacher(config: RunConfig, rounds: int) -> tuple[float, float]:
     """Where it is a model, it writes each new question, solves it, and audits some; and says what it is
     asked about failures and solutions."""
     if not config.teacher.is_model:
@@ -137,17 +155,17 @@ def _teacher(config: RunConfig) -> tuple[float, float]:
     solved = designs * config.labels.solves + config.labels.audit
     shown = config.curriculum.new + asked_about
     written = (shown + solved) * teacher.max_tokens * each.used
-    return config.rounds * (shown * each.shown + solved * each.prompt), config.rounds * written
+    return rounds * (shown * each.shown + solved * each.prompt), rounds * written
 
 
-def _verifier(config: RunConfig) -> tuple[float, float]:
+def _verifier(config: RunConfig, rounds: int) -> tuple[float, float]:
     if not config.verifier.is_model:
         return 0, 0
     each, verifier = lengths(config), config.verifier
     # A judge and a debate's judges are asked in both orders.
     asked = {"vote": verifier.votes, "judge": 2 * verifier.votes}
     asked["debate"] = 2 * verifier.turns + 2 * verifier.votes
-    calls = config.rounds * verifier.calibration * sum(asked[method] for method in verifier.then)
+    calls = rounds * verifier.calibration * sum(asked[method] for method in verifier.then)
     return calls * each.shown, calls * config.verifier.max_tokens * each.used
 
 
@@ -187,6 +205,12 @@ def trained_a_second(shape: Shape, config: RunConfig, hardware: Hardware, prefer
     return tokens if hardware.gpus else min(tokens, _MOST_TRAINED_CPU)
 
 
+def sampled_a_second(shape: Shape, hardware: Hardware, engine: bool) -> float:
+    """Tokens a second that a training job writes itself, with its weights or in an engine beside them."""
+    share = 1.0 if engine else _BY_TRANSFORMERS
+    return share * written_a_second(shape, hardware, min(1, len(hardware.gpus)))
+
+
 def _class_of(hardware: Hardware) -> tuple[float, float]:
     least = min(gpu.total for gpu in hardware.gpus)
     return next((rate, operations) for size, rate, operations in _CLASSES if least >= size * 0.95)
@@ -199,7 +223,7 @@ def checkpoint_bytes(shape: Shape, config: RunConfig) -> int:
     return shape.parameters() * BYTES[config.training.dtype]
 
 
-def record_bytes(config: RunConfig, tokens: Work) -> int:
+def record_bytes(config: RunConfig, rounds: int, tokens: Work) -> int:
     """Of rollouts, calls, questions and their embeddings, for a whole run."""
     written = sum(role.prompt + role.completion for role in tokens.roles)
-    return written * _TOKEN_ON_DISK + config.rounds * config.curriculum.new * _QUESTION_ON_DISK
+    return written * _TOKEN_ON_DISK + rounds * config.curriculum.new * _QUESTION_ON_DISK

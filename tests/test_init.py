@@ -10,7 +10,7 @@ import pytest
 from maieutic.cli import app
 from maieutic.config import load, profiles
 from maieutic.serving.hardware import imagined
-from maieutic.serving.plan import make_plan
+from maieutic.trainers.estimates import plan_of
 from typer.testing import CliRunner
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -39,7 +39,7 @@ def test_profiles_are_in_an_installed_package() -> None:
 
 @pytest.mark.parametrize(("name", "gpus", "ram"), NAMED)
 def test_a_profile_fits_what_it_names(name: str, gpus: str, ram: int) -> None:
-    made = make_plan(load(CONFIGS / f"{name}.yaml"), imagined(gpus, ram))
+    made = plan_of(load(CONFIGS / f"{name}.yaml"), imagined(gpus, ram))
     assert made.problems == []
     header = (CONFIGS / f"{name}.yaml").read_text().partition("\nmodel:")[0]
     assert f"{gpus.partition('x')[2][:-2]} GB" in header
@@ -49,7 +49,7 @@ def test_a_profile_fits_what_it_names(name: str, gpus: str, ram: int) -> None:
 
 
 def test_the_pocket_profile_fits_a_laptop() -> None:
-    made = make_plan(load(CONFIGS / "pocket.yaml"), imagined("0", 8))
+    made = plan_of(load(CONFIGS / "pocket.yaml"), imagined("0", 8))
     assert made.fits and made.while_training == "stay"
 
 

@@ -16,8 +16,8 @@ from maieutic.errors import ConfigError
 from maieutic.inspector.plan import brief, show
 from maieutic.serving import footprint, workload
 from maieutic.serving.hardware import GIB, Hardware, found, imagined, visible
-from maieutic.serving.plan import make_plan
 from maieutic.serving.shapes import KNOWN, shape_of
+from maieutic.trainers.estimates import course_of, plan_of
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -37,6 +37,10 @@ LORA = (
 def config(*settings: str) -> RunConfig:
     # Short enough for the default context, where a test has them served here.
     return load(None, ["teacher.max_tokens=100", "verifier.max_tokens=100", *settings])
+
+
+def work_of(given: RunConfig) -> workload.Work:
+    return workload.work(given, course_of(given))
 
 
 def test_qwen3_8b_by_hand() -> None:
@@ -119,7 +123,7 @@ def test_a_name_says_roughly_how_large_it_is() -> None:
     shape = shape_of("someone/Marvel-7B-chat")
     assert (shape.parameters(), shape.rough) == (7_000_000_000, True)
     assert shape.layers == KNOWN["qwen3-8b"].layers
-    made = make_plan(config("model=someone/Marvel-7B", *LORA), imagined("1x80GB"))
+    made = plan_of(config("model=someone/Marvel-7B", *LORA), imagined("1x80GB"))
     assert made.fits and "rough" in made.notes[0]
     assert shape_of("x/tiny-350m").parameters() == 350_000_000
 
@@ -222,7 +226,7 @@ def test_this_machine_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [(gpu.index, gpu.free // 2**20) for gpu in there.gpus] == [(1, 920), (0, 81_910)]
     assert not there.imagined
     # What others hold of a GPU is not given out.
-    made = make_plan(config("model=Qwen/Qwen3-4B", *LORA, "serving.gpu_memory_utilization=0.5"), there)
+    made = plan_of(config("model=Qwen/Qwen3-4B", *LORA, "serving.gpu_memory_utilization=0.5"), there)
     assert made.fits and made.servers[0].replicas == [[0]]
     smi.write_text("#!/bin/sh\nexit 9\n")
     assert found().gpus == ()
@@ -242,7 +246,7 @@ def test_this_machine_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 )
 def test_what_servers_do_while_training(gpus: str, ram: int, told: str, mode: str, where: list[int]) -> None:
     given = config("model=Qwen/Qwen3-4B", *LORA, f"serving.while_training={told}")
-    made = make_plan(given, imagined(gpus, ram))
+    made = plan_of(given, imagined(gpus, ram))
     assert made.problems == []
     assert (made.while_training, made.training[0].gpus) == (mode, where)
     assert made.servers[0].while_training == mode
@@ -250,13 +254,13 @@ def test_what_servers_do_while_training(gpus: str, ram: int, told: str, mode: st
 
 def test_both_fit_on_one_gpu() -> None:
     given = config("model=Qwen/Qwen3-4B", *LORA, "serving.gpu_memory_utilization=0.5")
-    made = make_plan(given, imagined("1x80GB"))
+    made = plan_of(given, imagined("1x80GB"))
     assert (made.while_training, made.training[0].gpus) == ("stay", [0])
 
 
 def test_only_servers_on_the_gpu_of_training_make_room() -> None:
     given = config("model=Qwen/Qwen3-4B", *LORA, "verifier.endpoint=local", "verifier.model=Qwen/Qwen3-8B")
-    made = make_plan(given, imagined("2x24GB"))
+    made = plan_of(given, imagined("2x24GB"))
     assert made.problems == []
     by_gpu = {server.replicas[0][0]: server.while_training for server in made.servers}
     (trained_on,) = made.training[0].gpus
@@ -266,7 +270,7 @@ def test_only_servers_on_the_gpu_of_training_make_room() -> None:
 def test_roles_share_a_server_with_their_model() -> None:
     given = config("model=Qwen/Qwen3-4B", *LORA, "teacher.endpoint=local", "verifier.endpoint=local",
                    "verifier.model=Qwen/Qwen3-0.6B")  # fmt: skip
-    made = make_plan(given, imagined("2x24GB"))
+    made = plan_of(given, imagined("2x24GB"))
     assert {s.model: s.roles for s in made.servers} == {
         "Qwen/Qwen3-4B": ["solver", "generator", "teacher"], "Qwen/Qwen3-0.6B": ["verifier"],
     }  # fmt: skip
@@ -274,7 +278,7 @@ def test_roles_share_a_server_with_their_model() -> None:
 
 def test_replicas_and_tensor_parallelism_have_gpus_of_their_own() -> None:
     given = config("model=Qwen/Qwen3-32B", *LORA, "serving.replicas=3", "serving.tensor_parallel=2")
-    made = make_plan(given, imagined("8x80GB"))
+    made = plan_of(given, imagined("8x80GB"))
     (server,) = made.servers
     assert made.problems == []
     assert sorted(gpu for gpus in server.replicas for gpu in gpus) == [0, 1, 2, 3, 4, 5]
@@ -304,7 +308,7 @@ def test_replicas_and_tensor_parallelism_have_gpus_of_their_own() -> None:
     ],
 )  # fmt: skip
 def test_what_does_not_fit_says_what_to_change(settings: list[str], gpus: str, message: str) -> None:
-    made = make_plan(config(*settings), imagined(gpus, 64))
+    made = plan_of(config(*settings), imagined(gpus, 64))
     assert [problem for problem in made.problems if message in problem]
 
 
@@ -322,7 +326,7 @@ def test_what_does_not_fit_says_what_to_change(settings: list[str], gpus: str, m
 def test_a_run_stops_at_what_cannot_be_and_at_no_estimate(
     settings: list[str], gpus: str, message: str | None
 ) -> None:
-    made = make_plan(config(*settings), imagined(gpus, 64))
+    made = plan_of(config(*settings), imagined(gpus, 64))
     assert made.problems
     if message is None:
         made.require()
@@ -334,18 +338,18 @@ def test_a_run_stops_at_what_cannot_be_and_at_no_estimate(
 def test_the_remedies_work() -> None:
     """What a message says to set is enough, each time, until it fits."""
     told = ["model=Qwen/Qwen3-8B", "serving.dtype=bfloat16", "serving.gpu_memory_utilization=0.9"]
-    problem = make_plan(config(*told), imagined("1x24GB", 64)).problems[0]
+    problem = plan_of(config(*told), imagined("1x24GB", 64)).problems[0]
     remedy = problem.rpartition(": ")[2].rpartition(" takes ")[0]
-    assert make_plan(config(*told, *remedy.split(", ")), imagined("1x24GB", 64)).problems == []
+    assert plan_of(config(*told, *remedy.split(", ")), imagined("1x24GB", 64)).problems == []
     told = [
         "model=Qwen/Qwen3-8B",
         *LORA,
         "serving.max_model_len=40000",
         "serving.gpu_memory_utilization=0.92",
     ]
-    problem = make_plan(config(*told), imagined("1x24GB")).problems[0]
+    problem = plan_of(config(*told), imagined("1x24GB")).problems[0]
     remedy = problem.rpartition(": ")[2].partition(" is ")[0]
-    assert make_plan(config(*told, remedy), imagined("1x24GB")).problems == []
+    assert plan_of(config(*told, remedy), imagined("1x24GB")).problems == []
 
 
 MODELS = st.sampled_from(["pocket", "Qwen/Qwen3-0.6B", "Qwen/Qwen3-4B", "Qwen/Qwen3-8B", "Qwen/Qwen3-32B"])
@@ -375,9 +379,9 @@ def test_more_gpus_or_larger_ones_never_stop_it_fitting(
     chosen: dict[str, object], count: int, more: int, size: int, larger: int
 ) -> None:
     made = chosen_config(chosen)
-    if make_plan(made, imagined(f"{count}x{size}GB", 256)).fits:
-        assert make_plan(made, imagined(f"{count + more}x{size}GB", 256)).fits
-        assert make_plan(made, imagined(f"{count}x{size + larger}GB", 256)).fits
+    if plan_of(made, imagined(f"{count}x{size}GB", 256)).fits:
+        assert plan_of(made, imagined(f"{count + more}x{size}GB", 256)).fits
+        assert plan_of(made, imagined(f"{count}x{size + larger}GB", 256)).fits
 
 
 def chosen_config(chosen: dict[str, object]) -> RunConfig:
@@ -388,7 +392,7 @@ def chosen_config(chosen: dict[str, object]) -> RunConfig:
 @settings(max_examples=200, deadline=None)
 @pytest.mark.slow
 def test_no_gpu_is_given_out_twice(chosen: dict[str, object], count: int, size: int) -> None:
-    made = make_plan(
+    made = plan_of(
         chosen_config(chosen),
         imagined(f"{count}x{size}GB", 64),
     )
@@ -423,7 +427,7 @@ def test_tokens_and_price_by_hand() -> None:
         "teacher.price.prompt=2", "teacher.price.completion=10", "labels.solves=3",
         "labels.audit=5", "labels.ask_solver=false",
     )  # fmt: skip
-    roles = {role.role: role for role in workload.work(given).roles}
+    roles = {role.role: role for role in work_of(given).roles}
     # 2 rounds × 100 questions × 8, and 3 evaluations of 2 × 42 questions, of 100 tokens each.
     assert roles["solver"].completion == (1600 + 252) * 100
     assert roles["solver"].prompt == (200 + 252) * 200
@@ -442,19 +446,79 @@ def test_what_else_a_teacher_and_a_verifier_are_asked_is_counted() -> None:
         "verifier.max_tokens=300", "verifier.then=[vote, judge, debate]",
     ]  # fmt: skip
     asked = ["teacher.hints=3", "teacher.subproblems=5", "handbook.per_round=4"]
-    roles = {role.role: role for role in workload.work(config(*told, *asked)).roles}
+    roles = {role.role: role for role in work_of(config(*told, *asked)).roles}
     # 10 designs and 1 + 3 + 5 + 4 failures and solutions; 10 questions and 5 × 4 smaller ones, solved twice.
     assert roles["teacher"].prompt == 23 * 600 + 60 * 200
     reworked = ["pairs.builders=[socratic, rise, spar]", "pairs.calls=6"]
-    more = {role.role: role for role in workload.work(config(*told, *asked, *reworked)).roles}
+    more = {role.role: role for role in work_of(config(*told, *asked, *reworked)).roles}
     assert more["teacher"].prompt == roles["teacher"].prompt + 2 * 6 * 600
     # 3 votes, 3 in each of two orders, and 3 turns of two sides before as many.
     assert roles["verifier"].completion == 7 * (3 + 6 + 12) * 100
 
 
+SMALL = (
+    "model=Qwen/Qwen3-4B", "rounds=3", "curriculum.questions=64", "rollouts.n=4", "rollouts.max_tokens=300",
+    "sets.per_cell=1", "training.batch_size=8", "training.epochs=2", "training.replay=0.5",
+    "training.pairs_per_question=1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "trained", "sampled"),
+    [
+        # 3 rounds × 64 questions × (1 pair and half a kept one) of two texts, of 300 tokens, twice.
+        ((), 3 * 64 * 3 * 300 * 2, 0),
+        # One completion of each question, and nothing is kept for later rounds.
+        (("training.objective=sft",), 3 * 64 * 300 * 2, 0),
+        (("training.objective=kto",), 3 * 64 * 2 * 300 * 2, 0),
+        # 64 prompts × 8 rollouts × 2 epochs in each round, of 100 tokens, with their prompts trained on once.
+        (("training.objective=grpo",), 3 * 1024 * 300, 3 * 1024 * 100),
+        (
+            ("training.objective=grpo", "training.options.iterations=2", "training.options.prompts=16"),
+            2 * 3 * 256 * 300,
+            3 * 256 * 100,
+        ),
+    ],
+)
+def test_what_an_objective_trains_on_is_counted(
+    settings: tuple[str, ...], trained: int, sampled: int
+) -> None:
+    made = work_of(config(*SMALL, *settings))
+    assert (made.solver_trained, made.solver_sampled) == (trained, sampled)
+
+
+def test_a_budget_of_rollouts_ends_a_plan() -> None:
+    # 400 / 4 = 100 questions: a round of 64 and one of 36.
+    course = course_of(config(*SMALL, "budget.rollouts=400"))
+    assert (course.rounds, course.questions, course.sampled) == (2, 100, 0)
+    # A question costs its 4 attempts and 16 more in training: 20 questions, one round.
+    course = course_of(config(*SMALL, "budget.rollouts=400", "training.objective=grpo"))
+    assert (course.rounds, course.questions) == (1, 20)
+    assert course_of(config(*SMALL, "budget.rollouts=1000000")).rounds == 3
+
+
+def test_a_reference_and_a_second_side_take_memory_only_where_there_are_any() -> None:
+    whole = [
+        "model=Qwen/Qwen3-4B",
+        "serving.dtype=bfloat16",
+        "training.dtype=bfloat16",
+        "training.method=full",
+    ]
+
+    def bytes_of(*settings: str) -> footprint.TrainingBytes:
+        jobs = plan_of(config(*whole, *settings), imagined("8x80GB")).training
+        return next(job.bytes for job in jobs if job.role == "solver")
+
+    dpo, redi, sft = (bytes_of(f"training.objective={name}") for name in ("dpo", "redi", "sft"))
+    assert dpo.reference == dpo.weights and redi.reference == sft.reference == 0
+    assert dpo.activations == redi.activations == 2 * sft.activations
+    assert bytes_of("training.objective=grpo").reference == 0
+    assert bytes_of("training.objective=grpo", "training.options.beta=0.01").reference == dpo.weights
+
+
 def test_hours_follow_what_is_stated() -> None:
     given = config("model=Qwen/Qwen3-4B", *LORA)
-    slow, fast = (make_plan(given, imagined("1x24GB"), rate) for rate in (100, 200))
+    slow, fast = (plan_of(given, imagined("1x24GB"), rate) for rate in (100, 200))
     written = sum(role.completion for role in slow.work.roles)
     assert slow.hours_serving == pytest.approx(written / 100 / 3600)
     assert fast.hours_serving == pytest.approx(slow.hours_serving / 2)
@@ -474,7 +538,7 @@ def test_the_run_begins_with_a_brief_plan(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("profile", profiles.names())
 def test_a_plan_fits_eighty_columns(profile: str, gpus: str) -> None:
     console = Console(width=80, record=True, force_terminal=False)
-    made = make_plan(load(CONFIGS / f"{profile}.yaml"), imagined(gpus, 64))
+    made = plan_of(load(CONFIGS / f"{profile}.yaml"), imagined(gpus, 64))
     show(console, made)
     text = console.export_text()
     tables = [line for line in text.splitlines() if line.startswith(" ")]
@@ -499,7 +563,7 @@ def test_the_command(tmp_path: Path) -> None:
 def test_names_of_files_do_not_reach_the_terminal_raw(tmp_path: Path) -> None:
     folder = _written(tmp_path / "evil\x1b[31m[bold]7B")
     console = Console(width=80, record=True, force_terminal=False)
-    show(console, make_plan(config(f"model={json.dumps(str(folder))}", *LORA), imagined("1x80GB")))
+    show(console, plan_of(config(f"model={json.dumps(str(folder))}", *LORA), imagined("1x80GB")))
     text = console.export_text()
     assert "\x1b" not in text and "[bold]7B" in text
 
@@ -516,9 +580,9 @@ def test_settings_that_no_plan_can_count_with(setting: str) -> None:
 
 def test_advice_can_be_followed() -> None:
     given = ["model=Qwen/Qwen3-4B", *LORA]
-    note = make_plan(config(*given), imagined("4096x80GB")).notes[-1]
+    note = plan_of(config(*given), imagined("4096x80GB")).notes[-1]
     advised = re.search(r"serving\.replicas=\d+", note)
     assert advised
-    assert make_plan(config(*given, advised.group()), imagined("4096x80GB")).problems == []
+    assert plan_of(config(*given, advised.group()), imagined("4096x80GB")).problems == []
     with pytest.raises(ConfigError, match="more than 4096 GPUs"):
         imagined("9999x80GB")

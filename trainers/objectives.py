@@ -47,6 +47,8 @@ class Objective(Protocol):
 
     rows: ClassVar[str]
     """One of `ROWS`."""
+    # And `reference`, whether the round's start is held beside the trained model, for estimates; else
+    # it is taken to be.
 
     def train(
         self, job: TrainingJob, rows: list[dict[str, Any]], tokenizer: Any

@@ -27,6 +27,7 @@ class Sft:
     """Weighted likelihood of completions; see `sft.py`."""
 
     rows: ClassVar[str] = "completions"
+    reference: ClassVar[bool] = False
 
     loss: Literal["nll", "dft"] = "nll"
     """`dft` weighs each token by its own probability, as it is now."""
@@ -89,6 +90,7 @@ class Redi:
     """Likelihood of the chosen, less that of the rejected, without a reference; see `dpo.py`."""
 
     rows: ClassVar[str] = "pairs"
+    reference: ClassVar[bool] = False
 
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Weight of the rejected; the paper's runs collapse at 1."""

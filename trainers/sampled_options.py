@@ -70,6 +70,11 @@ class Sampling:
         if self.vllm == "server" and not self.vllm_url:
             raise ValueError("vllm: server needs vllm_url, where a vLLM server with weight transfer answers")
 
+    @property
+    def reference(self) -> bool:
+        """Whether the round's start is held beside, as the measure of a divergence."""
+        return bool(getattr(self, "beta", 0.0))
+
     def check(self, batch: int, accumulation: int) -> None:
         """
         Raises:
