@@ -41,7 +41,8 @@ def pair_row(pair: PreferencePair, tools: str) -> Row:
 
 def completion_rows(cases: Iterable[Case], rng: Random) -> list[Row]:
     """Right completions, each once and at most `case.most` of a question; where none is right, the
-    worked reference of what was got wrong. What is mastered is among them.
+    worked reference of what was got wrong. What is mastered is among them. With `training.references:
+    first`, a worked reference in place of right completions.
 
     Source: rejection sampling fine-tuning, RFT, arXiv 2308.01825. Differs: chosen by chance among the
     distinct texts, not by their equations.
@@ -97,7 +98,10 @@ def prompt_rows(
 
 
 def _good(case: Case, rng: Random, most: int) -> list[Said]:
-    if right := case.rights:
+    right = case.rights
+    if right and case.model_answer:
+        return [case.model_answer]
+    if right:
         return _some(right, rng, most)
     return [case.reference] if case.wrongs and case.reference else []
 

@@ -21,6 +21,7 @@ def cases(room: Room, round: int) -> list[Case]:
             prompt=room.solver.prompt(question),
             most=training.pairs_per_question,
             zone=zones.get(question.id),
+            reference_first=training.references == "first" and _is_worked(question),
         )
         for question in selected(room, round)
     ]
@@ -28,9 +29,13 @@ def cases(room: Room, round: int) -> list[Case]:
 
 def _to_train_on(question: Question, bare: bool) -> Question:
     """The question, without its reference where that is a bare answer and none is wanted."""
-    if bare or question.solution.rpartition(ANSWER_MARK)[0].strip():
+    if bare or _is_worked(question):
         return question
     return question.model_copy(update={"solution": ""})
+
+
+def _is_worked(question: Question) -> bool:
+    return bool(question.solution.rpartition(ANSWER_MARK)[0].strip())
 
 
 def _judged(room: Room, round: int) -> dict[str, list[tuple[Rollout, Verdict]]]:

@@ -61,6 +61,8 @@ class Case:
     """Pairs that a builder without a number of its own makes: `training.pairs_per_question`."""
     zone: Zone | None = None
     """Of this round's attempts; None where nobody could judge them."""
+    reference_first: bool = False
+    """Whether the reference is to be learned even where a rollout is right."""
     changed: Changed | None = None
     """For a builder that asks the Teacher, where it was asked and gave something."""
 
@@ -90,6 +92,11 @@ class Case:
     def reference(self) -> Said | None:
         """The worked solution, where there is one to train on."""
         return Said(self.question.solution) if self.question.solution.strip() else None
+
+    @property
+    def model_answer(self) -> Said | None:
+        """What is to be learned in place of right rollouts, where there is such."""
+        return self.reference if self.reference_first else None
 
     def found(self, said: Said) -> tuple[Rollout, Verdict] | None:
         """The first rollout that said it, and its verdict; None where no rollout did."""

@@ -16,7 +16,8 @@ class Socratic:
     against wrong, where the question has one. All right: a right one against itself with
     one digit changed, which keeps what is mastered in the training data. Truncated, invalid
     and undecided rollouts take no part: they say nothing about the answer. A rollout that called
-    tools takes part as the whole conversation.
+    tools takes part as the whole conversation. With `training.references: first`, a worked reference
+    stands in for the right ones.
 
     Source: Socratic-Zero, arXiv 2509.24726, section 3 (pairs, reference fall-back).
     Differs: invalid rollouts are not among the rejected; the last rule is RISE's error
@@ -26,15 +27,16 @@ class Socratic:
 
     def pairs(self, case: Case, rng: Random) -> list[PreferencePair]:
         right, wrong = case.said("right"), case.said("wrong")
+        model = [case.model_answer] if case.model_answer else []
         kind: PairKind
-        if right and wrong:
+        if right and wrong and not model:
             kind, chosen = "rollouts", right
         elif wrong and case.question.solution:
             kind, chosen = "reference", [Said(case.question.solution)]
         elif right:
-            kind, chosen = "anchor", right
-            slip = change_digit(right[0].text, rng)
-            wrong = [right[0].ending(slip)] if slip is not None else []
+            kind, chosen = "anchor", model or right
+            slip = change_digit(chosen[0].text, rng)
+            wrong = [chosen[0].ending(slip)] if slip is not None else []
         else:
             return []
         couples = [(good, bad) for bad in wrong for good in chosen if good != bad]
