@@ -33,7 +33,8 @@ SMALL = [
     "generator.proposals=0", "generator.most=0", "sets.per_cell=1", "training.pairs_per_question=2",
 ]  # fmt: skip
 TAUGHT = [
-    *SMALL, "teacher.endpoint=http://127.0.0.1:1/v1", "labels.ask_solver=false", "labels.threshold=0",
+    *SMALL, "training.references=last", "teacher.endpoint=http://127.0.0.1:1/v1",
+    "labels.ask_solver=false", "labels.threshold=0",
     "labels.audit=2", "rollouts.logprobs=true", "rollouts.n=6", "pairs.calls=20", "pairs.smoothing=true",
     "pairs.replay_band=[0.2, 0.97]", "pairs.weigh=[skill]", "pairs.largest_skill=0.4", "pairs.anchors=0.3",
     f"pairs.builders=[{', '.join(BUILDERS).replace('crew', '{name: crew, most: 1}')}]",
@@ -65,9 +66,9 @@ def pairs_of(folder: RunFolder, round: int) -> list[PreferencePair]:
 
 
 @pytest.mark.slow
-async def test_the_default_builds_what_it_always_did(tmp_path: Path) -> None:
+async def test_socratics_pairs_are_what_they_always_were(tmp_path: Path) -> None:
     """The rule as it was before there were builders, written out once more."""
-    config = load(None, SMALL)
+    config = load(None, [*SMALL, "training.references=last"])
     folder = await play(tmp_path / "run", config)
     room = room_in(folder, config)
     for round in (1, 2):

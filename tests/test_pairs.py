@@ -25,6 +25,7 @@ from maieutic.curriculum.pairs.edits import change_step, telling
 from maieutic.curriculum.pairs.lengths import Lengths
 from maieutic.curriculum.pairs.rise import Rise
 from maieutic.curriculum.pairs.smoothing import smoothed
+from maieutic.curriculum.pairs.socratic import Socratic
 from maieutic.curriculum.pairs.spar import Spar
 from maieutic.curriculum.pairs.steps import Steps, smoothing, split
 from maieutic.errors import ConfigError
@@ -67,6 +68,34 @@ def both(pairs: list[PreferencePair]) -> list[tuple[str, str]]:
 
 R, W = "7 + 6 = 13 #### 13", "7 + 6 = 14 #### 14"
 LATE, DOUBT = ("7 + 6 = 13 #### 1", "invalid"), ("13, maybe", "undecided")
+
+# ------------------------------------------------------------------ references first
+
+MODEL = QUESTION.solution
+FIRST_TABLE: list[tuple[str, list[Outcome], list[tuple[str, str, str]]]] = [
+    ("none at all", [], []),
+    ("none wrong: over itself with a digit changed", [(R, "right")], [(MODEL, "", "anchor")]),
+    ("some wrong", [(R, "right"), (W, "wrong")], [(MODEL, W, "reference")]),
+    ("none right", [(W, "wrong")], [(MODEL, W, "reference")]),
+    ("nothing said", [LATE, DOUBT], []),
+    ("never over itself", [(R, "right"), (MODEL, "wrong")], []),
+]
+
+
+@pytest.mark.parametrize(("what", "outcomes", "expected"), FIRST_TABLE, ids=[row[0] for row in FIRST_TABLE])
+def test_a_reference_may_come_first(
+    what: str, outcomes: list[Outcome], expected: list[tuple[str, str, str]]
+) -> None:
+    pairs = Socratic().pairs(case_of(*outcomes, reference_first=True), Random(0))
+    made = [(pair.chosen, pair.rejected if pair.kind != "anchor" else "", pair.kind) for pair in pairs]
+    assert made == expected
+    for pair in pairs:
+        if pair.kind == "anchor":
+            assert sum(a != b for a, b in zip(pair.chosen, pair.rejected, strict=True)) == 1
+    # Without one it is as ever.
+    bare = case_of(*outcomes, question=BARE, reference_first=True)
+    assert Socratic().pairs(bare, Random(0)) == Socratic().pairs(case_of(*outcomes, question=BARE), Random(0))
+
 
 # ------------------------------------------------------------------ curry
 

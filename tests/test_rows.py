@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -56,6 +57,24 @@ def test_completions(said: str, solution: str, expected: list[str] | None) -> No
     else:
         assert texts == expected
     assert all(row == {"prompt": "q!", "completion": row["completion"], "weight": 1.0} for row in rows)
+
+
+FIRST = [
+    ("R1", "ref", ["ref"]),
+    ("R1 R2 R3 W1", "ref", ["ref"]),
+    ("W1", "ref", ["ref"]),
+    ("R1", "", ["R1"]),
+    ("I1 U1", "ref", []),
+    ("", "ref", []),
+]
+
+
+@pytest.mark.parametrize(("said", "solution", "expected"), FIRST)
+def test_completions_where_references_come_first(said: str, solution: str, expected: list[str]) -> None:
+    case = replace(case_of("q", said, solution), reference_first=True)
+    assert [row["completion"] for row in completion_rows([case], Random(0))] == expected
+    good = [row["completion"] for row in labelled_rows([case], Random(0)) if row["label"]]
+    assert good == expected
 
 
 LABELLED = [
