@@ -450,7 +450,11 @@ def test_a_long_draw_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None
     assert "drawing questions: 5 of 6 skills and levels" in said
 
 
-def test_a_program_without_tests_is_told_to_add_them(written: Written) -> None:
+def test_a_program_without_tests_is_told_to_add_them(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing is run, so that it is told where there is no sandbox, too.
+    monkeypatch.setattr("maieutic.tasks.checkers.python.find_sandbox", lambda wanted: None)
     tasks = [{"question": f"Print {n}.", "tests": [{"stdin": "", "stdout": str(n)}]} for n in range(6)]
     file = written([*tasks, {"question": "Print on.", "tests": []}])
     with pytest.raises(SeedError, match=r"line 7: no tests for 'Print on\.'"):
