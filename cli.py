@@ -305,6 +305,30 @@ def show(
         views.show_run(console, folder)
 
 
+@app.command()
+def query(
+    name: Name,
+    statement: Annotated[
+        str | None, typer.Argument(help="One SELECT; left out, the tables are named.")
+    ] = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated, with a head.")] = False,
+) -> None:
+    """Ask a run's records with SQL."""
+    from .graph.folders import find
+    from .inspector.console import screen
+    from .inspector.querying import show_query, show_views
+
+    if as_json and as_csv:
+        raise ConfigError("--json or --csv: choose one")
+    folder, _ = find(runs_dir, name)
+    if statement is None:
+        show_views(screen())
+    else:
+        show_query(screen(), folder, statement, "json" if as_json else "csv" if as_csv else "table")
+
+
 def _columns(told: list[str] | None) -> dict[str, str]:
     names: dict[str, str] = {}
     for entry in told or []:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..curriculum.difficulty import generator_quota
 from ..curriculum.gate import Decision, decide, right_marks, wilson
-from ..records import Evaluation, Proposal, Question, Verdict, Worth
+from ..records import Evaluation, GateDecision, Proposal, Question, Verdict, Worth
 from .budget import over as spent_up
 from .rollouts import roll_out
 from .room import Room
@@ -78,6 +78,20 @@ async def gate(room: Room, state: LoopState) -> LoopState:
     trained = round == 0 or candidate != state["solver"]
     decision = _decision(room, before, round if trained else before)
     promoted = trained and decision.promoted
+    kept = candidate if promoted else state["solver"]
+    made = GateDecision(
+        round=round,
+        candidate=candidate,
+        against=state["solver"],
+        against_round=before,
+        trained=trained,
+        promoted=promoted,
+        kept=kept,
+        difference=decision.difference,
+        low=decision.low,
+        high=decision.high,
+    )
+    room.folder.write(round, "gates", 0, [made])
     room.folder.write_json(
         round,
         "gate",
@@ -102,7 +116,7 @@ async def gate(room: Room, state: LoopState) -> LoopState:
     over = out_of_patience or unpaid or round >= room.config.rounds
     room.after_round(over)
     return {
-        "solver": candidate if promoted else state["solver"],
+        "solver": kept,
         "solver_round": round if promoted else before,
         "round": round + 1,
         "quota": _quota(room, round),

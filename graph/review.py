@@ -72,7 +72,8 @@ class Desk:
         changed = edited(self.room, asked.question, text, answer, solution)
         others = {a.proposal.id: a.question for a in _asked(self.room, self.round, self.turn)}
         others.pop(asked.proposal.id)
-        if reason := against(self.room, {**others, asked.proposal.id: changed}).get(asked.proposal.id):
+        reasons, _ = against(self.room, {**others, asked.proposal.id: changed})
+        if reason := reasons.get(asked.proposal.id):
             raise Faulty(f"it would be refused: {reason}")
         self._write([self._review(asked, "edited", changed, "")])
 
@@ -159,7 +160,7 @@ def settled(room: Room, round: int, turn: int) -> tuple[list[Proposal], list[Que
             except Faulty:
                 reasons[key] = "label"
     standing = {key: q for key, q in asked.items() if key not in said or said[key].decision == "accepted"}
-    found = against(room, {**standing, **changed})
+    found, _ = against(room, {**standing, **changed})
     reasons |= {key: found[key] for key in changed if key in found}
     for key in sorted(changed.keys() & found.keys()):
         room.progress.note(f"the edited {key} is refused: {found[key]}")

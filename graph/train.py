@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from ..agents.seeds import call_seed
 from ..curriculum.difficulty import utility
 from ..memory.run import write_table
-from ..records import Attempt, Proposal, Worth
+from ..records import Attempt, Proposal, Training, Worth
 from ..trainers.jobs import TrainingJob, run_job, stopped_at
 from ..trainers.objectives import configured, options_of
 from .budget import payable
@@ -163,6 +164,19 @@ async def _train(
     result = await run_job(
         job, room.folder.jobs, name, room.progress.done, launcher=room.launcher, gpus=room.fleet.gpus
     )
+    done = Training(
+        id=name,
+        round=round,
+        role=role,
+        start=checkpoint,
+        objective=job.objective,
+        rows=len(rows),
+        steps=result.steps,
+        seconds=result.seconds,
+        stopped=result.stopped,
+        metrics=json.dumps(result.metrics),
+    )
+    room.folder.write(round, f"trainings/{role}", 0, [done])
     if result.stopped:
         room.progress.note(
             f"round {round}: the training of the {role.capitalize()} was stopped: {result.stopped}. The "

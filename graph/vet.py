@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from ..curriculum import diversity
 from ..records import Diversity, Proposal, Question, short_id
@@ -45,10 +46,10 @@ async def vet(room: Room, state: LoopState) -> LoopState:
             proposals += room.folder.read(round, "proposals/generator", Proposal)
         proposals.sort(key=lambda proposal: proposal.id)
         room.progress.begin(round, "vet", len(proposals))
-        readable, reasons = screened(room, proposals)
-        untold = [q for key, q in readable.items() if key not in reasons and q.label == "none"]
+        found = screened(room, proposals)
+        untold = [q for key, q in found.readable.items() if key not in found.reasons and q.label == "none"]
         labelled = await label(room, round, turn, untold, state["solver"])
-        vetted, questions = decided(room, proposals, readable, reasons, labelled)
+        vetted, questions = decided(room, proposals, found, labelled)
         room.folder.write(round, series[0], turn, questions)
         room.folder.write(round, series[1], turn, vetted)
         room.progress.advance(len(proposals))
@@ -69,8 +70,19 @@ async def admit(room: Room, state: LoopState) -> LoopState:
     return {"admitted": len(admitted), "turn": turn + 1, "again": again}
 
 
-def screened(room: Room, proposals: Sequence[Proposal]) -> tuple[dict[str, Question], dict[str, str]]:
-    """The questions that can be read, and the reasons against proposals, both by proposal."""
+class Screened(NamedTuple):
+    """What can be said of proposals before their answers are known, each by the proposal's id."""
+
+    readable: Mapping[str, Question]
+    reasons: Mapping[str, str]
+    """Against those that are refused."""
+    nearest: Mapping[str, tuple[str, float]]
+    """Of those that nothing else spoke against, the question of the bank, or of those before, that is most
+    like it, and their cosine similarity."""
+
+
+def screened(room: Room, proposals: Sequence[Proposal]) -> Screened:
+    """The questions that can be read, and what speaks against proposals."""
     readable: dict[str, Question] = {}
     reasons: dict[str, str] = {}
     for proposal in proposals:
@@ -80,27 +92,39 @@ def screened(room: Room, proposals: Sequence[Proposal]) -> tuple[dict[str, Quest
             reasons[proposal.id] = "unsolvable"
         except Unreadable:
             reasons[proposal.id] = "unreadable"
-    return readable, reasons | against(room, readable)
+    found, nearest = against(room, readable)
+    return Screened(readable, reasons | found, nearest)
 
 
-def against(room: Room, readable: Mapping[str, Question]) -> dict[str, str]:
+def against(
+    room: Room, readable: Mapping[str, Question]
+) -> tuple[dict[str, str], dict[str, tuple[str, float]]]:
     """Reasons against questions that can be read: faults, and what is known already, from the bank
-    or from those before them."""
+    or from those before them. And what is nearest to those without a fault."""
     reasons = _faults(room, readable)
     reasons |= _known(room, {key: q for key, q in readable.items() if key not in reasons})
     candidates = [key for key in readable if key not in reasons]
-    nearest = room.bank.nearest([readable[key].text for key in candidates])
-    for key, (_, likeness) in zip(candidates, nearest, strict=True):
+    found = room.bank.nearest([readable[key].text for key in candidates])
+    nearest = {
+        key: (_id_of(near, readable, candidates), like)
+        for key, (near, like) in zip(candidates, found, strict=True)
+    }
+    for key, (_, likeness) in nearest.items():
         if likeness >= room.config.curriculum.near_duplicate:
             reasons[key] = "near duplicate"
-    return reasons
+    return reasons, nearest
+
+
+def _id_of(near: str, readable: Mapping[str, Question], candidates: Sequence[str]) -> str:
+    """The id of a question that the bank calls near: one of its own, or one of the texts given."""
+    kind, _, place = near.partition(":")
+    return readable[candidates[int(place)]].id if kind == "text" and place.isdecimal() else near
 
 
 def decided(
     room: Room,
     proposals: Sequence[Proposal],
-    readable: Mapping[str, Question],
-    reasons: Mapping[str, str],
+    found: Screened,
     labelled: Mapping[str, Question],
 ) -> tuple[list[Proposal], list[Question]]:
     """The proposals with what became of each, and the questions that are new to the bank.
@@ -111,7 +135,8 @@ def decided(
     vetted: list[Proposal] = []
     admitted: list[Question] = []
     for proposal in proposals:
-        question, reason = readable.get(proposal.id), reasons.get(proposal.id, "")
+        question, reason = found.readable.get(proposal.id), found.reasons.get(proposal.id, "")
+        nearest, likeness = found.nearest.get(proposal.id, (None, None))
         if question and not reason:
             question = labelled.get(question.id, question)
             reason = _reason(room, question, question.id in labelled)
@@ -125,6 +150,8 @@ def decided(
                     "question_id": new.id if new else None,
                     "label": new.label if new else "none",
                     "confidence": new.confidence if new else 0.0,
+                    "nearest_id": nearest or None,
+                    "likeness": likeness,
                 }
             )
         )

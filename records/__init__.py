@@ -30,6 +30,7 @@ from .figures import (
     VerifierFigures,
     ZoneCounts,
 )
+from .learning import GateDecision, Training
 from .questions import (
     Attempt,
     Audit,
@@ -68,6 +69,7 @@ __all__ = [
     "Evaluation",
     "Failure",
     "Gain",
+    "GateDecision",
     "GateFigures",
     "GeneratorFigures",
     "Height",
@@ -97,6 +99,7 @@ __all__ = [
     "Spread",
     "Status",
     "ToolResult",
+    "Training",
     "TrainingFigures",
     "VariantFigures",
     "Verdict",

@@ -90,6 +90,11 @@ class Proposal(Record):
     admitted: bool | None = None
     reason: str = ""
     question_id: str | None = None
+    nearest_id: str | None = None
+    """The question most like it that was there before: in the bank, or earlier among these. None where
+    something else had spoken against it, or nothing was there."""
+    likeness: float | None = None
+    """Cosine similarity of the two; from `curriculum.near_duplicate` on it is refused."""
 
 
 class Review(Record):

@@ -284,7 +284,7 @@ def test_each_reason_is_given(bank: QuestionBank, text: str, reason: str) -> Non
     bank.add([question(TOM)])
     room = vetting(bank, question(HELD))
     room.config = load(None, ["curriculum.near_duplicate=0.9", "teacher.endpoint=http://127.0.0.1:1/v1"])
-    vetted, admitted = decided(room, (asked := [proposal(text)]), *screened(room, asked), {})
+    vetted, admitted = decided(room, (asked := [proposal(text)]), screened(room, asked), {})
     assert [p.reason for p in vetted] == [reason]
     assert not admitted
 
@@ -294,10 +294,10 @@ def test_a_copy_that_was_answered_only_now_is_refused(bank: QuestionBank) -> Non
     bank.add([parent])
     room = vetting(bank, question(HELD))
     asked = [proposal(TOM.replace("Tom", "Tim"), parent_id=parent.id)]
-    readable, reasons = screened(room, asked)
-    (untold,) = readable.values()
-    assert (untold.label, reasons) == ("none", {})
+    found = screened(room, asked)
+    (untold,) = found.readable.values()
+    assert (untold.label, found.reasons) == ("none", {})
     for answer, reason in (("7", "copy of its parent"), ("9", "")):
         labelled = untold.model_copy(update={"answer": answer, "label": "teacher", "confidence": 0.9})
-        vetted, _ = decided(room, asked, readable, reasons, {untold.id: labelled})
+        vetted, _ = decided(room, asked, found, {untold.id: labelled})
         assert [p.reason for p in vetted] == [reason]

@@ -33,7 +33,7 @@ def room(tmp_path: Path) -> Any:
 
 
 def vetted_of(room: Any, proposals: list[Proposal]) -> tuple[list[Proposal], list[Question]]:
-    return decided(room, proposals, *screened(room, proposals), {})
+    return decided(room, proposals, screened(room, proposals), {})
 
 
 def proposal(text: str, author: Author, number: int = 0) -> Proposal:

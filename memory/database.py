@@ -1,0 +1,182 @@
+"""A run's records as tables of DuckDB: read where they lie, one kind of record a view, nothing written.
+
+Statements are the user's own and may be anything that reads. What would write, load an extension or open
+a file outside the run folder is refused by DuckDB itself, whose settings are locked before it is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from ..errors import RunError, printable
+from ..records import (
+    Attempt,
+    Audit,
+    Behaviour,
+    Call,
+    Diversity,
+    GateDecision,
+    Hint,
+    LabelCheck,
+    Opinion,
+    PreferencePair,
+    Proposal,
+    Question,
+    Record,
+    Review,
+    Rollout,
+    SkillNote,
+    ToolResult,
+    Training,
+    Verdict,
+    Worth,
+)
+from .run import RunFolder, schema_of
+
+_MOST_MEMORY = "2GB"
+
+
+class View(NamedTuple):
+    """A table of all rounds: parts of one kind of record, with `recorded_in`, the round whose they are.
+
+    That is `round`, too, but for a pair of an earlier round that is replayed.
+    """
+
+    parts: str
+    """Below rounds/NUMBER."""
+    record: type[Record]
+    meaning: str
+
+
+VIEWS: dict[str, View] = {
+    "questions": View("questions/*", Question, "the bank: seeds in round 0, then what was admitted"),
+    "heldout": View("sets/heldout*", Question, "the held-out sets; they decide nothing"),
+    "validation": View("sets/validation-*", Question, "the validation set, by which the gate decides"),
+    "proposals": View("vetted/*", Proposal, "what was proposed, and what vetting said of it"),
+    "labels": View("labels/*", LabelCheck, "what spoke for the answers of questions from models"),
+    "audits": View("audits/*", Audit, "labels that were checked by another way"),
+    "reviews": View("reviews/*", Review, "what a person said of proposals"),
+    "attempts": View("attempts/*", Attempt, "pass rate and zone of each question that a round asked"),
+    "rollouts": View("rollouts/*", Rollout, "completions of the Solver; stage says what for"),
+    "verdicts": View("verdicts/*", Verdict, "what the Verifier says of them"),
+    "opinions": View("opinions/*", Opinion, "what a Verifier that is a model said of some"),
+    "skills": View("skills/*", SkillNote, "skills that the Teacher named for failures"),
+    "hints": View("hints/*", Hint, "what may be read with a question that was failed"),
+    "behaviours": View("behaviours/*", Behaviour, "moves that the Teacher found in right solutions"),
+    "pairs": View("pairs/*", PreferencePair, "what the Solver was trained on, replayed ones included"),
+    "trainings": View("trainings/*", Training, "training jobs: what from, on what, and what they came to"),
+    "gates": View("gates/*", GateDecision, "what the gate said of each round's Solver"),
+    "worths": View("worths/*", Worth, "what questions turned out to be worth in the next round"),
+    "diversity": View("diversity/*", Diversity, "how different the questions of a round are"),
+    "calls": View("calls/*", Call, "requests to models, as sent, with what came back"),
+    "tools": View("tools/*", ToolResult, "what tools gave"),
+}
+
+
+class Database:
+    """Views of one run; used as a context manager.
+
+    Raises:
+        RunError: on use, whatever DuckDB says against a statement or a damaged part, in one line.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._run, self._folder = folder, folder.path.resolve()
+        self._connection = duckdb.connect(":memory:")
+        self._connection.execute(f"SET memory_limit = '{_MOST_MEMORY}'")
+        self._connection.execute("SET autoinstall_known_extensions = false")
+        self._made: set[str] = set()
+        # As it is, and as a pattern names it: both are looked at.
+        rounds = self._folder / "rounds"
+        allowed = ", ".join(_quoted(name) for name in dict.fromkeys([str(rounds), _glob(rounds)]))
+        self._connection.execute(f"SET allowed_directories = [{allowed}]")
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def ask(self, statement: str, given: Sequence[object] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Names of the columns, and the rows, of one statement that reads.
+
+        Raises:
+            RunError: it is none, or fails.
+        """
+        try:
+            parsed = duckdb.extract_statements(statement)
+            kinds = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+            if len(parsed) != 1 or parsed[0].type not in kinds:
+                raise RunError("query: one SELECT is wanted; records are never changed")
+            self._make_views(statement)
+            found = self._connection.execute(parsed[0], list(given) or None)
+            return [column[0] for column in found.description or []], found.fetchall()
+        except (duckdb.Error, RuntimeError) as error:
+            raise RunError(f"query: {printable(' '.join(str(error).split()))[:600]}") from error
+
+    def rows(self, statement: str, given: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Rows of one statement by the names of their columns.
+
+        Raises:
+            RunError: as `ask`.
+        """
+        names, rows = self.ask(statement, given)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def heldout(self, round: int) -> float | None:
+        """Held-out accuracy of the Solver that a round came to; None where it was not measured."""
+        found = self._run.read_json(round, "heldout")
+        return float(found["accuracy"]) if found else None
+
+    def _make_views(self, statement: str) -> None:
+        """Those that a statement may mean: making one opens every part. All, where it names none, so that
+        it can ask which there are."""
+        named = VIEWS.keys() & _words(statement) or VIEWS.keys()
+        for name in sorted(named - self._made):
+            self._connection.execute(f"CREATE OR REPLACE VIEW {name} AS {self._reading(VIEWS[name])}")
+        # One without parts is made anew: some may have come by then.
+        self._made |= {name for name in named if self._has(VIEWS[name])}
+
+    def _has(self, view: View) -> bool:
+        return any((self._folder / "rounds").glob(f"[0-9]*/{view.parts}.parquet"))
+
+    def _reading(self, view: View) -> str:
+        """A view's SELECT: an empty table with all columns, and the parts joined to it by name, so that what
+        a part of an older version lacks is NULL."""
+        columns = [(field.name, _type_of(field.type)) for field in schema_of(view.record)]
+        nothing = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns)
+        empty = f"SELECT {nothing}, NULL::BIGINT AS recorded_in WHERE false"
+        if not self._has(view):
+            return empty
+        parts = f"{_glob(self._folder / 'rounds')}/[0-9]*/{view.parts}.parquet"
+        number = r"regexp_extract(filename, '[\\/]rounds[\\/](\d+)[\\/]', 1)::BIGINT AS recorded_in"
+        source = f"read_parquet({_quoted(parts)}, union_by_name = true, filename = true)"
+        # Made of our own folder's name and nothing else.
+        return f"{empty} UNION ALL BY NAME SELECT * EXCLUDE (filename), {number} FROM {source}"  # noqa: S608
+
+
+def _words(statement: str) -> set[str]:
+    return set(re.findall(r"\w+", statement.lower()))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _glob(path: Path) -> str:
+    """A path in which nothing stands for anything else."""
+    return re.sub(r"([*?\[\]{}])", r"[\1]", str(path))
+
+
+def _type_of(column: pa.DataType) -> str:
+    if pa.types.is_list(column):
+        return f"{_type_of(column.value_type)}[]"
+    return {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN"}[str(column)]
