@@ -112,7 +112,7 @@ class SolverConfig(Role):
 class Sampling(Section):
     """The Solver's rollouts."""
 
-    n: int = Field(4, ge=1, le=64)
+    n: int = Field(2, ge=1, le=64)
     """Rollouts of a question in a round (Socratic-Zero: 8)."""
     temperature: float = Field(1.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)

@@ -37,7 +37,7 @@ class RunConfig(Section):
     """A whole run."""
 
     seed: int = Field(0, ge=0, lt=2**63)
-    rounds: int = Field(6, ge=1, le=10_000)
+    rounds: int = Field(8, ge=1, le=10_000)
     budget: RunBudget = RunBudget()
     seeds: str = "builtin"
     """`builtin`; a file (JSONL, JSON, CSV, TSV, Parquet); `hf:NAME[:CONFIG[:SPLIT]]`; or

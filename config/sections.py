@@ -81,9 +81,9 @@ class CurriculumConfig(Section):
     and level alike, whatever the Solver can do."""
     options: dict[str, Any] = {}
     """Of the policy, in place of its paper's: `{temperature: 0.2}`."""
-    questions: int = Field(2048, ge=1, le=1_000_000)
+    questions: int = Field(1024, ge=1, le=1_000_000)
     """Questions attempted in a round."""
-    new: int = Field(1792, ge=1, le=1_000_000)
+    new: int = Field(896, ge=1, le=1_000_000)
     """Questions that a round should add."""
     enough: float = Field(0.9, gt=0, le=1)
     """Share of `new` below which the Teacher is asked again, at most twice."""

@@ -64,7 +64,7 @@ class SolverTraining(Section):
     guards: GuardsConfig = GuardsConfig()
     """Of the Generator, too."""
     batch_size: int = Field(16, ge=1)
-    epochs: float = Field(2, gt=0, le=10_000)
+    epochs: float = Field(3, gt=0, le=10_000)
     pairs_per_question: int = Field(1, ge=1)
     """At most so many of one question."""
     references: Literal["last", "first"] = "first"
