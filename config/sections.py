@@ -76,7 +76,7 @@ class ServingConfig(Section):
 class CurriculumConfig(Section):
     """Which questions a round asks, and which new ones it wants."""
 
-    policy: str = Field("socratic", pattern=r"^[\w.:]{1,200}$")
+    policy: str = Field("socratic", pattern=r"^[\w.:-]{1,200}$")
     """One of docs/policies.md, or one of your own: `module:Class`. `uniform` is the control: every skill
     and level alike, whatever the Solver can do."""
     options: dict[str, Any] = {}

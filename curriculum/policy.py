@@ -7,6 +7,7 @@ learns it learns in `update`, once a round, and gives out in `state_dict`, which
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -130,12 +131,16 @@ class Policy(Protocol):
 
 
 @dataclass
-class Base:
+class Base(ABC):
     """A policy that learns nothing and asks for new questions of every kind alike: write `select` only."""
 
     @property
     def measures(self) -> str:
         return ""
+
+    @abstractmethod
+    def select(self, bank: Sequence[Known], asked: Asked) -> list[str]:
+        """As `Policy.select`."""
 
     def allocate(self, bank: Sequence[Known], chosen: Sequence[str], asked: Asked) -> dict[str, int]:
         return {}

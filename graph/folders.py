@@ -232,15 +232,24 @@ def read_sets(folder: RunFolder) -> FixedSets:
     return FixedSets(validation, heldout, further)
 
 
+GRID = "grid.json"
+"""What the folder of a comparison has, and that of a run has not."""
+
+
 def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
     """An existing run with its configuration.
 
     Raises:
-        RunError: there is none of that name; the message lists those there are.
+        RunError: there is none of that name, or it is a comparison; the message lists those there are.
     """
     folder = RunFolder(runs / Path(name).name)
     if len(os.fsencode(name)) > 100 or not folder.config.exists():
         there = sorted(p.parent.name for p in runs.glob("*/run.yaml"))
+        if (folder.path / GRID).exists():
+            raise RunError(
+                f"{name[:60]!r} is a comparison: see {folder.path / 'compare.html'}, or one of its runs with "
+                f"--runs-dir {folder.path}"
+            )
         known = f"there are: {', '.join(there)}" if there else f"{runs} has no runs yet"
         raise RunError(f"no run {name[:60]!r}; {known}")
     if not folder.config.read_bytes().strip():

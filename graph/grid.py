@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..config import RunConfig, changed, dump, load
 from ..errors import ConfigError, RunError
 from ..memory.run import write_whole
-from .folders import absolute
+from .folders import GRID, absolute
 from .variants import Variant, control_of, folder_names, variants
 
-_FILE, _BASE = "grid.json", "base.yaml"
+_BASE = "base.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def write(folder: Path, grid: Grid, config: RunConfig) -> None:
         RunError: the folder holds something else.
     """
     base = dump(absolute(config))
-    if (folder / _FILE).exists():
+    if (folder / GRID).exists():
         before, _ = read(folder)
         same = (folder / _BASE).read_text() == base and before.rollouts == grid.rollouts
         if not same or before.rounds_fixed != grid.rounds_fixed or not _within(before, grid):
@@ -141,7 +141,7 @@ def write(folder: Path, grid: Grid, config: RunConfig) -> None:
     elif folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder} exists already and is no comparison; choose another --name")
     write_whole(folder / _BASE, base)
-    write_whole(folder / _FILE, grid.model_dump_json(indent=1))
+    write_whole(folder / GRID, grid.model_dump_json(indent=1))
 
 
 def _within(before: Grid, now: Grid) -> bool:
@@ -156,9 +156,9 @@ def read(folder: Path) -> tuple[Grid, RunConfig]:
     Raises:
         RunError: there is none, or it is damaged.
     """
-    file = folder / _FILE
+    file = folder / GRID
     if not file.exists():
-        there = sorted(path.parent.name for path in folder.parent.glob(f"*/{_FILE}"))
+        there = sorted(path.parent.name for path in folder.parent.glob(f"*/{GRID}"))
         known = f"there are: {', '.join(there)}" if there else f"{folder.parent} has none yet"
         raise RunError(f"no comparison {folder.name[:60]!r}; {known}")
     try:

@@ -100,9 +100,9 @@ def _overview(found: Comparison) -> Table:
         "Variants",
         "Area is the mean held-out accuracy over the whole budget. Forgotten is the share of what the base "
         "model answered right and the final Solver does not. Covered cells of skill and level are those of "
-        "which it answers at least half; asked are those that any round attempted. The way to reach the "
-        f"level{level} is read off the mean curve, and in brackets off each seed's own. Seconds are those "
-        "of work from round 1 on, evaluations included, without starting servers.",
+        "which it answers at least half; asked are those that any round attempted. Rollouts to the level"
+        f"{level} are read off the mean curve, and in brackets off each seed's own. Seconds are those of "
+        "work from round 1 on, evaluations included, without starting servers.",
         ["variant", "seeds", "validation %", "held-out %", "area %", f"rollouts to{level or ' level'}",
          "forgotten %", "cells covered", "cells asked", "rollouts", "seconds"],
         [_row(entry, found) for entry in found.variants],

@@ -10,10 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import RunConfig
+from ..curriculum.pairs import builders_of
+from ..curriculum.policies import policy_of
 from ..errors import MaieuticError, printable
 from ..serving.hardware import GIB, Hardware, found, imagined
 from ..serving.planned import Plan, ServerPlan, TrainingPlan, gib
 from ..trainers.estimates import plan_of
+from ..trainers.objectives import check_objective
 
 _MEANWHILE = {
     "stay": "servers stay up while it trains",
@@ -28,11 +31,15 @@ def planned(config: RunConfig, gpus: str | None, ram: float | None, tokens_per_s
     """A plan for this machine, or for what `--gpus` imagines.
 
     Raises:
-        ConfigError: that text is no hardware, or a model's size cannot be found out.
+        ConfigError: that text is no hardware, a model's size cannot be found out, or the policy, a pair
+            builder or the objective would be refused by a run.
     """
+    policy_of(config)
+    builders_of(config)
     hardware = found() if gpus is None else imagined(gpus, ram)
     if gpus is None and ram is not None:
         hardware = hardware.model_copy(update={"ram": int(ram * GIB), "imagined": True})
+    check_objective(config, len(hardware.gpus))
     return plan_of(config, hardware, tokens_per_second)
 
 

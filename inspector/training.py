@@ -11,7 +11,7 @@ _WORDS = {
     "guard/chosen": "chosen nats/token",
     "guard/rejected": "rejected nats/token",
     "guard/ranking": "ranked right",
-    "guard/entropy": "entropy",
+    "guard/entropy": "entropy of the watched rows",
     "guard/kl": "KL to the round's start",
     "frac_reward_zero_std": "groups of one mind",
 }

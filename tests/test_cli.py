@@ -87,6 +87,7 @@ BAD = [
     (["run", "--set", "memory.embedding=json:dumps"], "memory.embedding: 'json:dumps' cannot be loaded"),
     (["show", "nobody"], "no run 'nobody'"),
     (["show", "taken"], "has no report yet"),
+    (["show", "grid"], "'grid' is a comparison: see runs/grid/compare.html, or one of its"),
 ]
 
 
@@ -104,6 +105,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tied" / "model.safetensors").write_bytes(b"")
     (folder / "runs" / "taken").mkdir(parents=True)
     (folder / "runs" / "taken" / "run.yaml").write_text("seed: 0\n")
+    (folder / "runs" / "grid").mkdir()
+    (folder / "runs" / "grid" / "grid.json").write_text("{}")
     return folder
 
 

@@ -80,10 +80,16 @@ def test_the_objective(tmp_path: Path) -> None:
         "save_untrained(Path('base'), hidden=32, layers=1, heads=2, seed=1)\n"
         "rows = [{'prompt': f'{n} + 1', 'completion': f'#### {n + 1}', 'weight': 1.0} for n in range(4)]\n"
         "write_table(Path('rows.parquet'), rows)\n"
-        "job = TrainingJob(objective='my_objectives:Strong', options={'strength': 2.0}, model='base',\n"
-        "    data='rows.parquet', output='out', seed=0, learning_rate=1e-2, batch_size=2, epochs=4)\n"
-        "worker.run(job)\n"
-        "result = result_of(Path('out'))\n"
-        "print(result.objective, result.steps, result.metrics['loss'] < result.metrics['first/loss'])",
+        "def trained(objective, **options):\n"
+        "    job = TrainingJob(objective=objective, options=options, model='base', data='rows.parquet',\n"
+        "        output=objective[:3], seed=0, learning_rate=1e-2, batch_size=4, epochs=4)\n"
+        "    worker.run(job)\n"
+        "    return result_of(Path(objective[:3]))\n"
+        "result, ours = trained('my_objectives:Strong', strength=2.0), trained('sft')\n"
+        "print(result.objective, result.steps, result.metrics['loss'] < result.metrics['first/loss'])\n"
+        "print(result.metrics['first/loss'] / ours.metrics['first/loss'])",
     )
-    assert said.splitlines()[-1] == "my_objectives:Strong 8 True"
+    *_, what, ratio = said.splitlines()
+    assert what == "my_objectives:Strong 4 True"
+    # The same tokens are trained on: chat template and the end of the turn included.
+    assert float(ratio) == pytest.approx(2.0, rel=1e-3)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from maieutic.cli import app
 from maieutic.config import RunConfig, load, profiles
 from maieutic.errors import ConfigError
-from maieutic.inspector.plan import brief, show
+from maieutic.inspector.plan import brief, planned, show
 from maieutic.serving import footprint, workload
 from maieutic.serving.hardware import GIB, Hardware, found, imagined, visible
 from maieutic.serving.shapes import KNOWN, shape_of
@@ -558,6 +558,28 @@ def test_the_command(tmp_path: Path) -> None:
     assert code == 2 and "training.method=lora" in text
     code, text = call()
     assert code == 0 and "pocket" in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("curriculum.policy=socratik", "did you mean socratic"),
+        ("curriculum.options.leep=3", "no option 'leep'"),
+        ("pairs.builders=lenghts", "did you mean lengths"),
+        ("pairs.builders=crew", "set rollouts.logprobs to true"),
+        ("training.batch_size=1", "multiple of the 8 rollouts"),
+        ("training.options.vllm=colocate", "needs a GPU"),
+    ],
+)
+def test_what_a_run_would_refuse_is_not_planned(setting: str, message: str) -> None:
+    given = config("training.objective=grpo", setting)
+    with pytest.raises(ConfigError, match=message):
+        planned(given, "0", None, 0.0)
+
+
+def test_an_objective_may_sample_on_imagined_gpus() -> None:
+    given = config("training.objective=grpo", "training.options.vllm=colocate")
+    assert planned(given, "1x24GB", None, 0.0).fits
 
 
 def test_names_of_files_do_not_reach_the_terminal_raw(tmp_path: Path) -> None:

@@ -163,6 +163,10 @@ def test_what_is_kept_does_not_grow_with_the_rounds(name: str) -> None:
         ("no_such_module_at_all:Policy", {}, "cannot be imported"),
         ("json:loads", {}, "loads is no dataclass"),
         ("cures", {"most": 1000}, "less than or equal to 64"),
+        ("maieutic.curriculum.pairs.lengths:Lengths", {}, "is no policy, it has no select; derive it from"),
+        ("maieutic.curriculum.policy:Base", {}, "abstract class Base"),
+        ("maieutic.curriculum.policies.arms:Arms", {}, "abstract class Arms"),
+        ("my-newest", {}, "curriculum.policy: no 'my-newest'"),
     ],
 )
 def test_what_cannot_be_had_is_said(name: str, options: dict[str, Any], said: str) -> None:

@@ -113,10 +113,10 @@ def test_a_policy_by_entry_point(tmp_path: Path) -> None:
     info = tmp_path / "my_policies-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-policies\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[maieutic.policies]\nnewest = my_policies:Newest\n")
+    (info / "entry_points.txt").write_text("[maieutic.policies]\nmy-newest = my_policies:Newest\n")
     code = (
         "from maieutic.config import load; from maieutic.curriculum.policies import policy_of; "
-        "print(policy_of(load(None, ['curriculum.policy=newest', 'curriculum.options.worst=yes'])))"
+        "print(policy_of(load(None, ['curriculum.policy=my-newest', 'curriculum.options.worst=yes'])))"
     )
     asked = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],

@@ -102,10 +102,12 @@ def configured(training: SolverTraining) -> Objective:
     return objective_of(training.objective, options_of(training))
 
 
-def check_objective(config: RunConfig) -> None:
+def check_objective(config: RunConfig, gpus: int | None = None) -> None:
     """
+    Args:
+        gpus: how many there are to train on; None for those of this machine.
     Raises:
-        ConfigError: the objective cannot train by this configuration, or not on this machine.
+        ConfigError: the objective cannot train by this configuration, or not on this hardware.
     """
     objective, training = configured(config.training), config.training
     if config.solver.tools and objective.rows != _WITH_TOOLS:
@@ -123,7 +125,9 @@ def check_objective(config: RunConfig) -> None:
             check(training.batch_size, training.accumulation)
         except ValueError as error:
             raise ConfigError(f"training.objective {training.objective}: {error}") from error
-    if getattr(objective, "vllm", "off") != "off" and not hardware.found().gpus:
+    if getattr(objective, "vllm", "off") == "off":
+        return
+    if not (len(hardware.found().gpus) if gpus is None else gpus):
         raise ConfigError(
             "training.options.vllm: sampling through vLLM needs a GPU, and there is none; set it to off"
         )

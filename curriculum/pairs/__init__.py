@@ -49,7 +49,7 @@ def builders_of(config: RunConfig) -> dict[str, Builder]:
         setting = f"pairs.builders {name[:60]}"
         builder = made(found("pairs", name, BUILDERS, "pairs.builders"), options, setting)
         if not callable(getattr(builder, "pairs", None)):
-            raise ConfigError(f"{setting}: has no method pairs(case, rng); see docs/pairs.md")
+            raise ConfigError(f"{setting}: has no method pairs(case, rng); see docs/extending.md")
         if getattr(builder, "asks", "inject") not in get_args(Asks):
             raise ConfigError(f"{setting}: asks is {builder.asks!r}; expected {' or '.join(get_args(Asks))}")
         if hasattr(builder, "check"):

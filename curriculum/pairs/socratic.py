@@ -16,11 +16,12 @@ class Socratic:
     against wrong, where the question has one. All right: a right one against itself with
     one digit changed, which keeps what is mastered in the training data. Truncated, invalid
     and undecided rollouts take no part: they say nothing about the answer. A rollout that called
-    tools takes part as the whole conversation. With `training.references: first`, a worked reference
-    stands in for the right ones.
+    tools takes part as the whole conversation. With `training.references: first`, the default, a worked
+    reference stands in for the right ones.
 
     Source: Socratic-Zero, arXiv 2509.24726, section 3 (pairs, reference fall-back).
-    Differs: invalid rollouts are not among the rejected; the last rule is RISE's error
+    Differs: the worked reference in place of right rollouts, but with `training.references: last`;
+    invalid rollouts are not among the rejected; the last rule is RISE's error
     injection (2410.06638), with a changed digit in place of a model's edit. Whole conversations as
     the two sides, with the tools' words left out of the loss, are M-DPO's (2409.02392).
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...config import RunConfig
+from ...errors import ConfigError
 from ...plugins import found, made
 from ..policy import Policy
 
@@ -37,6 +38,9 @@ POLICIES: dict[str, str] = {
 }
 
 
+_METHODS = ("select", "allocate", "plan", "update", "state_dict", "load_state_dict", "metrics")
+"""Of every policy, beside `measures`."""
+
 _SHARED = ("mastered", "leap")
 """Options of `socratic` that have settings of their own."""
 
@@ -45,10 +49,16 @@ def policy_of(config: RunConfig) -> Policy:
     """The configured policy: ours by its name, `module:Class`, or an entry point of `maieutic.policies`.
 
     Raises:
-        ConfigError: there is none of that name, or it does not take these options.
+        ConfigError: there is none of that name, it is no policy, or it does not take these options.
     """
     given = config.curriculum
     shared = {name: getattr(given, name) for name in _SHARED} if given.policy == "socratic" else {}
     chosen = found("policies", given.policy, POLICIES, "curriculum.policy")
     built: Policy = made(chosen, shared | given.options, "curriculum.options")
+    missing = [name for name in _METHODS if not callable(getattr(built, name, None))]
+    if missing or not hasattr(built, "measures"):
+        raise ConfigError(
+            f"curriculum.policy {given.policy!r}: is no policy, it has no {(missing or ['measures'])[0]}; "
+            "derive it from maieutic.curriculum.policy.Base (docs/extending.md)"
+        )
     return built

@@ -6,8 +6,9 @@ right, 1 + wrong).
 
 Source: CurES, arXiv 2510.01037 (4 to 16 rollouts). Differs: gradient norms are options, equal by default,
 where σ² is p(1−p): measuring them would cost a backward pass for each rollout before the round. The prior
-is centred on the skill and level. τ is 0.1: with that of the released code, 100 and more, all questions are
-drawn alike.
+is centred on the skill and level. Each question has 2 rollouts first, where the released code has 4 at least,
+and the rest is shared by σ. τ is 0.1: with that of the released code, 100 and more, all questions are drawn
+alike.
 """
 
 from __future__ import annotations
