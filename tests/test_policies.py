@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -163,6 +164,13 @@ def test_what_is_kept_does_not_grow_with_the_rounds(name: str) -> None:
         ("no_such_module_at_all:Policy", {}, "cannot be imported"),
         ("json:loads", {}, "loads is no dataclass"),
         ("cures", {"most": 1000}, "less than or equal to 64"),
+        ("sec", {"temperature": True}, "curriculum.options.temperature 'True': true and false are no value"),
+        (
+            "sec",
+            {"temperature": math.inf},
+            "curriculum.options.temperature 'Infinity': is no number to reckon with",
+        ),
+        ("irt", {"lower": math.nan}, "curriculum.options.lower 'NaN': is no number to reckon with"),
     ],
 )
 def test_what_cannot_be_had_is_said(name: str, options: dict[str, Any], said: str) -> None:
@@ -170,6 +178,21 @@ def test_what_cannot_be_had_is_said(name: str, options: dict[str, Any], said: st
     with pytest.raises(ConfigError) as caught:
         policy_of(config)
     assert said in str(caught.value)
+
+
+def test_the_infinite_default_may_be_written_out() -> None:
+    policy = policy_of(load(None, ["curriculum.policy=irt", "curriculum.options.lower=-.inf"]))
+    assert policy == IRT()
+
+
+def test_a_module_that_breaks_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "breaks_of_theirs.py").write_text("raise RuntimeError('one\\ntwo')")
+    (tmp_path / "leaves_of_theirs.py").write_text("raise SystemExit(0)")
+    monkeypatch.syspath_prepend(tmp_path)
+    for module, said in (("breaks", "(RuntimeError: one two)"), ("leaves", "(SystemExit: 0)")):
+        with pytest.raises(ConfigError) as caught:
+            policy_of(load(None, [f"curriculum.policy={module}_of_theirs:P"]))
+        assert said in str(caught.value)
 
 
 def test_options_can_be_set_one_by_one() -> None:
