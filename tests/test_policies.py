@@ -185,6 +185,63 @@ def test_the_infinite_default_may_be_written_out() -> None:
     assert policy == IRT()
 
 
+THEIRS = """
+from dataclasses import dataclass, field
+from maieutic.curriculum.policy import Base
+
+class Unknown: ...
+
+@dataclass
+class Selects:
+    def select(self, bank, asked): return []
+
+@dataclass
+class Measuring(Base):
+    measures = None
+    def select(self, bank, asked): return []
+
+@dataclass
+class Undefined(Base):
+    rate: "Nowhere" = None
+
+@dataclass
+class Odd(Base):
+    helper: Unknown = field(default_factory=Unknown)
+
+@dataclass
+class Breaks(Base):
+    def __post_init__(self):
+        raise KeyError("first\\nsecond")
+
+made = Breaks.__new__(Breaks)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "Selects",
+            "has no allocate, plan, update, state_dict, load_state_dict, metrics, measures; derive it",
+        ),
+        ("Measuring", "has no measures; derive it"),
+        ("Undefined", "the fields of Undefined are its options, and one has a type that cannot be checked"),
+        ("Odd", "the fields of Odd are its options, and one has a type that cannot be checked"),
+        ("Breaks", "curriculum.options: Breaks cannot be made (KeyError: 'first"),
+        ("made", "is no dataclass"),
+    ],
+)
+def test_one_of_theirs_that_is_no_policy_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    (tmp_path / "policies_of_theirs.py").write_text(THEIRS)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        policy_of(load(None, [f"curriculum.policy=policies_of_theirs:{name}"]))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_module_that_breaks_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "breaks_of_theirs.py").write_text("raise RuntimeError('one\\ntwo')")
     (tmp_path / "leaves_of_theirs.py").write_text("raise SystemExit(0)")

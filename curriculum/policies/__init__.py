@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...config import RunConfig
+from ...errors import ConfigError
 from ...plugins import found, made
 from ..policy import Policy
 
@@ -41,14 +42,24 @@ _SHARED = ("mastered", "leap")
 """Options of `socratic` that have settings of their own."""
 
 
+_METHODS = ("select", "allocate", "plan", "update", "state_dict", "load_state_dict", "metrics")
+
+
 def policy_of(config: RunConfig) -> Policy:
     """The configured policy: ours by its name, `module:Class`, or an entry point of `maieutic.policies`.
 
     Raises:
-        ConfigError: there is none of that name, or it does not take these options.
+        ConfigError: there is none of that name, it does not take these options, or it is no policy.
     """
     given = config.curriculum
     shared = {name: getattr(given, name) for name in _SHARED} if given.policy == "socratic" else {}
     chosen = found("policies", given.policy, POLICIES, "curriculum.policy")
     built: Policy = made(chosen, shared | given.options, "curriculum.options")
+    lacks = [name for name in _METHODS if not callable(getattr(built, name, None))]
+    lacks += [] if isinstance(getattr(built, "measures", None), str) else ["measures"]
+    if lacks:
+        raise ConfigError(
+            f"curriculum.policy {given.policy}: has no {', '.join(lacks)}; derive it from "
+            "maieutic.curriculum.policy.Base, and see docs/extending.md"
+        )
     return built
