@@ -171,6 +171,9 @@ def test_what_is_kept_does_not_grow_with_the_rounds(name: str) -> None:
             "curriculum.options.temperature 'Infinity': is no number to reckon with",
         ),
         ("irt", {"lower": math.nan}, "curriculum.options.lower 'NaN': is no number to reckon with"),
+        ("irt", {"lower": 1.0}, "curriculum.options: lower 1 is more than upper 0"),
+        ("pcl", {"stiffness": 1e-308}, "greater than or equal to 0.000001"),
+        ("gain_rl", {"width": 1e-308}, "greater than or equal to 0.01"),
     ],
 )
 def test_what_cannot_be_had_is_said(name: str, options: dict[str, Any], said: str) -> None:
@@ -183,6 +186,12 @@ def test_what_cannot_be_had_is_said(name: str, options: dict[str, Any], said: st
 def test_the_infinite_default_may_be_written_out() -> None:
     policy = policy_of(load(None, ["curriculum.policy=irt", "curriculum.options.lower=-.inf"]))
     assert policy == IRT()
+
+
+@pytest.mark.parametrize(("name", "options"), [("pcl", {"candidates": 1e308}), ("adcl", {"wide": 1e308})])
+def test_as_many_candidates_as_there_are(name: str, options: dict[str, float]) -> None:
+    bank = [known(f"q{place}", None) for place in range(9)]
+    assert len(of(name, **options).select(bank, asked(4))) == 4
 
 
 THEIRS = """
