@@ -28,7 +28,8 @@ from maieutic.curriculum.pairs.smoothing import smoothed
 from maieutic.curriculum.pairs.socratic import Socratic
 from maieutic.curriculum.pairs.spar import Spar
 from maieutic.curriculum.pairs.steps import Steps, smoothing, split
-from maieutic.errors import ConfigError
+from maieutic.errors import ConfigError, RunError
+from maieutic.graph.pair import check_pairs
 from maieutic.prompts import Prompts
 from maieutic.records import PreferencePair, Question, Rollout, Verdict
 from maieutic.serving.client import Completions
@@ -673,6 +674,17 @@ class Longest:
 @dataclass(frozen=True)
 class Asker(Longest):
     asks = "sing"
+
+
+@dataclass(frozen=True)
+class Wishless(Longest):
+    asks = "inject"
+
+
+@dataclass(frozen=True)
+class Checking(Longest):
+    def check(self, config):
+        raise ValueError("this will not do")
 '''
 
 
@@ -685,4 +697,18 @@ def test_a_builder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [(pair.kind, pair.chosen, pair.rejected) for pair in pairs] == [("longest", R, W)]
     with pytest.raises(ConfigError, match="asks is 'sing'; expected inject or correct"):
         builders_of(load(None, ["pairs.builders=mine_of_pairs:Asker"]))
+    with pytest.raises(ConfigError, match="asks, and has no method wish"):
+        builders_of(load(None, ["pairs.builders=mine_of_pairs:Wishless"]))
+    with pytest.raises(ConfigError, match="mine_of_pairs:Checking: this will not do"):
+        builders_of(load(None, ["pairs.builders=mine_of_pairs:Checking"]))
     sys.modules.pop("mine_of_pairs")
+
+
+@pytest.mark.parametrize("given", [None, ["text"], [None], "another"])
+def test_rubbish_of_a_builder_is_told_in_a_line(given: Any) -> None:
+    case = case_of((R, "right"), (W, "wrong"))
+    good = case.pair("mine", *case.rights, *case.wrongs)
+    check_pairs("mine:Own", case, [good])
+    rubbish = [good.model_copy(update={"question_id": "q-other"})] if given == "another" else given
+    with pytest.raises(RunError, match=r"mine:Own: gave .* where a list of pairs of the question"):
+        check_pairs("mine:Own", case, rubbish)
