@@ -642,6 +642,16 @@ def test_what_cannot_be_is_said_before_anything_is_loaded(settings: list[str], s
         builders_of(load(None, settings))
 
 
+@pytest.mark.parametrize(("named", "said"), [({}, "has no name"), ({"name": "curry"}, "curry.ranks")])
+def test_a_value_that_stands_for_gigabytes_is_not_written_out(named: dict[str, str], said: str) -> None:
+    """As a few lines of YAML can: lists of the same list."""
+    many: list[Any] = ["x"]
+    for _ in range(20):
+        many = [many] * 20
+    with pytest.raises(ConfigError, match=said):
+        builders_of(load(None, given={"pairs": {"builders": [named | {"ranks": many}]}}))
+
+
 def test_builders_are_named_in_yaml_and_come_back_from_it(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("pairs:\n  builders:\n    - socratic\n    - {name: curry, ranks: 3}\n")
