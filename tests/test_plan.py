@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from maieutic.cli import app
 from maieutic.config import RunConfig, load, profiles
 from maieutic.errors import ConfigError
-from maieutic.inspector.plan import brief, show
+from maieutic.inspector.plan import brief, planned, show
 from maieutic.serving import footprint, workload
 from maieutic.serving.hardware import GIB, Hardware, found, imagined, visible
 from maieutic.serving.shapes import KNOWN, shape_of
@@ -495,6 +495,9 @@ def test_a_budget_of_rollouts_ends_a_plan() -> None:
     course = course_of(config(*SMALL, "budget.rollouts=400", "training.objective=grpo"))
     assert (course.rounds, course.questions) == (1, 20)
     assert course_of(config(*SMALL, "budget.rollouts=1000000")).rounds == 3
+    # One question can be attempted, as the run will do, and nothing is left to train on it.
+    course = course_of(config(*SMALL, "budget.rollouts=4", "training.objective=grpo"))
+    assert (course.rounds, course.questions) == (1, 1)
 
 
 def test_a_reference_and_a_second_side_take_memory_only_where_there_are_any() -> None:
