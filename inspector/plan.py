@@ -10,10 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import RunConfig
+from ..curriculum.pairs import builders_of
+from ..curriculum.policies import policy_of
 from ..errors import MaieuticError, printable
 from ..serving.hardware import GIB, Hardware, found, imagined
 from ..serving.planned import Plan, ServerPlan, TrainingPlan, gib
 from ..trainers.estimates import plan_of
+from ..trainers.objectives import check_objective
 
 _MEANWHILE = {
     "stay": "servers stay up while it trains",
@@ -28,8 +31,13 @@ def planned(config: RunConfig, gpus: str | None, ram: float | None, tokens_per_s
     """A plan for this machine, or for what `--gpus` imagines.
 
     Raises:
-        ConfigError: that text is no hardware, or a model's size cannot be found out.
+        ConfigError: that text is no hardware, a model's size cannot be found out, or a run would refuse
+            the policy, a pair builder or the objective.
     """
+    policy_of(config)
+    builders_of(config)
+    if gpus is None:  # it looks at the GPUs that are here
+        check_objective(config)
     hardware = found() if gpus is None else imagined(gpus, ram)
     if gpus is None and ram is not None:
         hardware = hardware.model_copy(update={"ram": int(ram * GIB), "imagined": True})

@@ -589,3 +589,17 @@ def test_advice_can_be_followed() -> None:
     assert plan_of(config(*given, advised.group()), imagined("4096x80GB")).problems == []
     with pytest.raises(ConfigError, match="more than 4096 GPUs"):
         imagined("9999x80GB")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["curriculum.policy=sek"], "did you mean sec"),
+        (["curriculum.policy=sec", "curriculum.options.tau=1"], "no option 'tau'"),
+        (["pairs.builders=curri"], "did you mean curry"),
+        (["training.objective=kto", "training.batch_size=1"], "set training.batch_size to 2"),
+    ],
+)
+def test_what_a_run_would_refuse_is_not_planned(settings: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        planned(load(None, settings), None, None, 0.0)
