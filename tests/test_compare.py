@@ -112,6 +112,17 @@ def test_variants_are_all_combinations() -> None:
         ([], ["no colon"], "expected 'NAME: key=value"),
         ([], ["x: notasetting"], "expected 'NAME: key=value"),
         ([], ["x: a='open"], "expected 'NAME: key=value"),
+        (["a.b=1", "a.b=2"], [], "variant b=1 b=2: a.b is set twice"),
+        (["a.b=1"], ["x: a.b=2"], "variant b=1 x: a.b is set twice"),
+        ([], ["x: a=1 a=2"], "variant x: a is set twice"),
+        (["seed=1,2"], [], "variant 1: every variant is played with the same seeds"),
+        ([], ["\udcff: a=1"], "is no UTF-8 text"),
+        (["a=1,\udcff"], [], "is no UTF-8 text"),
+        (
+            [f"{key}={','.join(map(str, range(200)))}" for key in "abc"],
+            [],
+            "8,000,000 variants, all combined",
+        ),
     ],
 )
 def test_what_cannot_be_varied_is_told(varied: list[str], named: list[str], said: str) -> None:
@@ -133,6 +144,9 @@ def test_folders_have_plain_names_and_never_the_same() -> None:
     names = folder_names(["a b", "a/b", "../..", "mine:Policy", "a-b"])
     assert len(set(names.values())) == 5
     assert all(re.fullmatch(r"[\w=+.-]+", name) and not name.startswith(".") for name in names.values())
+    # Nor where a disk takes A and a for the same.
+    twins = folder_names(["Long", "long", "LONG", "long-2"]).values()
+    assert len({name.casefold() for name in twins}) == 4
 
 
 @pytest.mark.parametrize(
@@ -162,7 +176,10 @@ def test_nobody_is_asked_to_review_a_grid() -> None:
         compare.check(*grid_of(settings=["review=teach"]))
 
 
-@pytest.mark.parametrize("text", ["20000", "rollouts=", "rollouts=0", "tokens=5", "rollouts=-4"])
+MANY_DIGITS = pytest.param(f"rollouts={'9' * 5000}", id="many digits")
+
+
+@pytest.mark.parametrize("text", ["20000", "rollouts=", "rollouts=0", "tokens=5", "rollouts=-4", MANY_DIGITS])
 def test_a_budget_is_so_many_rollouts(text: str) -> None:
     with pytest.raises(ConfigError, match="expected rollouts=N"):
         grid_of(budget=text)
@@ -170,6 +187,16 @@ def test_a_budget_is_so_many_rollouts(text: str) -> None:
 
 def test_the_command_is_kept_as_others_can_type_it() -> None:
     assert grid_of()[0].command == "maieutic compare --vary x=1,2 --seeds 2"
+    given = begun(None, SMALL, ["rounds=1"], [], 1, None, None, None, ["maieutic", "compare", "\udcff.yaml"])
+    assert given[0].command == "maieutic compare '?.yaml'"
+
+
+@pytest.mark.parametrize("varied", ["budget.rollouts=300,600", "budget={rollouts: 300}"])
+def test_one_budget_holds_for_all_runs(varied: str) -> None:
+    with pytest.raises(ConfigError, match=r"budget\.rollouts is 260 for all runs"):
+        grid_of(varied)
+    grid, base = grid_of(varied, budget=None)
+    assert grid.config(base, grid.cells()[0]).budget.rollouts == 300
 
 
 def test_rounds_are_raised_so_that_the_budget_ends_a_run() -> None:
