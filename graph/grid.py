@@ -179,4 +179,19 @@ def read(folder: Path) -> tuple[Grid, RunConfig]:
         raise RunError(
             f"{file} is damaged ({error.errors()[0]['msg']}); bring it back from a copy"
         ) from error
-    return grid, load(folder / _BASE)
+    _check_whole(grid, file)
+    base = folder / _BASE
+    if not base.exists() or not base.read_bytes().strip():
+        raise RunError(f"{base} is missing or empty, which all runs vary; bring it back from a copy")
+    return grid, load(base)
+
+
+def _check_whole(grid: Grid, file: Path) -> None:
+    """What a hand may have changed, and no run of ours does."""
+    names = [variant.name for variant in grid.variants]
+    whole = names and grid.seeds and grid.control in names
+    if not whole or len(set(names)) < len(names) or len(set(grid.seeds)) < len(grid.seeds):
+        raise RunError(
+            f"{file} is damaged (it names no variant, no seed, one of them twice, or a control that is none "
+            "of them); bring it back from a copy"
+        )

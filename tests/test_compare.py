@@ -199,6 +199,33 @@ def test_one_budget_holds_for_all_runs(varied: str) -> None:
     assert grid.config(base, grid.cells()[0]).budget.rollouts == 300
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("base.yaml", None, "base.yaml is missing or empty"),
+        ("base.yaml", " \n", "base.yaml is missing or empty"),
+        ("grid.json", "", "grid.json is damaged"),
+        ("grid.json", '{"command"', "grid.json is damaged"),
+        ("grid.json", "[]", "grid.json is damaged"),
+        ("grid.json", {"variants": []}, "names no variant"),
+        ("grid.json", {"seeds": []}, "no seed"),
+        ("grid.json", {"seeds": [1, 1]}, "one of them twice"),
+        ("grid.json", {"control": "nobody"}, "a control that is none of them"),
+    ],
+)
+def test_a_damaged_grid_is_told(tmp_path: Path, file: str, text: Any, said: str) -> None:
+    folder = tmp_path / "cmp"
+    write(folder, *grid_of())
+    place = folder / file
+    if isinstance(text, dict):
+        text = json.dumps(json.loads(place.read_text()) | text)
+    place.unlink()
+    if text is not None:
+        place.write_text(text)
+    with pytest.raises(RunError, match=re.escape(said)):
+        read(folder)
+
+
 def test_rounds_are_raised_so_that_the_budget_ends_a_run() -> None:
     grid, base = grid_of(budget="rollouts=4000")
     assert grid.config(base, grid.cells()[0]).rounds == 2 * 25 + 4  # 40 questions, 4 rollouts: 25 full rounds
