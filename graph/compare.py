@@ -50,15 +50,16 @@ def check(grid: Grid, base: RunConfig) -> None:
     Raises:
         ConfigError: a variant's settings are wrong, or name nothing.
     """
-    for variant in grid.variants:
-        cell = next(cell for cell in grid.cells() if cell.variant == variant)
+    cells, each = grid.cells(), len(grid.variants)
+    for first, last in zip(cells[:each], cells[-each:], strict=True):
         try:
-            config = grid.config(base, cell)
+            config = grid.config(base, first)
+            grid.config(base, last)  # whose seed is the highest
             folders.prepare(config)
             if config.review != "none":
                 raise ConfigError(f"review: {config.review} would pause every run, and nobody reviews a grid")
         except MaieuticError as error:
-            raise type(error)(f"variant {variant.name}: {error}") from error
+            raise type(error)(f"variant {first.variant.name}: {error}") from error
 
 
 async def play_grid(

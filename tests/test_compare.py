@@ -199,6 +199,11 @@ def test_one_budget_holds_for_all_runs(varied: str) -> None:
     assert grid.config(base, grid.cells()[0]).budget.rollouts == 300
 
 
+def test_the_last_seed_can_be_played_too() -> None:
+    with pytest.raises(ConfigError, match="variant uniform: --set: seed is 9223372036854775808"):
+        compare.check(*grid_of("curriculum.policy=uniform", settings=[f"seed={2**63 - 1}"]))
+
+
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
