@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -128,6 +129,7 @@ async def _play(
             run, config = folders.find(folder, cell.name)
         else:
             config = grid.config(base, cell)
+            _clear(folder / cell.name)
             run = folders.create(config, folder, cell.name, folders.prepare(config))
         with watch.progress(run, config) as progress:
             await play(config, run, progress, lambda report: after_round(run, report), kept=kept)
@@ -137,6 +139,15 @@ async def _play(
     except Exception as error:  # a policy of the user's may raise what it likes: the others go on
         return printable(f"{type(error).__name__}: {error}")
     return ""
+
+
+def _clear(run: Path) -> None:
+    """Take away the folder of a run that was killed while it was made: it has no run.yaml, which comes last,
+    and holds what it would be made of again, and nothing else."""
+    made = {"rounds", "prompts"}
+    there = {entry.name for entry in run.glob("*") if not entry.name.startswith(".run.yaml.")}
+    if run.is_dir() and there <= made and not list(run.glob("rounds/000[1-9]")):
+        shutil.rmtree(run)
 
 
 def done(folder: Path, cell: Cell) -> bool:

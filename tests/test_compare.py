@@ -231,6 +231,27 @@ def test_a_damaged_grid_is_told(tmp_path: Path, file: str, text: Any, said: str)
         read(folder)
 
 
+async def test_a_run_that_was_killed_while_it_was_made_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def plays(config: RunConfig, run: RunFolder, *given: Any, **more: Any) -> None:
+        assert run.config.exists()
+
+    monkeypatch.setattr(compare, "play", plays)
+    monkeypatch.setattr(kept.Kept, "ended", lambda *_: None)
+    grid, base = grid_of(seeds=1)
+    write(tmp_path, grid, base)
+    half, other = RunFolder(tmp_path / "socratic-s0"), RunFolder(tmp_path / "uniform-s0")
+    for begun_there in (half, other):
+        begun_there.write_json(0, "sets", {})
+        (begun_there.path / ".run.yaml.77").touch()
+    other.write_json(1, "selected", [])  # it was played: that is not thrown away
+    watch = await played(tmp_path, grid, base)
+    assert watch.ends["socratic-s0"] == ""
+    assert "exists already" in watch.ends["uniform-s0"]
+    assert other.read_json(1, "selected") == []
+
+
 def test_rounds_are_raised_so_that_the_budget_ends_a_run() -> None:
     grid, base = grid_of(budget="rollouts=4000")
     assert grid.config(base, grid.cells()[0]).rounds == 2 * 25 + 4  # 40 questions, 4 rollouts: 25 full rounds
