@@ -252,6 +252,16 @@ async def test_a_run_that_was_killed_while_it_was_made_is_made_anew(
     assert other.read_json(1, "selected") == []
 
 
+@pytest.mark.parametrize("report", ['{"status": "done"}', '{"status": "done", "rounds": 3}'])
+def test_a_finished_run_whose_records_are_gone_is_told(tmp_path: Path, report: str) -> None:
+    grid, base = grid_of(seeds=1)
+    write(tmp_path, grid, base)
+    (tmp_path / "uniform-s0").mkdir()
+    (tmp_path / "uniform-s0" / "report.json").write_text(report)
+    with pytest.raises(RunError, match="uniform-s0 is done, and its report or records are damaged"):
+        gathered(tmp_path, grid)
+
+
 def test_rounds_are_raised_so_that_the_budget_ends_a_run() -> None:
     grid, base = grid_of(budget="rollouts=4000")
     assert grid.config(base, grid.cells()[0]).rounds == 2 * 25 + 4  # 40 questions, 4 rollouts: 25 full rounds
