@@ -204,6 +204,21 @@ def test_the_last_seed_can_be_played_too() -> None:
         compare.check(*grid_of("curriculum.policy=uniform", settings=[f"seed={2**63 - 1}"]))
 
 
+def test_resume_takes_nothing_that_it_would_not_heed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in (
+        {"vary": ["curriculum.policy=sec"]}, {"variant": ["x: rounds=2"]}, {"seeds": 5}, {"reach": 0.0},
+        {"budget": "rollouts=900"}, {"against": "sec"}, {"settings": ["rounds=2"]},
+        {"config": Path("a.yaml")},
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match="--resume cmp goes on with what was asked for then"):
+            cli.compare(resume="cmp", **given)  # type: ignore[arg-type]
+    for name in ("", "..", ".hidden"):
+        with pytest.raises(RunError, match="cannot name a run"):
+            cli.compare(resume=name)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
