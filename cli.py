@@ -219,6 +219,12 @@ def compare(
     from .graph.grid import begun, read, write
 
     if resume is not None:
+        if config or vary or variant or budget or against or reach is not None or settings or seeds != 3:
+            raise ConfigError(
+                f"--resume {resume[:60]} goes on with what was asked for then, and takes nothing else but "
+                "--runs-dir; to add variants or seeds, give the first command again with more of them"
+            )
+        check_name(Path(resume).name)
         folder = runs_dir / Path(resume).name
         grid, base = read(folder)
         check(grid, base)

@@ -24,6 +24,8 @@ from maieutic.curriculum.policy import Policy
 from maieutic.curriculum.simulate import Trace, World, simulate
 from maieutic.plugins import found, made
 
+_MOST_SEEDS = 1000
+
 Measure = Literal["accuracy", "hardest", "worst", "informative", "area"]
 
 WORLDS: dict[str, tuple[World, dict[str, Any]]] = {
@@ -130,6 +132,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seeds", type=int, default=16, help="seeds 0, 1, … (default 16)")
     given = parser.parse_args()
+    if not 2 <= given.seeds <= _MOST_SEEDS:
+        parser.error(f"--seeds {given.seeds}: an interval needs 2, and {_MOST_SEEDS:,} are the most")
     print("| policy | its claim | world | ahead of uniform at it, points | final accuracy, points |")
     print("| --- | --- | --- | --- | --- |")
     failed = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -55,7 +56,7 @@ class PairsConfig(Section):
         for one, name in zip(value, names, strict=True):
             if not isinstance(name, str) or not name:
                 raise ValueError(
-                    f"pairs.builders: {str(one)[:60]!r} has no name; write {{name: curry, ranks: 3}}"
+                    f"pairs.builders: {reprlib.repr(one)[:60]!r} has no name; write {{name: curry, ranks: 3}}"
                 )
             if names.count(name) > 1:
                 raise ValueError(f"pairs.builders: {name[:60]} is named twice; name it once")

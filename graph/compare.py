@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -50,15 +51,16 @@ def check(grid: Grid, base: RunConfig) -> None:
     Raises:
         ConfigError: a variant's settings are wrong, or name nothing.
     """
-    for variant in grid.variants:
-        cell = next(cell for cell in grid.cells() if cell.variant == variant)
+    cells, each = grid.cells(), len(grid.variants)
+    for first, last in zip(cells[:each], cells[-each:], strict=True):
         try:
-            config = grid.config(base, cell)
+            config = grid.config(base, first)
+            grid.config(base, last)  # whose seed is the highest
             folders.prepare(config)
             if config.review != "none":
                 raise ConfigError(f"review: {config.review} would pause every run, and nobody reviews a grid")
         except MaieuticError as error:
-            raise type(error)(f"variant {variant.name}: {error}") from error
+            raise type(error)(f"variant {first.variant.name}: {error}") from error
 
 
 async def play_grid(
@@ -127,6 +129,7 @@ async def _play(
             run, config = folders.find(folder, cell.name)
         else:
             config = grid.config(base, cell)
+            _clear(folder / cell.name)
             run = folders.create(config, folder, cell.name, folders.prepare(config))
         with watch.progress(run, config) as progress:
             await play(config, run, progress, lambda report: after_round(run, report), kept=kept)
@@ -136,6 +139,15 @@ async def _play(
     except Exception as error:  # a policy of the user's may raise what it likes: the others go on
         return printable(f"{type(error).__name__}: {error}")
     return ""
+
+
+def _clear(run: Path) -> None:
+    """Take away the folder of a run that was killed while it was made: it has no run.yaml, which comes last,
+    and holds what it would be made of again, and nothing else."""
+    made = {"rounds", "prompts"}
+    there = {entry.name for entry in run.glob("*") if not entry.name.startswith(".run.yaml.")}
+    if run.is_dir() and there <= made and not list(run.glob("rounds/000[1-9]")):
+        shutil.rmtree(run)
 
 
 def done(folder: Path, cell: Cell) -> bool:

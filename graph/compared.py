@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from ..curriculum.comparing import (
     Draws,
@@ -22,6 +23,7 @@ from ..curriculum.comparing import (
     reached,
     weights,
 )
+from ..errors import RunError
 from ..memory.run import RunFolder, write_whole
 from ..records import (
     CellFigures,
@@ -157,10 +159,18 @@ def _final(runs: Sequence[Run], variant: str) -> float | None:
 
 
 def _run(folder: RunFolder, cell: Cell) -> tuple[Run, list[str]]:
-    """A finished run, and the ids of its held-out questions."""
-    report = RunReport.model_validate_json(folder.report.read_bytes())
-    assert report.baseline is not None
-    validation = Evaluation.model_validate(folder.read_json(0, "validation"))
+    """A finished run, and the ids of its held-out questions.
+
+    Raises:
+        RunError: its records are damaged, or gone.
+    """
+    try:
+        report = RunReport.model_validate_json(folder.report.read_bytes())
+        validation = Evaluation.model_validate(folder.read_json(0, "validation"))
+    except ValidationError as error:
+        raise RunError(_unreadable(folder, error.errors()[0]["msg"])) from error
+    if report.baseline is None:
+        raise RunError(_unreadable(folder, "there is no figure of the base model"))
     points = [Point(round=0, rollouts=0, seconds=0.0, heldout=report.baseline.accuracy,
                     validation=validation.accuracy)]  # fmt: skip
     rows, kept = [heldout_marks(folder, 0, "heldout")], report.baseline
@@ -196,6 +206,13 @@ def _run(folder: RunFolder, cell: Cell) -> tuple[Run, list[str]]:
     )
     ids = [question.id for question in folder.read(0, "sets/heldout", Question)]
     return Run(cell, figures, np.asarray(rows, dtype=float)), ids
+
+
+def _unreadable(folder: RunFolder, why: str) -> str:
+    return (
+        f"{folder.path} is done, and its report or records are damaged ({why}); bring them back from a "
+        "copy, or remove that folder, and the run is played anew"
+    )
 
 
 def _variant(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
 from ..curriculum.policy import Asked, Known, Lesson, Skills
 from ..errors import RunError
-from ..records import Attempt, SkillNote
+from ..records import Attempt, Move, SkillNote
 from .budget import questions_left, rounds_expected
 from .measuring import signals
 from .room import Room
@@ -49,24 +51,60 @@ def choose(room: Room, round: int) -> tuple[list[str], dict[str, int]]:
     question = asked(room, round, questions_left(room.folder, room.config, round), "select")
     ids = room.policy.select(bank, question)
     there = {known.question.id for known in bank}
+    if not isinstance(ids, list | tuple) or not all(isinstance(name, str) for name in ids):
+        raise RunError(f"{_named(room)}: select gave {str(ids)[:60]!r}, where a list of ids was expected")
+    if bank and not ids:
+        raise RunError(f"{_named(room)}: select gave no question of the {len(bank)} in the bank")
     if len(set(ids)) != len(ids) or len(ids) > question.count or not there >= set(ids):
         raise RunError(
-            f"curriculum.policy {room.config.curriculum.policy}: select gave {len(ids)} questions, "
+            f"{_named(room)}: select gave {len(ids)} questions, "
             f"{len(set(ids))} of them different, where at most {question.count} of the bank were asked for"
         )
     counts = room.policy.allocate(bank, ids, question)
+    if not isinstance(counts, Mapping) or not all(type(count) is int for count in counts.values()):
+        raise RunError(
+            f"{_named(room)}: allocate gave {str(counts)[:60]!r}, where a whole number for each id was "
+            "expected"
+        )
     most = question.rollouts * len(ids)
     if counts and (counts.keys() != set(ids) or min(counts.values()) < 1 or sum(counts.values()) > most):
         raise RunError(
-            f"curriculum.policy {room.config.curriculum.policy}: allocate gave {sum(counts.values())} "
+            f"{_named(room)}: allocate gave {sum(counts.values())} "
             f"rollouts to {len(counts)} questions, where each of {len(ids)} needs one and {most} is the most"
         )
-    return ids, counts
+    return list(ids), dict(counts)
+
+
+def _named(room: Room) -> str:
+    return f"curriculum.policy {room.config.curriculum.policy}"
 
 
 def plan(room: Room, round: int, attempts: Sequence[Attempt], count: int, purpose: str) -> list[Lesson]:
-    """Lessons of the policy, on what the weakness profile says is worth most."""
-    return room.policy.plan(attempts, asked(room, round, count, purpose))
+    """Lessons of the policy, on what the weakness profile says is worth most.
+
+    Raises:
+        RunError: they are none that can be given.
+    """
+    question = asked(room, round, count, purpose)
+    lessons = room.policy.plan(attempts, question)
+    there = set(room.folder.read_json(round, "selected"))
+    if not isinstance(lessons, list | tuple) or len(lessons) > count:
+        given = len(lessons) if isinstance(lessons, list | tuple) else str(lessons)[:60]
+        raise RunError(f"{_named(room)}: plan gave {given}, where a list of {count} lessons was expected")
+    wrong = next((lesson for lesson in lessons if not _can_be_given(lesson, there, question)), None)
+    if wrong is not None:
+        raise RunError(
+            f"{_named(room)}: plan gave {str(wrong)[:120]}, where a Lesson was expected, from a question of "
+            f"the round or at one of the {len(question.cells)} skills and levels that were asked about"
+        )
+    return list(lessons)
+
+
+def _can_be_given(lesson: object, there: set[str], question: Asked) -> bool:
+    if not isinstance(lesson, Lesson) or lesson.move not in get_args(Move):
+        return False
+    placed = lesson.cell is None or lesson.cell in question.cells
+    return placed and (lesson.question_id is None or lesson.question_id in there)
 
 
 def learn(room: Room, round: int) -> None:
@@ -77,8 +115,17 @@ def learn(room: Room, round: int) -> None:
     questions = room.bank.get([attempt.question_id for attempt in attempts])
     outcomes = [Known(question, last) for question, last in zip(questions, attempts, strict=True)]
     room.policy.update(outcomes, asked(room, round, len(outcomes), "update"))
-    figures = {name: value for name, value in room.policy.metrics().items() if math.isfinite(value)}
-    room.folder.write_json(round, _FILE, {"state": room.policy.state_dict(), "metrics": figures})
+    try:
+        metrics = room.policy.metrics().items()
+        figures = {str(name): float(value) for name, value in metrics if math.isfinite(value)}
+        kept: dict[str, Any] = {"state": room.policy.state_dict(), "metrics": figures}
+        json.dumps(kept)
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise RunError(
+            f"{_named(room)}: what it has learned cannot be kept ({error}); state_dict must give what JSON "
+            "takes, and metrics numbers by name"
+        ) from error
+    room.folder.write_json(round, _FILE, kept)
 
 
 def recall(room: Room) -> None:

@@ -18,6 +18,9 @@ from .folders import GRID, absolute
 from .variants import Variant, control_of, folder_names, variants
 
 _BASE = "base.yaml"
+_BUDGETS = ("budget=", "budget.rollouts=")
+_DIGITS = 13
+"""Of a budget: Python itself refuses to read a number of some thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +96,19 @@ def begun(
         ConfigError: something of it cannot be read.
     """
     config, found = load(file, settings), variants(varied, named)
+    rollouts = _rollouts(budget) if budget is not None else config.budget.rollouts
+    own = next((v.name for v in found if any(s.startswith(_BUDGETS) for s in v.settings)), None)
+    if rollouts and own is not None:
+        raise ConfigError(
+            f"variant {own[:60]}: budget.rollouts is {rollouts} for all runs; leave out --budget, or "
+            "budget.rollouts in --vary, --variant and the configuration"
+        )
     grid = Grid(
         command=_shown(command),
         begun=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         variants=found,
         seeds=tuple(range(config.seed, config.seed + seeds)),
-        rollouts=_rollouts(budget) if budget is not None else config.budget.rollouts,
+        rollouts=rollouts,
         rounds_fixed=any(setting.startswith("rounds=") for setting in settings),
         control=control_of(found, against),
         reach=reach,
@@ -108,7 +118,8 @@ def begun(
 
 def _rollouts(budget: str) -> int:
     kind, _, number = budget.partition("=")
-    if kind != "rollouts" or not number.isdecimal() or not 0 < int(number) <= 10**12:
+    readable = kind == "rollouts" and number.isdecimal() and len(number) <= _DIGITS
+    if not readable or not 0 < int(number) <= 10**12:
         raise ConfigError(f"--budget {budget[:60]}: expected rollouts=N, such as rollouts=20000")
     return int(number)
 
@@ -119,7 +130,8 @@ def _shown(command: Sequence[str]) -> str:
     while "--runs-dir" in words:
         place = words.index("--runs-dir")
         del words[place : place + 2]
-    return shlex.join(["maieutic", *(word for word in words if not word.startswith("--runs-dir="))])
+    shown = shlex.join(["maieutic", *(word for word in words if not word.startswith("--runs-dir="))])
+    return shown.encode(errors="replace").decode()  # a path may hold bytes that are no text
 
 
 def write(folder: Path, grid: Grid, config: RunConfig) -> None:
@@ -167,4 +179,19 @@ def read(folder: Path) -> tuple[Grid, RunConfig]:
         raise RunError(
             f"{file} is damaged ({error.errors()[0]['msg']}); bring it back from a copy"
         ) from error
-    return grid, load(folder / _BASE)
+    _check_whole(grid, file)
+    base = folder / _BASE
+    if not base.exists() or not base.read_bytes().strip():
+        raise RunError(f"{base} is missing or empty, which all runs vary; bring it back from a copy")
+    return grid, load(base)
+
+
+def _check_whole(grid: Grid, file: Path) -> None:
+    """What a hand may have changed, and no run of ours does."""
+    names = [variant.name for variant in grid.variants]
+    whole = names and grid.seeds and grid.control in names
+    if not whole or len(set(names)) < len(names) or len(set(grid.seeds)) < len(grid.seeds):
+        raise RunError(
+            f"{file} is damaged (it names no variant, no seed, one of them twice, or a control that is none "
+            "of them); bring it back from a copy"
+        )

@@ -9,6 +9,7 @@ from ..config import PairsConfig
 from ..curriculum.pairs import Builder, Case, builders_of
 from ..curriculum.pairs.balance import capped, few_of_each, fewer_anchors, replayed, weighed
 from ..curriculum.pairs.smoothing import smoothed
+from ..errors import RunError
 from ..records import PreferencePair
 from .cases import cases
 from .reworked import reworked
@@ -44,9 +45,25 @@ async def _built(
     """A builder's pairs of each question."""
     shown = await reworked(room, round, name, builder, there)
     built = [builder.pairs(case, rng) for case in shown]
+    for case, pairs in zip(shown, built, strict=True):
+        check_pairs(name, case, pairs)
     if not room.config.pairs.smoothing:
         return built
     return [[smoothed(one, case) for one in pairs] for pairs, case in zip(built, shown, strict=True)]
+
+
+def check_pairs(name: str, case: Case, pairs: object) -> None:
+    """
+    Raises:
+        RunError: a builder of the user's gave something else than pairs of the case.
+    """
+    if not isinstance(pairs, list | tuple) or not all(
+        isinstance(one, PreferencePair) and one.question_id == case.question.id for one in pairs
+    ):
+        raise RunError(
+            f"pairs.builders {name[:60]}: gave {str(pairs)[:80]!r}, where a list of pairs of the question "
+            "was expected, each by case.pair(kind, chosen, rejected)"
+        )
 
 
 def _balanced(

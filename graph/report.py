@@ -175,8 +175,17 @@ def _round(folder: RunFolder, number: int, config: RunConfig) -> RoundReport:
         swap_seconds=max((s["seconds"] for s in folder.read_json(number, "swaps") or []), default=0.0),
         seconds=seconds,
         calls=figures(folder, number, config),
-        policy=(folder.read_json(number, "policy") or {}).get("metrics", {}),
+        policy=policy_figures(folder, number),
     )
+
+
+def policy_figures(folder: RunFolder, number: int) -> dict[str, float]:
+    """Figures of the policy; none where its file holds something else, which the run itself complains of."""
+    kept = folder.read_json(number, "policy")
+    figures = kept.get("metrics") if isinstance(kept, dict) else None
+    if not isinstance(figures, dict):
+        return {}
+    return {name: value for name, value in figures.items() if isinstance(value, int | float)}
 
 
 def _zones(attempts: Sequence[Attempt]) -> ZoneCounts:

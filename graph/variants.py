@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -10,6 +11,9 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import ConfigError
+
+_MOST = 1000
+"""Variants of one comparison: far more than anybody has the time to play."""
 
 
 class Variant(BaseModel):
@@ -25,13 +29,18 @@ def variants(varied: Sequence[str], named: Sequence[str]) -> tuple[Variant, ...]
     """All combinations of the values of each `--vary KEY=A,B`, and of what each `--variant` names.
 
     Raises:
-        ConfigError: one cannot be read, or two have the same name.
+        ConfigError: one cannot be read, two have the same name, or one sets something twice.
     """
     axes = [_axis(text, len(varied) + bool(named) > 1) for text in varied]
     axes += [[_named(text) for text in named]] if named else []
     if not axes:
         raise ConfigError(
             "nothing to compare: give --vary KEY=A,B, such as --vary curriculum.policy=socratic,uniform"
+        )
+    if math.prod(map(len, axes)) > _MOST:
+        raise ConfigError(
+            f"{math.prod(map(len, axes)):,} variants, all combined, are more than the {_MOST:,} that one "
+            "comparison takes; give fewer values"
         )
     found = [
         Variant(
@@ -44,7 +53,25 @@ def variants(varied: Sequence[str], named: Sequence[str]) -> tuple[Variant, ...]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(f"two variants are called {twice[:60]!r}; each needs its own name or value")
+    for variant in found:
+        _check_settings(variant)
     return tuple(found)
+
+
+def _check_settings(variant: Variant) -> None:
+    """What would be played otherwise than its name says."""
+    keys = [setting.partition("=")[0] for setting in variant.settings]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"variant {variant.name[:60]}: {twice} is set twice, and only the last would count; --vary and "
+            "--variant are combined, so name each setting in one of them"
+        )
+    if "seed" in keys:
+        raise ConfigError(
+            f"variant {variant.name[:60]}: every variant is played with the same seeds; say how many with "
+            "--seeds, and the first with --set seed=…"
+        )
 
 
 def _axis(text: str, many: bool) -> list[Variant]:
@@ -53,9 +80,7 @@ def _axis(text: str, many: bool) -> list[Variant]:
     if not sign or not key or not all(parts):
         raise ConfigError(f"--vary {text[:80]}: expected KEY=A,B, such as curriculum.policy=socratic,uniform")
     short = key.rpartition(".")[2]
-    return [
-        Variant(name=f"{short}={value}" if many else value, settings=(f"{key}={value}",)) for value in parts
-    ]
+    return [_variant(f"{short}={value}" if many else value, (f"{key}={value}",)) for value in parts]
 
 
 def _split(values: str) -> list[str]:
@@ -78,7 +103,14 @@ def _named(text: str) -> Variant:
         given = ()
     if not sign or not name.strip() or not all("=" in setting for setting in given) or not given:
         raise ConfigError(f"--variant {text[:80]!r}: expected 'NAME: key=value key=value'")
-    return Variant(name=name.strip(), settings=given)
+    return _variant(name.strip(), given)
+
+
+def _variant(name: str, settings: tuple[str, ...]) -> Variant:
+    text = " ".join([name, *settings])
+    if text != text.encode(errors="replace").decode():
+        raise ConfigError(f"variant {name[:60]!a}: is no UTF-8 text; write it in UTF-8")
+    return Variant(name=name, settings=settings)
 
 
 def control_of(found: Sequence[Variant], asked: str | None) -> str:
@@ -101,8 +133,8 @@ def folder_names(names: Sequence[str]) -> dict[str, str]:
     given: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9_=.+]+", "-", name).strip("-.")[:60] or "variant"
-        taken = set(given.values())
-        given[name] = next(n for n in _numbered(plain) if n not in taken)
+        taken = {folder.casefold() for folder in given.values()}  # some disks take A and a for the same
+        given[name] = next(n for n in _numbered(plain) if n.casefold() not in taken)
     return given
 
 

@@ -112,6 +112,17 @@ def test_variants_are_all_combinations() -> None:
         ([], ["no colon"], "expected 'NAME: key=value"),
         ([], ["x: notasetting"], "expected 'NAME: key=value"),
         ([], ["x: a='open"], "expected 'NAME: key=value"),
+        (["a.b=1", "a.b=2"], [], "variant b=1 b=2: a.b is set twice"),
+        (["a.b=1"], ["x: a.b=2"], "variant b=1 x: a.b is set twice"),
+        ([], ["x: a=1 a=2"], "variant x: a is set twice"),
+        (["seed=1,2"], [], "variant 1: every variant is played with the same seeds"),
+        ([], ["\udcff: a=1"], "is no UTF-8 text"),
+        (["a=1,\udcff"], [], "is no UTF-8 text"),
+        (
+            [f"{key}={','.join(map(str, range(200)))}" for key in "abc"],
+            [],
+            "8,000,000 variants, all combined",
+        ),
     ],
 )
 def test_what_cannot_be_varied_is_told(varied: list[str], named: list[str], said: str) -> None:
@@ -133,6 +144,9 @@ def test_folders_have_plain_names_and_never_the_same() -> None:
     names = folder_names(["a b", "a/b", "../..", "mine:Policy", "a-b"])
     assert len(set(names.values())) == 5
     assert all(re.fullmatch(r"[\w=+.-]+", name) and not name.startswith(".") for name in names.values())
+    # Nor where a disk takes A and a for the same.
+    twins = folder_names(["Long", "long", "LONG", "long-2"]).values()
+    assert len({name.casefold() for name in twins}) == 4
 
 
 @pytest.mark.parametrize(
@@ -162,7 +176,10 @@ def test_nobody_is_asked_to_review_a_grid() -> None:
         compare.check(*grid_of(settings=["review=teach"]))
 
 
-@pytest.mark.parametrize("text", ["20000", "rollouts=", "rollouts=0", "tokens=5", "rollouts=-4"])
+MANY_DIGITS = pytest.param(f"rollouts={'9' * 5000}", id="many digits")
+
+
+@pytest.mark.parametrize("text", ["20000", "rollouts=", "rollouts=0", "tokens=5", "rollouts=-4", MANY_DIGITS])
 def test_a_budget_is_so_many_rollouts(text: str) -> None:
     with pytest.raises(ConfigError, match="expected rollouts=N"):
         grid_of(budget=text)
@@ -170,6 +187,94 @@ def test_a_budget_is_so_many_rollouts(text: str) -> None:
 
 def test_the_command_is_kept_as_others_can_type_it() -> None:
     assert grid_of()[0].command == "maieutic compare --vary x=1,2 --seeds 2"
+    given = begun(None, SMALL, ["rounds=1"], [], 1, None, None, None, ["maieutic", "compare", "\udcff.yaml"])
+    assert given[0].command == "maieutic compare '?.yaml'"
+
+
+@pytest.mark.parametrize("varied", ["budget.rollouts=300,600", "budget={rollouts: 300}"])
+def test_one_budget_holds_for_all_runs(varied: str) -> None:
+    with pytest.raises(ConfigError, match=r"budget\.rollouts is 260 for all runs"):
+        grid_of(varied)
+    grid, base = grid_of(varied, budget=None)
+    assert grid.config(base, grid.cells()[0]).budget.rollouts == 300
+
+
+def test_the_last_seed_can_be_played_too() -> None:
+    with pytest.raises(ConfigError, match="variant uniform: --set: seed is 9223372036854775808"):
+        compare.check(*grid_of("curriculum.policy=uniform", settings=[f"seed={2**63 - 1}"]))
+
+
+def test_resume_takes_nothing_that_it_would_not_heed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in (
+        {"vary": ["curriculum.policy=sec"]}, {"variant": ["x: rounds=2"]}, {"seeds": 5}, {"reach": 0.0},
+        {"budget": "rollouts=900"}, {"against": "sec"}, {"settings": ["rounds=2"]},
+        {"config": Path("a.yaml")},
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match="--resume cmp goes on with what was asked for then"):
+            cli.compare(resume="cmp", **given)  # type: ignore[arg-type]
+    for name in ("", "..", ".hidden"):
+        with pytest.raises(RunError, match="cannot name a run"):
+            cli.compare(resume=name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("base.yaml", None, "base.yaml is missing or empty"),
+        ("base.yaml", " \n", "base.yaml is missing or empty"),
+        ("grid.json", "", "grid.json is damaged"),
+        ("grid.json", '{"command"', "grid.json is damaged"),
+        ("grid.json", "[]", "grid.json is damaged"),
+        ("grid.json", {"variants": []}, "names no variant"),
+        ("grid.json", {"seeds": []}, "no seed"),
+        ("grid.json", {"seeds": [1, 1]}, "one of them twice"),
+        ("grid.json", {"control": "nobody"}, "a control that is none of them"),
+    ],
+)
+def test_a_damaged_grid_is_told(tmp_path: Path, file: str, text: Any, said: str) -> None:
+    folder = tmp_path / "cmp"
+    write(folder, *grid_of())
+    place = folder / file
+    if isinstance(text, dict):
+        text = json.dumps(json.loads(place.read_text()) | text)
+    place.unlink()
+    if text is not None:
+        place.write_text(text)
+    with pytest.raises(RunError, match=re.escape(said)):
+        read(folder)
+
+
+async def test_a_run_that_was_killed_while_it_was_made_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def plays(config: RunConfig, run: RunFolder, *given: Any, **more: Any) -> None:
+        assert run.config.exists()
+
+    monkeypatch.setattr(compare, "play", plays)
+    monkeypatch.setattr(kept.Kept, "ended", lambda *_: None)
+    grid, base = grid_of(seeds=1)
+    write(tmp_path, grid, base)
+    half, other = RunFolder(tmp_path / "socratic-s0"), RunFolder(tmp_path / "uniform-s0")
+    for begun_there in (half, other):
+        begun_there.write_json(0, "sets", {})
+        (begun_there.path / ".run.yaml.77").touch()
+    other.write_json(1, "selected", [])  # it was played: that is not thrown away
+    watch = await played(tmp_path, grid, base)
+    assert watch.ends["socratic-s0"] == ""
+    assert "exists already" in watch.ends["uniform-s0"]
+    assert other.read_json(1, "selected") == []
+
+
+@pytest.mark.parametrize("report", ['{"status": "done"}', '{"status": "done", "rounds": 3}'])
+def test_a_finished_run_whose_records_are_gone_is_told(tmp_path: Path, report: str) -> None:
+    grid, base = grid_of(seeds=1)
+    write(tmp_path, grid, base)
+    (tmp_path / "uniform-s0").mkdir()
+    (tmp_path / "uniform-s0" / "report.json").write_text(report)
+    with pytest.raises(RunError, match="uniform-s0 is done, and its report or records are damaged"):
+        gathered(tmp_path, grid)
 
 
 def test_rounds_are_raised_so_that_the_budget_ends_a_run() -> None:

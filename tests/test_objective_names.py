@@ -35,6 +35,10 @@ class NotADataclass:
 @dataclass
 class Aimless:
     pass
+
+@dataclass(frozen=True)
+class Several(Mine):
+    rows = ["pairs", "prompts"]
 """
 
 
@@ -124,6 +128,8 @@ def test_one_of_the_users(mine: str) -> None:
         objective_of(f"{mine}:NotADataclass", {})
     with pytest.raises(ConfigError, match="needs `rows`"):
         objective_of(f"{mine}:Aimless", {})
+    with pytest.raises(ConfigError, match="needs `rows`"):
+        objective_of(f"{mine}:Several", {})
 
 
 @pytest.mark.slow

@@ -28,7 +28,8 @@ from maieutic.curriculum.pairs.smoothing import smoothed
 from maieutic.curriculum.pairs.socratic import Socratic
 from maieutic.curriculum.pairs.spar import Spar
 from maieutic.curriculum.pairs.steps import Steps, smoothing, split
-from maieutic.errors import ConfigError
+from maieutic.errors import ConfigError, RunError
+from maieutic.graph.pair import check_pairs
 from maieutic.prompts import Prompts
 from maieutic.records import PreferencePair, Question, Rollout, Verdict
 from maieutic.serving.client import Completions
@@ -641,6 +642,16 @@ def test_what_cannot_be_is_said_before_anything_is_loaded(settings: list[str], s
         builders_of(load(None, settings))
 
 
+@pytest.mark.parametrize(("named", "said"), [({}, "has no name"), ({"name": "curry"}, "curry.ranks")])
+def test_a_value_that_stands_for_gigabytes_is_not_written_out(named: dict[str, str], said: str) -> None:
+    """As a few lines of YAML can: lists of the same list."""
+    many: list[Any] = ["x"]
+    for _ in range(20):
+        many = [many] * 20
+    with pytest.raises(ConfigError, match=said):
+        builders_of(load(None, given={"pairs": {"builders": [named | {"ranks": many}]}}))
+
+
 def test_builders_are_named_in_yaml_and_come_back_from_it(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("pairs:\n  builders:\n    - socratic\n    - {name: curry, ranks: 3}\n")
@@ -673,6 +684,17 @@ class Longest:
 @dataclass(frozen=True)
 class Asker(Longest):
     asks = "sing"
+
+
+@dataclass(frozen=True)
+class Wishless(Longest):
+    asks = "inject"
+
+
+@dataclass(frozen=True)
+class Checking(Longest):
+    def check(self, config):
+        raise ValueError("this will not do")
 '''
 
 
@@ -685,4 +707,18 @@ def test_a_builder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [(pair.kind, pair.chosen, pair.rejected) for pair in pairs] == [("longest", R, W)]
     with pytest.raises(ConfigError, match="asks is 'sing'; expected inject or correct"):
         builders_of(load(None, ["pairs.builders=mine_of_pairs:Asker"]))
+    with pytest.raises(ConfigError, match="asks, and has no method wish"):
+        builders_of(load(None, ["pairs.builders=mine_of_pairs:Wishless"]))
+    with pytest.raises(ConfigError, match="mine_of_pairs:Checking: this will not do"):
+        builders_of(load(None, ["pairs.builders=mine_of_pairs:Checking"]))
     sys.modules.pop("mine_of_pairs")
+
+
+@pytest.mark.parametrize("given", [None, ["text"], [None], "another"])
+def test_rubbish_of_a_builder_is_told_in_a_line(given: Any) -> None:
+    case = case_of((R, "right"), (W, "wrong"))
+    good = case.pair("mine", *case.rights, *case.wrongs)
+    check_pairs("mine:Own", case, [good])
+    rubbish = [good.model_copy(update={"question_id": "q-other"})] if given == "another" else given
+    with pytest.raises(RunError, match=r"mine:Own: gave .* where a list of pairs of the question"):
+        check_pairs("mine:Own", case, rubbish)

@@ -495,6 +495,9 @@ def test_a_budget_of_rollouts_ends_a_plan() -> None:
     course = course_of(config(*SMALL, "budget.rollouts=400", "training.objective=grpo"))
     assert (course.rounds, course.questions) == (1, 20)
     assert course_of(config(*SMALL, "budget.rollouts=1000000")).rounds == 3
+    # One question can be attempted, as the run will do, and nothing is left to train on it.
+    course = course_of(config(*SMALL, "budget.rollouts=4", "training.objective=grpo"))
+    assert (course.rounds, course.questions) == (1, 1)
 
 
 def test_a_reference_and_a_second_side_take_memory_only_where_there_are_any() -> None:
@@ -569,10 +572,11 @@ def test_the_command(tmp_path: Path) -> None:
         ("pairs.builders=crew", "set rollouts.logprobs to true"),
         ("training.batch_size=1", "multiple of the 8 rollouts"),
         ("training.options.vllm=colocate", "needs a GPU"),
+        ("training.objective=kto training.batch_size=1", "set training.batch_size to 2"),
     ],
 )
 def test_what_a_run_would_refuse_is_not_planned(setting: str, message: str) -> None:
-    given = config("training.objective=grpo", setting)
+    given = config("training.objective=grpo", *setting.split())
     with pytest.raises(ConfigError, match=message):
         planned(given, "0", None, 0.0)
 

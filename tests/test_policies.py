@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -163,10 +164,20 @@ def test_what_is_kept_does_not_grow_with_the_rounds(name: str) -> None:
         ("no_such_module_at_all:Policy", {}, "cannot be imported"),
         ("json:loads", {}, "loads is no dataclass"),
         ("cures", {"most": 1000}, "less than or equal to 64"),
-        ("maieutic.curriculum.pairs.lengths:Lengths", {}, "is no policy, it has no select; derive it from"),
+        ("maieutic.curriculum.pairs.lengths:Lengths", {}, "is no policy, it has no select, "),
         ("maieutic.curriculum.policy:Base", {}, "abstract class Base"),
         ("maieutic.curriculum.policies.arms:Arms", {}, "abstract class Arms"),
         ("my-newest", {}, "curriculum.policy: no 'my-newest'"),
+        ("sec", {"temperature": True}, "curriculum.options.temperature 'True': true and false are no value"),
+        (
+            "sec",
+            {"temperature": math.inf},
+            "curriculum.options.temperature 'Infinity': is no number to reckon with",
+        ),
+        ("irt", {"lower": math.nan}, "curriculum.options.lower 'NaN': is no number to reckon with"),
+        ("irt", {"lower": 1.0}, "curriculum.options: lower 1 is more than upper 0"),
+        ("pcl", {"stiffness": 1e-308}, "greater than or equal to 0.000001"),
+        ("gain_rl", {"width": 1e-308}, "greater than or equal to 0.01"),
     ],
 )
 def test_what_cannot_be_had_is_said(name: str, options: dict[str, Any], said: str) -> None:
@@ -174,6 +185,84 @@ def test_what_cannot_be_had_is_said(name: str, options: dict[str, Any], said: st
     with pytest.raises(ConfigError) as caught:
         policy_of(config)
     assert said in str(caught.value)
+
+
+def test_the_infinite_default_may_be_written_out() -> None:
+    policy = policy_of(load(None, ["curriculum.policy=irt", "curriculum.options.lower=-.inf"]))
+    assert policy == IRT()
+
+
+@pytest.mark.parametrize(("name", "options"), [("pcl", {"candidates": 1e308}), ("adcl", {"wide": 1e308})])
+def test_as_many_candidates_as_there_are(name: str, options: dict[str, float]) -> None:
+    bank = [known(f"q{place}", None) for place in range(9)]
+    assert len(of(name, **options).select(bank, asked(4))) == 4
+
+
+THEIRS = """
+from dataclasses import dataclass, field
+from maieutic.curriculum.policy import Base
+
+class Unknown: ...
+
+@dataclass
+class Selects:
+    def select(self, bank, asked): return []
+
+@dataclass
+class Measuring(Base):
+    measures = None
+    def select(self, bank, asked): return []
+
+@dataclass
+class Undefined(Base):
+    rate: "Nowhere" = None
+
+@dataclass
+class Odd(Base):
+    helper: Unknown = field(default_factory=Unknown)
+
+@dataclass
+class Breaks(Base):
+    def __post_init__(self):
+        raise KeyError("first\\nsecond")
+
+made = Breaks.__new__(Breaks)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "Selects",
+            "has no allocate, plan, update, state_dict, load_state_dict, metrics, measures; derive it",
+        ),
+        ("Measuring", "has no measures; derive it"),
+        ("Undefined", "the fields of Undefined are its options, and one has a type that cannot be checked"),
+        ("Odd", "the fields of Odd are its options, and one has a type that cannot be checked"),
+        ("Breaks", "curriculum.options: Breaks cannot be made (KeyError: 'first"),
+        ("made", "is no dataclass"),
+    ],
+)
+def test_one_of_theirs_that_is_no_policy_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    (tmp_path / "policies_of_theirs.py").write_text(THEIRS)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        policy_of(load(None, [f"curriculum.policy=policies_of_theirs:{name}"]))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_module_that_breaks_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "breaks_of_theirs.py").write_text("raise RuntimeError('one\\ntwo')")
+    (tmp_path / "leaves_of_theirs.py").write_text("raise SystemExit(0)")
+    monkeypatch.syspath_prepend(tmp_path)
+    for module, said in (("breaks", "(RuntimeError: one two)"), ("leaves", "(SystemExit: 0)")):
+        with pytest.raises(ConfigError) as caught:
+            policy_of(load(None, [f"curriculum.policy={module}_of_theirs:P"]))
+        assert said in str(caught.value)
 
 
 def test_options_can_be_set_one_by_one() -> None:

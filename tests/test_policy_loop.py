@@ -7,16 +7,21 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from maieutic.config import load
+from maieutic.curriculum.policies import policy_of
+from maieutic.curriculum.policy import Lesson
 from maieutic.errors import RunError
 from maieutic.graph import train
 from maieutic.graph.attempt import select
 from maieutic.graph.build import beginning
-from maieutic.graph.curriculum import learn
+from maieutic.graph.curriculum import choose, learn, plan, recall
 from maieutic.graph.folders import begin
-from maieutic.graph.report import write_report
+from maieutic.graph.labels import label_seeds
+from maieutic.graph.report import policy_figures, write_report
 from maieutic.memory.run import RunFolder
 from maieutic.records import Proposal, Rollout
 from maieutic.tasks.material import gather
@@ -105,6 +110,76 @@ async def test_a_policy_of_ones_own_from_a_folder_of_ones_own(
     room = room_in(folder, config)
     with pytest.raises(RunError, match=r"select gave \d+ questions, \d+ of them different, where at most 40"):
         await select(room, {**beginning(room), "round": 7})  # type: ignore[arg-type]
+
+
+async def test_rubbish_of_a_policy_is_told_in_a_line(tmp_path: Path) -> None:
+    folder, config = RunFolder(tmp_path / "run"), load(None, [*SMALL, "curriculum.policy=uniform"])
+    begin(folder, config, gather(config))
+    room = room_in(folder, config)
+    await label_seeds(room, beginning(room))
+    ids = [question.id for question, _ in room.bank.known()][:2]
+    gives: dict[str, Any] = dict.fromkeys(("select", "allocate", "plan", "state_dict", "metrics"))
+    room.policy = SimpleNamespace(  # type: ignore[assignment]
+        measures="", update=lambda outcomes, asked: None,
+        **{name: lambda *_, name=name: gives[name] for name in gives},
+    )  # fmt: skip
+    for given, said in [
+        (None, "select gave 'None', where a list of ids"),
+        ([1, 2], "select gave .* where a list of ids"),
+        ([], "select gave no question of the"),
+        (["nobody"], "select gave 1 questions"),
+        (ids * 2, "select gave 4 questions, 2 of them different"),
+    ]:
+        gives["select"] = given
+        with pytest.raises(RunError, match=f"curriculum.policy uniform: {said}"):
+            choose(room, 1)
+    gives["select"] = ids
+    for counts in (
+        None,
+        [1, 2],
+        {ids[0]: 2.5, ids[1]: 1},
+        {ids[0]: True, ids[1]: 1},
+        {ids[0]: "2", ids[1]: 1},
+    ):
+        gives["allocate"] = counts
+        with pytest.raises(RunError, match="where a whole number for each id was expected"):
+            choose(room, 1)
+    for counts in ({ids[0]: 8, ids[1]: 0}, {ids[0]: 9, ids[1]: -1}, {ids[0]: 1}, {ids[0]: 8, ids[1]: 1}):
+        gives["allocate"] = counts
+        with pytest.raises(RunError, match="allocate gave"):
+            choose(room, 1)
+    gives["allocate"] = {ids[0]: 5, ids[1]: 3}
+    assert choose(room, 1) == (ids, gives["allocate"])
+    folder.write_json(1, "selected", ids)
+    for lessons, said in [
+        (None, "plan gave None"),
+        ([Lesson("uniform", None)] * 3, "plan gave 3, where a list of 2"),
+        (["uniform"], "where a Lesson was expected"),
+        ([Lesson("harder", "nobody")], "from a question of the round"),
+        ([Lesson("placed", None, cell=("alchemy", 1))], "skills and levels"),
+        ([Lesson("worse", None)], "where a Lesson was expected"),  # type: ignore[arg-type]
+    ]:
+        gives["plan"] = lessons
+        with pytest.raises(RunError, match=said):
+            plan(room, 1, [], 2, "teach0")
+    for state, metrics in [({"a": {1}}, {}), ({("s", 1): 2.0}, {}), ({}, {"a": "much"}), ({}, None)]:
+        gives |= {"state_dict": state, "metrics": metrics}
+        with pytest.raises(RunError, match="what it has learned cannot be kept"):
+            learn(room, 1)
+        assert folder.read_json(1, "policy") is None
+
+
+@pytest.mark.parametrize("kept", ["[]", '{"state": {}, "metrics": 3}', '{"metrics": {}}', '"x"', '{"state"'])
+def test_a_damaged_state_is_told_in_a_line(tmp_path: Path, kept: str) -> None:
+    """And the report, which is written however a run ends, says nothing else in its place."""
+    folder, config = RunFolder(tmp_path / "run"), load(None, [*SMALL, "curriculum.policy=adarft"])
+    folder.write_json(1, "policy", {})
+    (folder.round(1) / "policy.json").write_text(kept)
+    room: Any = SimpleNamespace(folder=folder, config=config, policy=policy_of(config))
+    with pytest.raises(RunError, match=r"policy\.json"):
+        recall(room)
+    if kept.endswith("}") or not kept.startswith("{"):
+        assert policy_figures(folder, 1) == {}
 
 
 def test_a_policy_by_entry_point(tmp_path: Path) -> None:

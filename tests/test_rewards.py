@@ -167,6 +167,10 @@ def test_rewards_by_name_with_options() -> None:
         ({"overlong?cash=1": 1}, "no option 'cash'"),
         ({"overlong?cache=many": 1}, "cache"),
         ({"correctness": float("inf")}, "is no number"),
+        ({"budget?start=inf": 1}, "start 'inf': is no number"),
+        ({"maieutic.curriculum.pairs.curry:Curry": 1}, "cannot be called with a Sampled"),
+        ({"process?scorer=os:sep": 1}, "os:sep is no function"),
+        ({"process?scorer=mine": 1}, "no 'mine'; name one of yours"),
     ]:
         with pytest.raises(ConfigError, match=message):
             rewards_of(wrong)

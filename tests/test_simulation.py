@@ -7,6 +7,7 @@ from random import Random
 from statistics import mean
 
 import pytest
+from maieutic.benchmarks import policies
 from maieutic.benchmarks.policies import CLAIMS, NO_CLAIM, difference
 from maieutic.curriculum.policies import POLICIES
 from maieutic.curriculum.policies.uniform import Uniform
@@ -33,6 +34,18 @@ def test_each_claims_something_or_the_docs_say_that_it_does_not() -> None:
     assert {row.split("`")[1] for row in rows} == set(POLICIES)
     for name, why in NO_CLAIM.items():
         assert any(f"`{name}`" in row and why in row for row in rows)
+
+
+@pytest.mark.parametrize("seeds", ["-1", "0", "1", "1000000000"])
+def test_seeds_are_enough_for_an_interval(
+    seeds: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["policies", "--seeds", seeds])
+    with pytest.raises(SystemExit) as left:
+        policies.main()
+    assert left.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "an interval needs 2" in said.err
 
 
 def test_a_learner_learns_most_from_what_is_half_right() -> None:

@@ -32,7 +32,8 @@ def course_of(config: RunConfig) -> Course:
     objective: Any = configured(config.training)
     questions, rounds = config.rounds * config.curriculum.questions, config.rounds
     if config.budget.rollouts:
-        questions = min(questions, int(config.budget.rollouts / price(config, objective)))
+        payable = int(config.budget.rollouts / price(config, objective))
+        questions = min(questions, max(1, payable))  # as a run does, which begins with what it can ask
         rounds = math.ceil(questions / config.curriculum.questions)
     return Course(
         rounds=rounds,

@@ -66,7 +66,7 @@ def objective_of(name: str, options: Mapping[str, Any]) -> Objective:
         ConfigError: there is none of that name, it takes no such rows or options, or a value is wrong.
     """
     cls = found("objectives", name, OBJECTIVES, "training.objective")
-    if getattr(cls, "rows", None) not in ROWS or not callable(getattr(cls, "train", None)):
+    if getattr(cls, "rows", None) not in [*ROWS] or not callable(getattr(cls, "train", None)):
         raise ConfigError(
             f"training.objective {name[:100]!r}: needs `rows`, one of {', '.join(ROWS)}, and a method `train`"
         )

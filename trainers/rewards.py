@@ -205,6 +205,8 @@ class Process:
         if not self.scorer:
             return lambda said: equations_right(said.completion)
         score: Callable[[Sampled], float] = found("rewards", self.scorer, {}, "training.options.rewards")
+        if not callable(score):
+            raise ConfigError(f"training.options.rewards process: {self.scorer[:60]} is no function")
         return score
 
 
@@ -234,4 +236,6 @@ def rewards_of(weights: Mapping[str, float]) -> dict[str, Reward]:
         name, _, query = spec.partition("?")
         options: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
         rewards[spec] = made(found("rewards", name, REWARDS, setting), options, setting)
+        if not callable(rewards[spec]):
+            raise ConfigError(f"{setting}.{spec[:60]}: cannot be called with a Sampled; give it __call__")
     return rewards

@@ -52,7 +52,12 @@ def builders_of(config: RunConfig) -> dict[str, Builder]:
             raise ConfigError(f"{setting}: has no method pairs(case, rng); see docs/extending.md")
         if getattr(builder, "asks", "inject") not in get_args(Asks):
             raise ConfigError(f"{setting}: asks is {builder.asks!r}; expected {' or '.join(get_args(Asks))}")
+        if hasattr(builder, "asks") and not callable(getattr(builder, "wish", None)):
+            raise ConfigError(f"{setting}: asks, and has no method wish(case, rng); see docs/pairs.md")
         if hasattr(builder, "check"):
-            builder.check(config)
+            try:
+                builder.check(config)
+            except ValueError as error:  # what one of the user's may raise in place of a ConfigError
+                raise ConfigError(f"{setting}: {error}") from error
         builders[name] = builder
     return builders

@@ -45,6 +45,9 @@ _SHARED = ("mastered", "leap")
 """Options of `socratic` that have settings of their own."""
 
 
+_METHODS = ("select", "allocate", "plan", "update", "state_dict", "load_state_dict", "metrics")
+
+
 def policy_of(config: RunConfig) -> Policy:
     """The configured policy: ours by its name, `module:Class`, or an entry point of `maieutic.policies`.
 
@@ -55,10 +58,11 @@ def policy_of(config: RunConfig) -> Policy:
     shared = {name: getattr(given, name) for name in _SHARED} if given.policy == "socratic" else {}
     chosen = found("policies", given.policy, POLICIES, "curriculum.policy")
     built: Policy = made(chosen, shared | given.options, "curriculum.options")
-    missing = [name for name in _METHODS if not callable(getattr(built, name, None))]
-    if missing or not hasattr(built, "measures"):
+    lacks = [name for name in _METHODS if not callable(getattr(built, name, None))]
+    lacks += [] if isinstance(getattr(built, "measures", None), str) else ["measures"]
+    if lacks:
         raise ConfigError(
-            f"curriculum.policy {given.policy!r}: is no policy, it has no {(missing or ['measures'])[0]}; "
-            "derive it from maieutic.curriculum.policy.Base (docs/extending.md)"
+            f"curriculum.policy {given.policy}: is no policy, it has no {', '.join(lacks)}; derive it from "
+            "maieutic.curriculum.policy.Base, and see docs/extending.md"
         )
     return built

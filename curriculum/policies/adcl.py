@@ -38,7 +38,7 @@ class ADCL(Base):
         order.sort(key=lambda known: self.first.get(known.cell, UNKNOWN))
         fresh = [known for known in order if known.last is None]
         fresh += [known for known in order if known.last is not None] if len(fresh) < asked.count else []
-        size = min(len(fresh), max(asked.count, round(self.wide * asked.count)))
+        size = min(len(fresh), max(asked.count, round(min(len(fresh), self.wide * asked.count))))
         begin = round(asked.progress * (len(fresh) - size))
         batch, rates = fresh[begin : begin + size], Rates(bank)
         batch.sort(key=lambda known: 1 - rates.of(known))

@@ -38,7 +38,7 @@ class GainRL(Base):
         aim: β.
     """
 
-    width: Annotated[float, Field(gt=0)] = 1000.0
+    width: Annotated[float, Field(ge=0.01)] = 1000.0
     pace: Annotated[float, Field(ge=0)] = 500.0
     sensitivity: Annotated[float, Field(gt=0)] = 2.0
     aim: Annotated[float, Field(ge=0, le=1)] = 0.5

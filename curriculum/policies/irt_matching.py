@@ -51,6 +51,10 @@ class IRT(Scored):
     ability: float = field(default=0.0, init=False)
     stagnant: int = field(default=0, init=False)
 
+    def __post_init__(self) -> None:
+        if not self.target and self.lower > self.upper:
+            raise ValueError(f"lower {self.lower:g} is more than upper {self.upper:g}")
+
     def _bounds(self) -> tuple[float, float]:
         upper = math.log(1 / self.target - 1) if self.target else self.upper
         return self.ability + self.lower, self.ability + upper

@@ -35,5 +35,5 @@ class PCL(Valued):
         return [-abs(value - self.target) for value in self.values(bank, asked)]
 
     def select(self, bank: Sequence[Known], asked: Asked) -> list[str]:
-        among = asked.rng.sample(list(bank), min(len(bank), round(self.candidates * asked.count)))
+        among = asked.rng.sample(list(bank), round(min(len(bank), self.candidates * asked.count)))
         return highest(among, self.scores(among, asked), asked.count, asked.rng)

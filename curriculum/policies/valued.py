@@ -20,7 +20,7 @@ class Valued(Scored):
         stiffness: how dearly the value model pays for leaving its last weights.
     """
 
-    stiffness: Annotated[float, Field(gt=0)] = 1.0
+    stiffness: Annotated[float, Field(ge=1e-6)] = 1.0
     model: ValueModel = field(init=False)
 
     def __post_init__(self) -> None:
