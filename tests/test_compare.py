@@ -33,7 +33,7 @@ from simulated import SimulatedModel, pretend_to_train, same_canary
 
 SMALL = [
     "curriculum.questions=40", "curriculum.new=30", "training.least_pairs=1", "generator.proposals=4",
-    "sets.per_cell=1", "gate.patience=20",
+    "sets.per_cell=1", "gate.patience=20", "rollouts.n=4",
 ]  # fmt: skip
 COMMAND = ["maieutic", "compare", "--vary", "x=1,2", "--runs-dir", "elsewhere", "--seeds", "2"]
 
@@ -395,7 +395,7 @@ async def test_the_base_model_is_asked_the_fixed_sets_once(finished: Finished) -
     [
         ("curriculum.policy=uniform", True),
         ("training.beta=0.2", True),
-        ("rollouts.n=2", True),
+        ("rollouts.n=8", True),
         ("sets.seed=1", False),
         ("rollouts.max_tokens=100", False),
         ("solver.concurrency=3", False),
@@ -543,11 +543,11 @@ def test_markdown_shows_a_text_as_it_is() -> None:
 
 def test_fewer_than_one_question_is_no_budget() -> None:
     with pytest.raises(ConfigError, match="less than one question takes"):
-        load(None, ["budget.rollouts=3"])
+        load(None, ["rollouts.n=4", "budget.rollouts=3"])
 
 
 def test_questions_left_are_never_more_than_the_budget_pays(tmp_path: Path) -> None:
-    config = load(None, ["budget.rollouts=50", "curriculum.questions=10"])
+    config = load(None, ["budget.rollouts=50", "curriculum.questions=10", "rollouts.n=4"])
     folder = RunFolder(tmp_path)
     assert budget.questions_left(folder, config, 1) == 10
     folder.write(1, "rollouts/attempt", 0, [a_rollout(index) for index in range(40)])
@@ -563,7 +563,7 @@ def test_questions_left_are_never_more_than_the_budget_pays(tmp_path: Path) -> N
 
 def test_a_question_is_taken_to_cost_what_training_samples_of_it(tmp_path: Path) -> None:
     """The last round of an objective that samples leaves its training what that will sample."""
-    config = load(None, ["budget.rollouts=100", "curriculum.questions=100"])
+    config = load(None, ["budget.rollouts=100", "curriculum.questions=100", "rollouts.n=4"])
     folder = RunFolder(tmp_path)
     folder.write(1, "rollouts/attempt", 0, [a_rollout(index) for index in range(20)])
     folder.checkpoint("solver-0001").mkdir(parents=True)
@@ -576,6 +576,7 @@ def test_a_question_is_taken_to_cost_what_training_samples_of_it(tmp_path: Path)
 
 GRPO = [
     "training.objective=grpo", "training.options.rollouts=8", "training.batch_size=16", "training.epochs=1",
+    "rollouts.n=4",
 ]  # fmt: skip
 
 
@@ -611,7 +612,7 @@ def test_the_first_round_leaves_its_training_something_to_sample_for(tmp_path: P
 
 def test_a_run_expects_the_rounds_that_its_budget_pays(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    config = load(None, ["rounds=50", "budget.rollouts=100", "curriculum.questions=10"])
+    config = load(None, ["rounds=50", "budget.rollouts=100", "curriculum.questions=10", "rollouts.n=4"])
     assert budget.rounds_expected(folder, config, 1) == 3
     folder.write(1, "rollouts/attempt", 0, [a_rollout(index) for index in range(4)])
     assert budget.rounds_expected(folder, config, 2) == 1 + 3
