@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import httpx
 import psutil
@@ -23,6 +24,7 @@ from maieutic.graph.folders import create, read_sets
 from maieutic.graph.progress import Quiet
 from maieutic.graph.room import Room
 from maieutic.graph.run import open_room
+from maieutic.memory.database import Database
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
@@ -41,6 +43,7 @@ from maieutic.records import (
 from maieutic.tasks.checkers.family import check_exact
 from maieutic.tasks.material import gather
 from maieutic.tasks.overlap import expression
+from tracing import traced
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +100,7 @@ def test_every_stage_left_its_records(folder: RunFolder) -> None:
         rollouts = folder.read(number, "rollouts/attempt", Rollout)
         verdicts = folder.read(number, "verdicts/attempt", Verdict)
         calls = {c.id: c for c in folder.read(number, "calls/rollouts-attempt", Call)}
-        assert Counter(r.question_id for r in rollouts) == dict.fromkeys(questions, 4)
+        assert Counter(r.question_id for r in rollouts) == dict.fromkeys(questions, 2)
         assert [v.rollout_id for v in verdicts] != []
         assert {v.rollout_id for v in verdicts} == {r.id for r in rollouts}
         for rollout in rollouts:
@@ -162,6 +165,14 @@ def test_new_questions_descend_from_seeds(folder: RunFolder) -> None:
         while question.parent_id:
             question = known[question.parent_id]
         assert question.origin == "seed"
+
+
+def test_five_pairs_lead_back_to_a_seed_and_forward_to_a_checkpoint(folder: RunFolder) -> None:
+    with Database(folder) as database:
+        pairs = database.rows("SELECT * FROM pairs WHERE recorded_in = 2 ORDER BY id")
+        for pair in Random(0).sample(pairs, 5):
+            made = traced(database, pair)
+            assert folder.checkpoint(made).is_dir()
 
 
 def test_every_proposal_is_admitted_or_refused_with_a_reason(folder: RunFolder, report: RunReport) -> None:

@@ -13,6 +13,7 @@ from maieutic.graph import train
 from maieutic.memory.database import Database
 from maieutic.memory.lineage import lineage
 from simulated import play, pretend_to_train
+from tracing import traced
 
 pytestmark = pytest.mark.slow
 
@@ -32,27 +33,7 @@ async def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 async def test_five_pairs_back_to_a_seed_and_forward_to_a_checkpoint(database: Database) -> None:
     pairs = database.rows("SELECT * FROM pairs WHERE recorded_in > 1 ORDER BY id")
     for pair in Random(0).sample(pairs, 5):
-        found = lineage(database, pair["question_id"])
-        seed = found.ancestors[0]
-        assert (seed.question["origin"] == "seed") is (seed.proposal is None)
-        for before, link in zip(found.ancestors, found.ancestors[1:], strict=False):
-            assert link.question["parent_id"] == before.question["id"]
-        for link in found.ancestors:
-            if link.proposal is None:
-                continue
-            assert link.proposal["admitted"] and link.proposal["question_id"] == link.question["id"]
-            assert link.proposal["nearest_id"] and link.proposal["likeness"] < 1
-            assert (link.proposal["author"] == "generator") is bool(link.calls)
-            if link.proposal["rollout_id"]:
-                assert link.seen and link.seen["question_id"] == link.proposal["parent_id"]
-        use = next(use for use in found.uses if use.round == pair["recorded_in"])
-        assert pair["id"] in {one["id"] for one in use.pairs}
-        assert use.training and use.training["round"] == use.round
-        assert use.gate and use.gate["candidate"] == use.training["id"]
-        assert use.heldout is not None
-        if not pair["replayed"]:
-            assert {row["outcome"] for row in use.rollouts} <= {"right", "wrong", "invalid"}
-            assert use.attempt and use.attempt["decided"] == len(use.rollouts)
+        traced(database, pair)
 
 
 async def test_a_question_knows_its_children(database: Database) -> None:
