@@ -71,7 +71,7 @@ class SolverTraining(Section):
     """What is learned of a question that some rollout got right: that rollout (`last`), or its worked
     reference where there is one (`first`). An answer can be right by luck, after steps that are not; but a
     reference that was not written in the model's own manner is hard to learn: say `last` for a model that
-    reasons in a way of its own."""
+    reasons in a way of its own. With `solver.tools` it is `last`: references call none."""
     bare_references: bool = True
     """Whether an answer without its working stands in for a reference, where nothing better is known.
     It teaches the answer and not the way: say false for a model that reasons before it answers."""

@@ -21,7 +21,7 @@ def cases(room: Room, round: int) -> list[Case]:
             prompt=room.solver.prompt(question),
             most=training.pairs_per_question,
             zone=zones.get(question.id),
-            reference_first=training.references == "first" and _is_worked(question),
+            reference_first=_comes_first(question, room),
         )
         for question in selected(room, round)
     ]
@@ -32,6 +32,13 @@ def _to_train_on(question: Question, bare: bool) -> Question:
     if bare or _is_worked(question):
         return question
     return question.model_copy(update={"solution": ""})
+
+
+def _comes_first(question: Question, room: Room) -> bool:
+    """Whether a reference is learned in place of right rollouts; one without calls of tools would unlearn
+    them."""
+    wanted = room.config.training.references == "first" and not room.config.solver.tools
+    return wanted and _is_worked(question)
 
 
 def _is_worked(question: Question) -> bool:

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import printable
-from ..memory.database import VIEWS, Database
 from ..memory.run import RunFolder, schema_of
+from .database import VIEWS, Database
 
 Format = Literal["table", "json", "csv"]
 

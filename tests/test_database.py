@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from maieutic.cli import app
 from maieutic.config import dump, load
 from maieutic.errors import RunError
-from maieutic.memory.database import VIEWS, Database
+from maieutic.inspector.database import VIEWS, Database
 from maieutic.memory.run import RunFolder, schema_of, write_table, write_whole
 from maieutic.records import GateDecision, Question
 from typer.testing import CliRunner

@@ -24,7 +24,7 @@ from maieutic.graph.folders import create, read_sets
 from maieutic.graph.progress import Quiet
 from maieutic.graph.room import Room
 from maieutic.graph.run import open_room
-from maieutic.memory.database import Database
+from maieutic.inspector.database import Database
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder

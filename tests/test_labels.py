@@ -50,7 +50,7 @@ def own(folder: Path) -> Path:
 def config_of(seeds: Path, *more: str) -> RunConfig:
     return load(None, [
         f"seeds={seeds}", "rounds=2", "curriculum.questions=30", "curriculum.new=20", "sets.per_cell=3",
-        "training.least_pairs=1", "generator.proposals=4", "labels.audit=8",
+        "rollouts.n=4", "training.least_pairs=1", "generator.proposals=4", "labels.audit=8",
         *more,
     ])  # fmt: skip
 

@@ -10,8 +10,8 @@ import pytest
 from maieutic.config import load
 from maieutic.errors import RunError
 from maieutic.graph import train
-from maieutic.memory.database import Database
-from maieutic.memory.lineage import lineage
+from maieutic.inspector.database import Database
+from maieutic.inspector.lineage import lineage
 from simulated import play, pretend_to_train
 from tracing import traced
 

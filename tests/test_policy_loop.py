@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = [
     "rounds=2", "curriculum.questions=40", "curriculum.new=30", "training.least_pairs=1",
-    "generator.proposals=4", "generator.most=4", "sets.per_cell=1",
+    "generator.proposals=4", "generator.most=4", "sets.per_cell=1", "rollouts.n=4",
 ]  # fmt: skip
 
 

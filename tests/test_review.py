@@ -275,7 +275,7 @@ class Terminal:
         end = time.monotonic() + 120
         while text not in self.seen:
             assert time.monotonic() < end, self.seen
-            if select.select([self.fd], [], [], 0.2)[0]:
+            if self._has_more():
                 try:
                     self.seen += os.read(self.fd, 4096).decode(errors="replace")
                 except OSError:
@@ -284,6 +284,12 @@ class Terminal:
         before, _, self.seen = self.seen.partition(text)
         return before
 
+    def _has_more(self) -> bool:
+        # poll: select takes no descriptor above 1,023, as a process that ran many tests may have.
+        waiting = select.poll()
+        waiting.register(self.fd, select.POLLIN | select.POLLHUP)
+        return bool(waiting.poll(200))
+
     def types(self, line: str) -> None:
         os.write(self.fd, f"{line}\n".encode())
 
@@ -291,7 +297,7 @@ class Terminal:
         """What it prints until it ends."""
         end = time.monotonic() + 120
         while time.monotonic() < end:
-            if not select.select([self.fd], [], [], 0.2)[0]:
+            if not self._has_more():
                 continue
             try:
                 data = os.read(self.fd, 4096)

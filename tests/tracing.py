@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from maieutic.memory.database import Database
-from maieutic.memory.lineage import lineage
+from maieutic.inspector.database import Database
+from maieutic.inspector.lineage import lineage
 
 
 def traced(database: Database, pair: dict[str, Any]) -> str:

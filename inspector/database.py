@@ -2,6 +2,8 @@
 
 Statements are the user's own and may be anything that reads. What would write, load an extension or open
 a file outside the run folder is refused by DuckDB itself, whose settings are locked before it is asked.
+
+It is here and not in memory/ because it reads held-out results, which nothing that plays the loop may.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from ..errors import RunError, printable
+from ..memory.run import RunFolder, schema_of
 from ..records import (
     Attempt,
     Audit,
@@ -37,7 +40,6 @@ from ..records import (
     Verdict,
     Worth,
 )
-from .run import RunFolder, schema_of
 
 _MOST_MEMORY = "2GB"
 
