@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 TINY = [
     "pocket.examples=9600", "pocket.seed=7", "sets.per_cell=2", "curriculum.questions=96",
-    "curriculum.new=64", "training.least_pairs=1", "generator.proposals=12",
+    "curriculum.new=64", "training.least_pairs=1", "generator.proposals=12", "rollouts.n=4",
 ]  # fmt: skip
 BUDGET = 700
 
