@@ -175,6 +175,7 @@ def test_what_a_template_of_ones_own_runs_into_is_told(tmp_path: Path, body: str
         prompts.render("solver", question="\u20ac" * 200)
 
 
+@pytest.mark.slow
 def test_a_template_writes_a_prompt_and_no_flood(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="writes more than 10,000,000 characters"):
         Prompts(own(tmp_path / "mine", HEAD + "{{ 'a' * 10**8 }}{{ question }}"))

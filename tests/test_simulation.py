@@ -14,12 +14,10 @@ from maieutic.curriculum.policies.uniform import Uniform
 from maieutic.curriculum.simulate import Learner, World, hardness, simulate
 
 DOCS = Path(__file__).parent.parent / "docs" / "policies.md"
-QUICK = {"pcl", "sec", "adarft"}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CLAIMS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLAIMS)
 def test_it_beats_uniform_at_its_own_claim(name: str) -> None:
     """On the mean of seeds, and on most of them."""
     leads = difference(CLAIMS[name], seeds=6)
