@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from maieutic.cli import app
 from maieutic.config import dump, load
@@ -113,6 +113,7 @@ def test_a_damaged_part_is_named(folder: RunFolder) -> None:
         database.ask("SELECT * FROM questions")
 
 
+@settings(max_examples=30)
 @given(st.text(max_size=30))
 def test_no_text_is_more_than_a_statement(text: str) -> None:
     with Database(RunFolder(Path("nowhere"))) as database, contextlib.suppress(RunError):
