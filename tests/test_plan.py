@@ -493,7 +493,7 @@ def test_a_budget_of_rollouts_ends_a_plan() -> None:
     assert (course.rounds, course.questions, course.sampled) == (2, 100, 0)
     # A question costs its 4 attempts and 16 more in training: 20 questions, one round.
     course = course_of(config(*SMALL, "budget.rollouts=400", "training.objective=grpo"))
-    assert (course.rounds, course.questions) == (1, 20)
+    assert (course.rounds, course.questions, course.sampled) == (1, 20, 320)
     assert course_of(config(*SMALL, "budget.rollouts=1000000")).rounds == 3
     # One question can be attempted, as the run will do, and nothing is left to train on it.
     course = course_of(config(*SMALL, "budget.rollouts=4", "training.objective=grpo"))

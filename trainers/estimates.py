@@ -40,7 +40,7 @@ def course_of(config: RunConfig) -> Course:
         questions=questions,
         rows=objective.rows,
         reference=bool(getattr(objective, "reference", True)),
-        sampled=rounds * sampled(config, objective),
+        sampled=sampled(config, objective) * questions // config.curriculum.questions,
         uses=getattr(objective, "iterations", 1),
         engine=getattr(objective, "vllm", "off") != "off",
     )

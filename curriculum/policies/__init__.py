@@ -45,9 +45,6 @@ _SHARED = ("mastered", "leap")
 """Options of `socratic` that have settings of their own."""
 
 
-_METHODS = ("select", "allocate", "plan", "update", "state_dict", "load_state_dict", "metrics")
-
-
 def policy_of(config: RunConfig) -> Policy:
     """The configured policy: ours by its name, `module:Class`, or an entry point of `maieutic.policies`.
 
