@@ -41,9 +41,15 @@ def spent(folder: RunFolder, round: int) -> int:
 
 
 def over(folder: RunFolder, config: RunConfig, round: int) -> bool:
-    """Whether no further question can be asked before `round` would begin."""
+    """Whether `round` is not to begin any more: no question can be asked, or, of an objective that samples
+    by itself, so few that nothing would be trained on their prompts. The first round is always played."""
     budget = config.budget.rollouts
-    return bool(budget) and budget - spent(folder, round) < config.rollouts.n
+    if not budget:
+        return False
+    left = budget - spent(folder, round)
+    if round == 1 or configured(config.training).rows != "prompts":
+        return left < config.rollouts.n
+    return left < max(1, config.training.least_pairs) * _price(folder, config, round)
 
 
 def questions_left(folder: RunFolder, config: RunConfig, round: int) -> int:

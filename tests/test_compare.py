@@ -610,6 +610,18 @@ def test_the_first_round_leaves_its_training_something_to_sample_for(tmp_path: P
     assert budget.questions_left(RunFolder(tmp_path), config, 1) == 500
 
 
+def test_no_round_begins_that_could_ask_but_not_train(tmp_path: Path) -> None:
+    """Of an objective that samples, what is left would else go into ever smaller rounds that train nothing."""
+    folder = RunFolder(tmp_path)
+    folder.write(1, "rollouts/attempt", 0, [a_rollout(index) for index in range(400)])
+    told = [*GRPO, "curriculum.questions=100", "training.least_pairs=20"]  # a question costs 4 + 8
+    assert not budget.over(folder, load(None, [*told, "budget.rollouts=640"]), 2)
+    assert budget.over(folder, load(None, [*told, "budget.rollouts=639"]), 2)
+    assert not budget.over(folder, load(None, [*told, "budget.rollouts=12"]), 1)
+    pairs = ["curriculum.questions=100", "budget.rollouts=404", "rollouts.n=4", "training.objective=dpo"]
+    assert not budget.over(folder, load(None, pairs), 2)  # pairs are kept for later, and each answer counts
+
+
 def test_a_run_expects_the_rounds_that_its_budget_pays(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     config = load(None, ["rounds=50", "budget.rollouts=100", "curriculum.questions=10", "rollouts.n=4"])
