@@ -335,6 +335,22 @@ def query(
         show_query(screen(), folder, statement, "json" if as_json else "csv" if as_csv else "table")
 
 
+@app.command()
+def inspect(
+    name: Annotated[str | None, typer.Argument(help="Run to open; all runs if left out.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; others can read it if it is not this machine's own.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8765,
+    browser: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser.")] = True,
+) -> None:
+    """Look into all runs in a browser: a local, read-only page, live while a run goes on."""
+    from .inspector.web import serve
+
+    serve(runs_dir, name, host, port, browser, typer.echo)
+
+
 def _columns(told: list[str] | None) -> dict[str, str]:
     names: dict[str, str] = {}
     for entry in told or []:

@@ -45,7 +45,8 @@ _MOST_MEMORY = "2GB"
 
 
 class View(NamedTuple):
-    """A table of all rounds: parts of one kind of record, with `recorded_in`, the round whose they are.
+    """A table of all rounds: parts of one kind of record, with `recorded_in`, the round whose they are,
+    and `recorded_as`, their part.
 
     That is `round`, too, but for a pair of an earlier round that is replayed.
     """
@@ -96,7 +97,7 @@ class Database:
         self._made: set[str] = set()
         # As it is, and as a pattern names it: both are looked at.
         rounds = self._folder / "rounds"
-        allowed = ", ".join(_quoted(name) for name in dict.fromkeys([str(rounds), _glob(rounds)]))
+        allowed = ", ".join(_quoted(name) for name in dict.fromkeys([str(rounds), literal(rounds)]))
         self._connection.execute(f"SET allowed_directories = [{allowed}]")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
@@ -153,16 +154,36 @@ class Database:
     def _reading(self, view: View) -> str:
         """A view's SELECT: an empty table with all columns, and the parts joined to it by name, so that what
         a part of an older version lacks is NULL."""
-        columns = [(field.name, _type_of(field.type)) for field in schema_of(view.record)]
-        nothing = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns)
-        empty = f"SELECT {nothing}, NULL::BIGINT AS recorded_in WHERE false"
         if not self._has(view):
-            return empty
-        parts = f"{_glob(self._folder / 'rounds')}/[0-9]*/{view.parts}.parquet"
-        number = r"regexp_extract(filename, '[\\/]rounds[\\/](\d+)[\\/]', 1)::BIGINT AS recorded_in"
-        source = f"read_parquet({_quoted(parts)}, union_by_name = true, filename = true)"
-        # Made of our own folder's name and nothing else.
-        return f"{empty} UNION ALL BY NAME SELECT * EXCLUDE (filename), {number} FROM {source}"  # noqa: S608
+            return _nothing(view.record)
+        return parts_as(view.record, [f"{literal(self._folder / 'rounds')}/[0-9]*/{view.parts}.parquet"])
+
+
+def columns_of(record: type[Record]) -> list[tuple[str, str]]:
+    """Names and DuckDB's types of a record's columns."""
+    return [(field.name, _type_of(field.type)) for field in schema_of(record)]
+
+
+def parts_as(record: type[Record], parts: Sequence[str]) -> str:
+    """The SELECT of parts of one kind: their columns, those that a part of an older version lacks as NULL,
+    the number of their round as `recorded_in`, and their file's name as `recorded_as`.
+
+    Args:
+        parts: paths or patterns of our own making.
+    """
+    names = "[" + ", ".join(_quoted(part) for part in parts) + "]"
+    number = r"regexp_extract(filename, '[\\/]rounds[\\/](\d+)[\\/]', 1)::BIGINT AS recorded_in"
+    stem = r"regexp_extract(filename, '[\\/]([^\\/]+)\.parquet$', 1) AS recorded_as"
+    source = f"read_parquet({names}, union_by_name = true, filename = true)"
+    # Made of our own folder's name and nothing else.
+    read = f"SELECT * EXCLUDE (filename), {number}, {stem} FROM {source}"  # noqa: S608
+    return f"{_nothing(record)} UNION ALL BY NAME {read}"
+
+
+def _nothing(record: type[Record]) -> str:
+    """An empty table with all columns."""
+    columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns_of(record))
+    return f"SELECT {columns}, NULL::BIGINT AS recorded_in, NULL::VARCHAR AS recorded_as WHERE false"
 
 
 def _words(statement: str) -> set[str]:
@@ -173,7 +194,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _glob(path: Path) -> str:
+def literal(path: Path) -> str:
     """A path in which nothing stands for anything else."""
     return re.sub(r"([*?\[\]{}])", r"[\1]", str(path))
 

@@ -43,7 +43,9 @@ def show_views(console: Console) -> None:
     """The tables that there are, with their columns."""
     table = _empty(["table", "what it holds", "columns"])
     for name, view in VIEWS.items():
-        table.add_row(name, view.meaning, ", ".join([*schema_of(view.record).names, "recorded_in"]))
+        table.add_row(
+            name, view.meaning, ", ".join([*schema_of(view.record).names, "recorded_in", "recorded_as"])
+        )
     console.print(table)
 
 

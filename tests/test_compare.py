@@ -611,7 +611,7 @@ def test_the_first_round_leaves_its_training_something_to_sample_for(tmp_path: P
 
 
 def test_no_round_begins_that_could_ask_but_not_train(tmp_path: Path) -> None:
-    """Of an objective that samples, what is left would else go into ever smaller rounds that train nothing."""
+    """Of an objective that samples, what is left would go into ever smaller rounds that train nothing."""
     folder = RunFolder(tmp_path)
     folder.write(1, "rollouts/attempt", 0, [a_rollout(index) for index in range(400)])
     told = [*GRPO, "curriculum.questions=100", "training.least_pairs=20"]  # a question costs 4 + 8

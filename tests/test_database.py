@@ -47,7 +47,7 @@ def test_every_kind_of_record_is_a_table_with_its_columns(folder: RunFolder) -> 
         assert names == set(VIEWS)
         for name, view in VIEWS.items():
             columns, _ = database.ask(f"SELECT * FROM {name}")
-            assert columns == [*schema_of(view.record).names, "recorded_in"], name
+            assert columns == [*schema_of(view.record).names, "recorded_in", "recorded_as"], name
         assert database.rows("SELECT id, recorded_in FROM questions ORDER BY id") == [
             {"id": "a", "recorded_in": 0}, {"id": "b", "recorded_in": 0}, {"id": "c", "recorded_in": 1},
         ]  # fmt: skip

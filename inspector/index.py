@@ -1,0 +1,221 @@
+"""A run's records in a DuckDB file of their own, so that a page needs no walk through thousands of parts.
+
+It holds what the Parquet parts hold and nothing else, in the tables of `database.VIEWS`; it lies in the
+user's cache, not in the run folder, and may be deleted at any time. Parts that came since are taken in by
+`sync`; those that are there are written once, so that a folder which did not change is not looked into.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import platformdirs
+
+from ..errors import RunError, printable
+from ..memory.run import RunFolder, schema_of
+from .database import VIEWS, columns_of, literal, parts_as
+
+_MOST_MEMORY = "1GB"
+_BATCH = 256
+"""Parts that are taken in together."""
+_SLOTS = 8
+"""Inspectors of one run that may each have an index."""
+_FORMAT = "1"
+"""Of the index itself; its columns are those of the records."""
+_SETTLED_NS = 2_000_000_000
+"""A folder that changed so lately may change again without its time showing it."""
+
+
+def cache_folder() -> Path:
+    return Path(platformdirs.user_cache_dir("maieutic")) / "inspector"
+
+
+def forget_gone(cache: Path) -> None:
+    """Delete the indexes of runs that are no longer there."""
+    for noted in cache.glob("*/run.txt"):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if not Path(noted.read_text(encoding="utf-8")).exists():
+                shutil.rmtree(noted.parent, ignore_errors=True)
+
+
+class Index:
+    """The tables of one run; safe to ask from several threads while another takes in what is new.
+
+    Raises:
+        RunError: nothing can be written where caches are kept.
+    """
+
+    def __init__(self, folder: RunFolder, cache: Path | None = None) -> None:
+        self._run, self._rounds = folder, folder.path.resolve() / "rounds"
+        name = hashlib.sha256(str(self._rounds).encode()).hexdigest()[:16]
+        self._folder = (cache or cache_folder()) / name
+        self._lock = threading.Lock()
+        self._seen: dict[Path, int] = {}
+        """Folders of parts with the time of their last change when they were last taken in."""
+        self.damaged: dict[str, str] = {}
+        """Parts that could not be read, with the reason; a later sync tries them again."""
+        self._connection = self._opened(folder)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def rows(self, statement: str, given: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Rows of one statement by the names of their columns. Statements are ours; what users say is given
+        as parameters.
+
+        Raises:
+            RunError: it fails.
+        """
+        try:
+            with self._connection.cursor() as cursor:
+                found = cursor.execute(statement, list(given) or None)
+                names = [column[0] for column in found.description or []]
+                return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        except duckdb.Error as error:
+            raise RunError(f"index: {printable(' '.join(str(error).split()))[:600]}") from error
+
+    def heldout(self, round: int) -> float | None:
+        """Held-out accuracy of the Solver that a round came to; None where it was not measured."""
+        found = self._run.read_json(round, "heldout")
+        return float(found["accuracy"]) if found else None
+
+    def sync(self) -> int:
+        """Take in the parts that came since, or were written anew; gives how many did."""
+        with self._lock, self._connection.cursor() as cursor:
+            taken = 0
+            for place, changed in list(self._changed()):
+                count, whole = self._look(cursor, place)
+                taken += count
+                if whole and time.time_ns() - changed > _SETTLED_NS:
+                    self._seen[place] = changed
+            return taken
+
+    def _look(self, cursor: duckdb.DuckDBPyConnection, place: Path) -> tuple[int, bool]:
+        """Take in a folder's new parts: how many, and whether none of them was damaged."""
+        taken, whole = 0, True
+        for view, parts in self._new(cursor, place):
+            for first in range(0, len(parts), _BATCH):
+                some = parts[first : first + _BATCH]
+                good = self._take(cursor, view, some)
+                taken, whole = taken + len(good), whole and len(good) == len(some)
+        return taken, whole
+
+    def _opened(self, folder: RunFolder) -> duckdb.DuckDBPyConnection:
+        """The first index that no other process has open."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / "run.txt").write_text(str(folder.path.resolve()), encoding="utf-8")
+        except OSError as error:
+            raise RunError(
+                f"{self._folder}: cannot be written ({error.strerror}); the inspector keeps its indexes "
+                "there; set XDG_CACHE_HOME to a folder that can"
+            ) from error
+        for slot in range(_SLOTS):
+            with contextlib.suppress(duckdb.IOException):
+                return _begun(self._folder / f"index-{slot}.duckdb")
+        raise RunError(f"{self._folder}: {_SLOTS} inspectors look at this run already; stop one of them")
+
+    def _changed(self) -> Iterator[tuple[Path, int]]:
+        """Folders of parts that changed since they were last taken in, the oldest round first."""
+        for round in self._run.rounds():
+            with contextlib.suppress(FileNotFoundError):
+                for kind in sorted(self._run.round(round).iterdir()):
+                    if kind.is_dir() and (changed := kind.stat().st_mtime_ns) != self._seen.get(kind):
+                        yield kind, changed
+
+    def _new(self, cursor: duckdb.DuckDBPyConnection, place: Path) -> Iterator[tuple[str, list[Path]]]:
+        """Views with those parts of a folder that they do not have as they are now, in their order."""
+        number = int(place.parent.name)
+        for view, (parts, _, _) in VIEWS.items():
+            kind, _, pattern = parts.partition("/")
+            if kind != place.name:
+                continue
+            known = dict(
+                cursor.execute(
+                    "SELECT name, changed FROM _parts WHERE view = ? AND round = ?", [view, number]
+                ).fetchall()
+            )
+            there = sorted(place.glob(f"{pattern}.parquet"))
+            if fresh := [path for path in there if known.get(path.stem) != path.stat().st_mtime_ns]:
+                yield view, fresh
+
+    def _take(self, cursor: duckdb.DuckDBPyConnection, view: str, parts: Sequence[Path]) -> Sequence[Path]:
+        """Take in parts together, and where that fails one by one, so that a damaged one is left out."""
+        try:
+            cursor.execute("BEGIN")
+            self._insert(cursor, view, parts)
+            cursor.execute("COMMIT")
+        except (duckdb.Error, OSError) as error:
+            cursor.execute("ROLLBACK")
+            if len(parts) > 1:
+                return [good for part in parts for good in self._take(cursor, view, [part])]
+            self.damaged[self._name(parts[0])] = printable(" ".join(str(error).split()))[:300]
+            return []
+        for part in parts:
+            self.damaged.pop(self._name(part), None)
+        return parts
+
+    def _name(self, part: Path) -> str:
+        return str(part.relative_to(self._rounds))
+
+    def _insert(self, cursor: duckdb.DuckDBPyConnection, view: str, parts: Sequence[Path]) -> None:
+        record, number = VIEWS[view].record, int(parts[0].parent.parent.name)
+        rows = [[view, number, part.stem, part.stat().st_mtime_ns] for part in parts]
+        for row in rows:
+            cursor.execute("DELETE FROM _parts WHERE view = ? AND round = ? AND name = ?", row[:3])
+            if (cursor.fetchone() or (0,))[0]:
+                cursor.execute(f"DELETE FROM {view} WHERE recorded_in = ? AND recorded_as = ?", row[1:3])  # noqa: S608
+        names = ", ".join(f'"{name}"' for name in [*schema_of(record).names, "recorded_in", "recorded_as"])
+        source = parts_as(record, [literal(part) for part in parts])
+        cursor.execute(f"INSERT INTO {view} BY NAME SELECT {names} FROM ({source})")  # noqa: S608
+        cursor.executemany("INSERT INTO _parts VALUES (?, ?, ?, ?)", rows)
+
+
+def _begun(path: Path) -> duckdb.DuckDBPyConnection:
+    """An index with its tables; made anew where another version made it, or it is damaged.
+
+    Raises:
+        duckdb.IOException: another process has it.
+    """
+    wanted = _signature()
+    try:
+        connection = duckdb.connect(str(path))
+        with contextlib.suppress(duckdb.Error):
+            if connection.execute("SELECT signature FROM _index").fetchone() == (wanted,):
+                return _set(connection)
+        connection.close()
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise
+    except duckdb.Error:
+        pass
+    for old in (path, path.with_name(f"{path.name}.wal")):
+        old.unlink(missing_ok=True)
+    connection = _set(duckdb.connect(str(path)))
+    for name, view in VIEWS.items():
+        columns = ", ".join(f'"{column}" {kind}' for column, kind in columns_of(view.record))
+        connection.execute(f"CREATE TABLE {name} ({columns}, recorded_in BIGINT, recorded_as VARCHAR)")
+    connection.execute("CREATE TABLE _parts (view VARCHAR, round BIGINT, name VARCHAR, changed BIGINT)")
+    connection.execute("CREATE TABLE _index AS SELECT ? AS signature", [wanted])
+    return connection
+
+
+def _set(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    connection.execute(f"SET memory_limit = '{_MOST_MEMORY}'")
+    connection.execute("SET autoinstall_known_extensions = false")
+    connection.execute("SET preserve_insertion_order = true")
+    return connection
+
+
+def _signature() -> str:
+    """Changes with the columns of any record, and with the index itself."""
+    columns = [(name, columns_of(view.record)) for name, view in VIEWS.items()]
+    return hashlib.sha256(repr((_FORMAT, duckdb.__version__, columns)).encode()).hexdigest()

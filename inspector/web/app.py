@@ -1,0 +1,117 @@
+"""The web application: addresses, what a browser may do with the pages, errors as pages.
+
+Every request reads; only GET and HEAD are answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from ...errors import MaieuticError
+from ..index import cache_folder, forget_gone
+from . import assets, events, machine, overview, question, questions, run, transcript, weaknesses
+from .rendering import page
+from .runs import Runs
+
+OURS = ("127.0.0.1", "localhost", "[::1]")
+"""Names by which a page is asked for on this machine. Another one is a stranger's that was pointed here."""
+
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_PAGES: tuple[APIRouter, ...] = (
+    run.router,
+    questions.router,
+    question.router,
+    transcript.router,
+    weaknesses.router,
+    machine.router,
+    events.router,
+)
+
+
+def application(path: Path, hosts: Sequence[str] = OURS, cache: Path | None = None) -> FastAPI:
+    """The inspector of the runs in a folder.
+
+    Args:
+        hosts: names by which it may be asked for.
+        cache: where indexes are kept; the user's cache if left out.
+    """
+    runs = Runs(path, cache)
+
+    @contextlib.asynccontextmanager
+    async def alive(_: FastAPI) -> AsyncIterator[None]:
+        forget_gone(cache or cache_folder())
+        yield
+        runs.close()
+
+    made = FastAPI(title="Maieutic", docs_url=None, redoc_url=None, openapi_url=None, lifespan=alive)
+    made.state.runs = runs
+    made.include_router(assets.router)
+    made.include_router(overview.router)
+    for router in _PAGES:
+        made.include_router(router, prefix="/run/{name}")
+        made.include_router(router, prefix="/compared/{grid}/{name}")
+    made.add_exception_handler(HTTPException, _refused)
+    made.add_exception_handler(RequestValidationError, _not_understood)
+    made.add_exception_handler(MaieuticError, _failed)
+    made.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=3)
+    made.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+    made.middleware("http")(_with_headers)
+    return made
+
+
+async def _with_headers(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
+    # A page of a stranger may not have its visitor's browser look around here.
+    if (
+        request.headers.get("sec-fetch-site") == "cross-site"
+        and request.headers.get("sec-fetch-mode") != "navigate"
+    ):
+        return Response("asked for by another site", 403, headers=_HEADERS)
+    answer = await follow(request)
+    for name, value in _HEADERS.items():
+        answer.headers.setdefault(name, value)
+    return answer
+
+
+async def _refused(_: Request, error: Exception) -> HTMLResponse:
+    assert isinstance(error, HTTPException)
+    return page("error.jinja", error.status_code, said=str(error.detail), run=None)
+
+
+async def _not_understood(_: Request, error: Exception) -> HTMLResponse:
+    assert isinstance(error, RequestValidationError)
+    named = ", ".join(str(one["loc"][-1])[:40] for one in error.errors())
+    return page(
+        "error.jinja", 400, said=f"the address says something for {named} that cannot be read", run=None
+    )
+
+
+async def _failed(_: Request, error: Exception) -> HTMLResponse:
+    return page("error.jinja", 500, said=str(error), run=None)

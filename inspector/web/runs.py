@@ -1,0 +1,213 @@
+"""The runs of a folder as the pages see them: found by name, read through an index, kept up to date.
+
+Nothing is ever written into a run's folder, and its lock is not taken: a request changes no state.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import ValidationError
+
+from ...config import RunConfig, load
+from ...errors import MaieuticError
+from ...graph.folders import GRID
+from ...memory.run import RunFolder
+from ...records import RunReport
+from ..index import Index
+
+_OPEN = 12
+"""Indexes that are kept open."""
+_AGAIN_S = 1.0
+"""New parts are looked for so often at most."""
+_FIRST_S, _LATER_S = 1.5, 0.1
+"""What a page waits for parts to be taken in; where it takes longer, it shows what is there."""
+
+
+class Run:
+    """One run folder: what is small is read anew when its file changed, the rest asked of the index."""
+
+    def __init__(self, key: str, folder: RunFolder, cache: Path | None) -> None:
+        self.key, self.folder, self._cache = key, folder, cache
+        self._index: Index | None = None
+        self._syncing: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._synced = 0.0
+        self._report: tuple[int, RunReport | None] = (-1, None)
+        self._config: tuple[int, RunConfig | None] = (-1, None)
+        self.trouble = ""
+        """Why the records could not be read, where they could not."""
+
+    @property
+    def name(self) -> str:
+        return self.folder.path.name
+
+    @property
+    def index(self) -> Index:
+        with self._lock:
+            if self._index is None:
+                self._index = Index(self.folder, self._cache)
+            return self._index
+
+    @property
+    def indexing(self) -> bool:
+        """Whether parts are being taken in, so that a page shows less than there is."""
+        return self._syncing is not None and self._syncing.is_alive()
+
+    def rows(self, statement: str, given: Sequence[object] = ()) -> list[dict[str, Any]]:
+        return self.index.rows(statement, given)
+
+    def heldout(self, round: int) -> float | None:
+        return self.index.heldout(round)
+
+    def catch_up(self) -> None:
+        """Have what is new taken in by a thread of its own, and wait for it a little."""
+        index, first = self.index, not self._synced
+        with self._lock:
+            if not self.indexing and time.monotonic() - self._synced > _AGAIN_S:
+                self._syncing = threading.Thread(target=self._sync, args=(index,), daemon=True)
+                self._syncing.start()
+            syncing = self._syncing
+        if syncing is not None:
+            syncing.join(_FIRST_S if first else _LATER_S)
+
+    def _sync(self, index: Index) -> None:
+        try:
+            index.sync()
+            self.trouble = ""
+        except (MaieuticError, OSError) as error:
+            self.trouble = str(error)
+        finally:
+            self._synced = time.monotonic()
+
+    def close(self) -> None:
+        if self._syncing is not None:
+            self._syncing.join()
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+            self._index, self._synced = None, 0.0
+
+    def report(self) -> RunReport | None:
+        """None before the first evaluation, and where it cannot be read."""
+        changed = _changed(self.folder.report)
+        if changed != self._report[0]:
+            try:
+                found = RunReport.model_validate_json(self.folder.report.read_bytes())
+            except (ValidationError, OSError):
+                found = None
+            self._report = (changed, found)
+        return self._report[1]
+
+    def config(self) -> RunConfig | None:
+        """None where another version wrote what this one cannot read."""
+        changed = _changed(self.folder.config)
+        if changed != self._config[0]:
+            try:
+                self._config = (changed, load(self.folder.config))
+            except (MaieuticError, OSError):
+                self._config = (changed, None)
+        return self._config[1]
+
+    @property
+    def status(self) -> str:
+        report = self.report()
+        if report is not None and report.status in ("done", "waiting for review"):
+            return report.status
+        return "running" if self.playing() else "stopped"
+
+    def playing(self) -> bool:
+        """Whether the process that noted itself in the lock still lives. The lock itself is not tried:
+        for that moment nobody could resume the run."""
+        lock = self.folder.path / "run.lock"
+        try:
+            owner = psutil.Process(int(lock.read_text()))
+            return owner.is_running() and owner.create_time() <= lock.stat().st_mtime + 1
+        except (OSError, ValueError, psutil.Error):
+            return False
+
+    def pulse(self) -> tuple[object, ...]:
+        """Changes when the run has got on."""
+        last = list(self.folder.rounds())[-1:]
+        kinds = [self.folder.round(round) for round in last]
+        kinds += [kind for round in kinds for kind in _folders(round)]
+        newest = max((_changed(kind) for kind in kinds), default=0)
+        return self.status, _changed(self.folder.report), newest
+
+
+class Runs:
+    """All runs below a folder, those of comparisons among them."""
+
+    def __init__(self, path: Path, cache: Path | None = None) -> None:
+        self.path, self._cache = path, cache
+        self._known: dict[str, Run] = {}
+        self._opened: OrderedDict[str, Run] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keys(self) -> list[str]:
+        """Names of runs; those of a comparison have its name before theirs."""
+        return sorted(self._found())
+
+    def comparisons(self) -> list[str]:
+        return sorted(folder.name for folder in _folders(self.path) if (folder / GRID).exists())
+
+    def all(self) -> list[Run]:
+        return [self._run(key, path) for key, path in sorted(self._found().items())]
+
+    def find(self, key: str) -> Run | None:
+        """The run of that name; what a name says is compared with what is there, and never made a path."""
+        path = self._found().get(key)
+        return None if path is None else self._run(key, path)
+
+    def opened(self, run: Run) -> Run:
+        """A run whose index is open and as new as can be had at once."""
+        with self._lock:
+            self._opened[run.key] = run
+            self._opened.move_to_end(run.key)
+            idle = [other for other in self._opened.values() if not other.indexing and other is not run]
+            for other in idle[: max(0, len(self._opened) - _OPEN)]:
+                self._opened.pop(other.key).close()
+        run.catch_up()
+        return run
+
+    def close(self) -> None:
+        with self._lock:
+            for run in self._opened.values():
+                run.close()
+            self._opened.clear()
+
+    def _run(self, key: str, path: Path) -> Run:
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = Run(key, RunFolder(path), self._cache)
+            return self._known[key]
+
+    def _found(self) -> dict[str, Path]:
+        found = {}
+        for folder in _folders(self.path):
+            if (folder / "run.yaml").exists():
+                found[folder.name] = folder
+            elif (folder / GRID).exists():
+                inner = (one for one in _folders(folder) if (one / "run.yaml").exists())
+                found.update({f"{folder.name}/{one.name}": one for one in inner})
+        return found
+
+
+def _folders(path: Path) -> Iterator[Path]:
+    try:
+        yield from (entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:
+        return
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

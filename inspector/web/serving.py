@@ -1,0 +1,77 @@
+"""`maieutic inspect`: the application on a port of this machine, until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from ...errors import RunError
+from ...graph.folders import find
+from .app import OURS, application
+from .found import home
+from .runs import Runs
+
+
+def serve(
+    path: Path, name: str | None, host: str, port: int, browser: bool, told: Callable[[str], None]
+) -> None:
+    """Serve the runs of a folder until SIGINT or SIGTERM.
+
+    Args:
+        name: run whose page is to be opened, one of a comparison as `COMPARISON/RUN`; all if None.
+        host: 127.0.0.1, unless others shall see it.
+        port: 0 for any that is free.
+        browser: open the page, where there is a display.
+        told: hears the address, once it answers.
+    Raises:
+        RunError: there is no such run, the port is taken, or the host is none of this machine.
+    """
+    where = "/"
+    if name is not None:
+        run = Runs(path).find(name)
+        if run is None:
+            find(path, name)  # says which there are
+            raise RunError(f"no run {name[:60]!r} in {path}")
+        where = home(run)
+    with _bound(host, port) as bound:
+        shown = f"[{host}]" if ":" in host else host
+        everywhere = host in ("0.0.0.0", "::")  # noqa: S104
+        hosts = ["*"] if everywhere else [*OURS, shown]
+        page = f"http://{'127.0.0.1' if everywhere else shown}:{bound.getsockname()[1]}{where}"
+        config = uvicorn.Config(
+            application(path, hosts),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            server_header=False,
+        )
+        told(f"{page}  (Ctrl-C ends it)")
+        if everywhere or host not in OURS:
+            told("whoever reaches this machine can read all runs; leave --host out to keep them to it")
+        if browser:
+            threading.Timer(0.5, _open, [page]).start()
+        uvicorn.Server(config).run(sockets=[bound])
+
+
+def _open(page: str) -> None:
+    with contextlib.suppress(webbrowser.Error):
+        webbrowser.open(page)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+    except OSError as error:
+        raise RunError(
+            f"{host}:{port} cannot be served on ({error.strerror or error}); choose another --port"
+        ) from error
+    return made

@@ -1,0 +1,79 @@
+// Draws each chart's data with Chart.js, in the colours of the theme.
+"use strict";
+
+const drawn = new Map();
+
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  return {
+    ink: style.getPropertyValue("--ink"), dim: style.getPropertyValue("--dim"), line: style.getPropertyValue("--line"),
+    paper: style.getPropertyValue("--paper"),
+    palette: Array.from({ length: 12 }, (_, place) => style.getPropertyValue(`--c${place}`).trim()),
+  };
+}
+
+// Intervals as whiskers, which the library has not.
+const whiskers = {
+  id: "whiskers",
+  afterDatasetsDraw(chart) {
+    const { ctx, scales } = chart;
+    chart.data.datasets.forEach((set, number) => {
+      if (!set.low?.length || !chart.isDatasetVisible(number)) return;
+      ctx.save();
+      ctx.strokeStyle = set.borderColor;
+      chart.getDatasetMeta(number).data.forEach((point, place) => {
+        if (set.low[place] == null) return;
+        const top = scales.y.getPixelForValue(set.high[place]), end = scales.y.getPixelForValue(set.low[place]);
+        ctx.beginPath();
+        ctx.moveTo(point.x, top); ctx.lineTo(point.x, end);
+        for (const y of [top, end]) { ctx.moveTo(point.x - 3, y); ctx.lineTo(point.x + 3, y); }
+        ctx.stroke();
+      });
+      ctx.restore();
+    });
+  },
+};
+
+function sets(chart, shade) {
+  return chart.series.map((series) => {
+    const colour = shade.palette[series.color % shade.palette.length];
+    return {
+      label: series.name, data: series.values, low: series.low, high: series.high,
+      borderColor: colour, backgroundColor: colour, borderWidth: chart.kind === "line" ? 2 : 0,
+      pointBackgroundColor: series.values.map((_, place) => (series.hollow[place] ? shade.paper : colour)),
+      pointRadius: series.values.length > 60 ? 0 : 4, spanGaps: true, tension: 0,
+    };
+  });
+}
+
+function settings(chart, shade) {
+  const line = chart.kind === "line", across = chart.kind === "bar";
+  const said = { color: shade.dim }, grid = { color: shade.line };
+  const values = { ticks: { ...said }, grid, title: { display: !!chart.unit, text: chart.unit, ...said }, stacked: chart.kind === "stacked", max: chart.largest ?? undefined, beginAtZero: !line };
+  const labels = { ticks: { ...said, autoSkip: !across }, grid: { display: false }, title: { display: !across, text: chart.axis, ...said }, stacked: chart.kind === "stacked" };
+  return {
+    type: line ? "line" : "bar",
+    data: { labels: chart.labels, datasets: sets(chart, shade) },
+    plugins: [whiskers],
+    options: {
+      indexAxis: across ? "y" : "x", animation: false, responsive: true, maintainAspectRatio: false,
+      interaction: { mode: "index", intersect: false, axis: across ? "y" : "x" },
+      scales: across ? { x: values, y: labels } : { x: labels, y: values },
+      plugins: { legend: { display: chart.series.length > 1, labels: { color: shade.ink, boxWidth: 12 } } },
+    },
+  };
+}
+
+function draw() {
+  for (const chart of drawn.values()) chart.destroy();
+  drawn.clear();
+  const shade = colours();
+  for (const canvas of document.querySelectorAll("canvas[data-chart]")) {
+    const data = document.querySelector(`script[data-for="${CSS.escape(canvas.dataset.chart)}"]`);
+    drawn.set(canvas.dataset.chart, new Chart(canvas, settings(JSON.parse(data.textContent), shade)));
+  }
+}
+
+document.addEventListener("redraw", draw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+draw();

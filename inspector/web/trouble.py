@@ -1,0 +1,68 @@
+"""What is to be said of a run that is not as it should be: just begun, stopped, damaged."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from ...errors import printable
+from .runs import Run
+
+_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A sentence, and what helps."""
+
+    said: str
+    command: str = ""
+    log: str = ""
+    """The end of the newest log, where a run has stopped."""
+
+
+def trouble_of(run: Run) -> list[Trouble]:
+    """In the order in which they are to be read; none where all is well."""
+    found = []
+    if run.config() is None:
+        found.append(
+            Trouble("run.yaml cannot be read by this version of maieutic: its settings are not shown.")
+        )
+    if run.report() is None and run.folder.report.exists():
+        found.append(Trouble("report.json cannot be read; a resume writes it anew.", _resume(run)))
+    elif run.report() is None:
+        doing = (
+            "It is measuring its base model"
+            if run.playing()
+            else "It stopped before its base model was measured"
+        )
+        found.append(
+            Trouble(f"{doing}: there is no figure yet.", "" if run.playing() else _resume(run), _log(run))
+        )
+    elif run.status == "stopped":
+        found.append(Trouble("This run has stopped; what is done is kept.", _resume(run), _log(run)))
+    if run.indexing:
+        found.append(Trouble("Records are being read for the first time; the page fills up by itself."))
+    if run.trouble:
+        found.append(Trouble(run.trouble))
+    damaged = sorted(run.index.damaged.items())
+    if damaged:
+        named = "; ".join(f"{part} ({reason[:100]})" for part, reason in damaged[:5])
+        found.append(Trouble(f"{len(damaged)} parts cannot be read and are left out: {named}"))
+    return found
+
+
+def _resume(run: Run) -> str:
+    return shlex.join(["maieutic", "resume", run.name, "--runs-dir", str(run.folder.path.parent)])
+
+
+def _log(run: Run) -> str:
+    """The end of what a process of ours wrote last."""
+    logs = [*run.folder.logs.glob("*.log"), *run.folder.jobs.glob("*.log")]
+    newest = max(logs, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        return ""
+    with newest.open("rb") as file:
+        file.seek(max(0, newest.stat().st_size - 4000))
+        lines = file.read().decode("utf-8", "replace").splitlines()[-_LINES:]
+    return "\n".join([f"{newest.name}:", *(printable(line)[:300] for line in lines)])
