@@ -22,7 +22,7 @@ from ..curriculum.pairs import builders_of
 from ..curriculum.policies import policy_of
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
-from ..memory.run import RunFolder, write_whole
+from ..memory.run import GRID, RunFolder, write_whole
 from ..prompts import Prompts, prompts_of
 from ..records import Question
 from ..serving.command import require_vllm
@@ -230,10 +230,6 @@ def read_sets(folder: RunFolder) -> FixedSets:
         name: tuple(folder.read(0, f"{HELDOUT}{place}", Question)) for place, name in enumerate(names, 2)
     }
     return FixedSets(validation, heldout, further)
-
-
-GRID = "grid.json"
-"""What the folder of a comparison has, and that of a run has not."""
 
 
 def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:

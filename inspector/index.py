@@ -23,7 +23,7 @@ from ..errors import RunError, printable
 from ..memory.run import RunFolder, schema_of
 from .database import VIEWS, columns_of, literal, parts_as
 
-_MOST_MEMORY = "1GB"
+_MOST_MEMORY = "512MB"
 _BATCH = 256
 """Parts that are taken in together."""
 _SLOTS = 8
@@ -32,6 +32,12 @@ _FORMAT = "1"
 """Of the index itself; its columns are those of the records."""
 _SETTLED_NS = 2_000_000_000
 """A folder that changed so lately may change again without its time showing it."""
+_Key = tuple[str, int, str]
+"""View, round and name of a part."""
+_OF_KIND: dict[str, list[str]] = {}
+"""Views by the folder that their parts lie in."""
+for _view, _told in VIEWS.items():
+    _OF_KIND.setdefault(_told.parts.partition("/")[0], []).append(_view)
 
 
 def cache_folder() -> Path:
@@ -63,6 +69,8 @@ class Index:
         self.damaged: dict[str, str] = {}
         """Parts that could not be read, with the reason; a later sync tries them again."""
         self._connection = self._opened(folder)
+        known = self._connection.execute("SELECT view, round, name, changed FROM _parts").fetchall()
+        self._parts: dict[_Key, int] = {(view, round, name): changed for view, round, name, changed in known}
 
     def close(self) -> None:
         self._connection.close()
@@ -90,23 +98,17 @@ class Index:
     def sync(self) -> int:
         """Take in the parts that came since, or were written anew; gives how many did."""
         with self._lock, self._connection.cursor() as cursor:
-            taken = 0
-            for place, changed in list(self._changed()):
-                count, whole = self._look(cursor, place)
-                taken += count
-                if whole and time.time_ns() - changed > _SETTLED_NS:
+            places = list(self._changed())
+            good = set[Path]()
+            found = self._new([place for place, _ in places])
+            for view, parts in found.items():
+                for first in range(0, len(parts), _BATCH):
+                    good.update(self._take(cursor, view, parts[first : first + _BATCH]))
+            damaged = {part.parent for parts in found.values() for part in parts if part not in good}
+            for place, changed in places:
+                if place not in damaged and time.time_ns() - changed > _SETTLED_NS:
                     self._seen[place] = changed
-            return taken
-
-    def _look(self, cursor: duckdb.DuckDBPyConnection, place: Path) -> tuple[int, bool]:
-        """Take in a folder's new parts: how many, and whether none of them was damaged."""
-        taken, whole = 0, True
-        for view, parts in self._new(cursor, place):
-            for first in range(0, len(parts), _BATCH):
-                some = parts[first : first + _BATCH]
-                good = self._take(cursor, view, some)
-                taken, whole = taken + len(good), whole and len(good) == len(some)
-        return taken, whole
+            return len(good)
 
     def _opened(self, folder: RunFolder) -> duckdb.DuckDBPyConnection:
         """The first index that no other process has open."""
@@ -131,21 +133,16 @@ class Index:
                     if kind.is_dir() and (changed := kind.stat().st_mtime_ns) != self._seen.get(kind):
                         yield kind, changed
 
-    def _new(self, cursor: duckdb.DuckDBPyConnection, place: Path) -> Iterator[tuple[str, list[Path]]]:
-        """Views with those parts of a folder that they do not have as they are now, in their order."""
-        number = int(place.parent.name)
-        for view, (parts, _, _) in VIEWS.items():
-            kind, _, pattern = parts.partition("/")
-            if kind != place.name:
-                continue
-            known = dict(
-                cursor.execute(
-                    "SELECT name, changed FROM _parts WHERE view = ? AND round = ?", [view, number]
-                ).fetchall()
-            )
-            there = sorted(place.glob(f"{pattern}.parquet"))
-            if fresh := [path for path in there if known.get(path.stem) != path.stat().st_mtime_ns]:
-                yield view, fresh
+    def _new(self, places: Sequence[Path]) -> dict[str, list[Path]]:
+        """By view, those parts of the folders that it does not have as they are now, in their order."""
+        found: dict[str, list[Path]] = {}
+        for place in places:
+            for view in _OF_KIND.get(place.name, ()):
+                pattern = VIEWS[view].parts.partition("/")[2]
+                for part in sorted(place.glob(f"{pattern}.parquet")):
+                    if self._parts.get(_key(view, part)) != part.stat().st_mtime_ns:
+                        found.setdefault(view, []).append(part)
+        return found
 
     def _take(self, cursor: duckdb.DuckDBPyConnection, view: str, parts: Sequence[Path]) -> Sequence[Path]:
         """Take in parts together, and where that fails one by one, so that a damaged one is left out."""
@@ -160,6 +157,7 @@ class Index:
             self.damaged[self._name(parts[0])] = printable(" ".join(str(error).split()))[:300]
             return []
         for part in parts:
+            self._parts[_key(view, part)] = part.stat().st_mtime_ns
             self.damaged.pop(self._name(part), None)
         return parts
 
@@ -167,16 +165,22 @@ class Index:
         return str(part.relative_to(self._rounds))
 
     def _insert(self, cursor: duckdb.DuckDBPyConnection, view: str, parts: Sequence[Path]) -> None:
-        record, number = VIEWS[view].record, int(parts[0].parent.parent.name)
-        rows = [[view, number, part.stem, part.stat().st_mtime_ns] for part in parts]
-        for row in rows:
-            cursor.execute("DELETE FROM _parts WHERE view = ? AND round = ? AND name = ?", row[:3])
-            if (cursor.fetchone() or (0,))[0]:
-                cursor.execute(f"DELETE FROM {view} WHERE recorded_in = ? AND recorded_as = ?", row[1:3])  # noqa: S608
+        record = VIEWS[view].record
+        keys = {_key(view, part): part.stat().st_mtime_ns for part in parts}
+        for _, round, name in keys.keys() & self._parts.keys():
+            cursor.execute(f"DELETE FROM {view} WHERE recorded_in = ? AND recorded_as = ?", [round, name])  # noqa: S608
+            cursor.execute(
+                "DELETE FROM _parts WHERE view = ? AND round = ? AND name = ?", [view, round, name]
+            )
         names = ", ".join(f'"{name}"' for name in [*schema_of(record).names, "recorded_in", "recorded_as"])
         source = parts_as(record, [literal(part) for part in parts])
         cursor.execute(f"INSERT INTO {view} BY NAME SELECT {names} FROM ({source})")  # noqa: S608
-        cursor.executemany("INSERT INTO _parts VALUES (?, ?, ?, ?)", rows)
+        columns = [[key[1] for key in keys], [key[2] for key in keys], list(keys.values())]
+        cursor.execute("INSERT INTO _parts SELECT ?, unnest(?), unnest(?), unnest(?)", [view, *columns])
+
+
+def _key(view: str, part: Path) -> _Key:
+    return view, int(part.parent.parent.name), part.stem
 
 
 def _begun(path: Path) -> duckdb.DuckDBPyConnection:

@@ -30,6 +30,9 @@ from ..records import Record
 
 R = TypeVar("R", bound=Record)
 
+GRID = "grid.json"
+"""What the folder of a comparison has, and that of a run has not."""
+
 
 def write_whole(path: Path, data: bytes | str) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.

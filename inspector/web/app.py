@@ -6,6 +6,7 @@ Every request reads; only GET and HEAD are answered.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def application(path: Path, hosts: Sequence[str] = OURS, cache: Path | None = No
     @contextlib.asynccontextmanager
     async def alive(_: FastAPI) -> AsyncIterator[None]:
         forget_gone(cache or cache_folder())
+        threading.Thread(target=machine.prepare, daemon=True).start()
         yield
         runs.close()
 

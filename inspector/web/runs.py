@@ -17,8 +17,7 @@ from pydantic import ValidationError
 
 from ...config import RunConfig, load
 from ...errors import MaieuticError
-from ...graph.folders import GRID
-from ...memory.run import RunFolder
+from ...memory.run import GRID, RunFolder
 from ...records import RunReport
 from ..index import Index
 

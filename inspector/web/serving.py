@@ -12,7 +12,6 @@ from pathlib import Path
 import uvicorn
 
 from ...errors import RunError
-from ...graph.folders import find
 from .app import OURS, application
 from .found import home
 from .runs import Runs
@@ -36,6 +35,8 @@ def serve(
     if name is not None:
         run = Runs(path).find(name)
         if run is None:
+            from ...graph.folders import find  # which imports much
+
             find(path, name)  # says which there are
             raise RunError(f"no run {name[:60]!r} in {path}")
         where = home(run)

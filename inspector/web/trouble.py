@@ -29,7 +29,7 @@ def trouble_of(run: Run) -> list[Trouble]:
             Trouble("run.yaml cannot be read by this version of maieutic: its settings are not shown.")
         )
     if run.report() is None and run.folder.report.exists():
-        found.append(Trouble("report.json cannot be read; a resume writes it anew.", _resume(run)))
+        found.append(Trouble("report.json cannot be read; a resume writes it anew.", resume(run)))
     elif run.report() is None:
         doing = (
             "It is measuring its base model"
@@ -37,10 +37,10 @@ def trouble_of(run: Run) -> list[Trouble]:
             else "It stopped before its base model was measured"
         )
         found.append(
-            Trouble(f"{doing}: there is no figure yet.", "" if run.playing() else _resume(run), _log(run))
+            Trouble(f"{doing}: there is no figure yet.", "" if run.playing() else resume(run), _log(run))
         )
     elif run.status == "stopped":
-        found.append(Trouble("This run has stopped; what is done is kept.", _resume(run), _log(run)))
+        found.append(Trouble("This run has stopped; what is done is kept.", resume(run), _log(run)))
     if run.indexing:
         found.append(Trouble("Records are being read for the first time; the page fills up by itself."))
     if run.trouble:
