@@ -77,7 +77,7 @@ def shown(run: ThisRun) -> HTMLResponse:
         arcs=list(_arcs({box.name: box.y for box in boxes})),
         width=_WIDTH,
         height=_HEIGHT,
-        whole=len(order) * _STEP + 8,
+        whole=len(boxes) * _STEP + 8,
         now=now,
         since=kept[0].at if kept else None,
         clock=datetime.now(UTC),

@@ -52,8 +52,14 @@ def trouble_of(run: Run) -> list[Trouble]:
     return found
 
 
-def _resume(run: Run) -> str:
-    return shlex.join(["maieutic", "resume", run.name, "--runs-dir", str(run.folder.path.parent)])
+def resume(run: Run) -> str:
+    """The command that goes on with a run, or with the comparison that it is part of."""
+    path = run.folder.path
+    if "/" in run.key:
+        words = ["compare", "--resume", path.parent.name, "--runs-dir", str(path.parent.parent)]
+    else:
+        words = ["resume", path.name, "--runs-dir", str(path.parent)]
+    return shlex.join(["maieutic", *words])
 
 
 def _log(run: Run) -> str:
