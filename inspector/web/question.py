@@ -35,7 +35,21 @@ class Confidence:
     """Log-probabilities as points in a box of 200 by 24, 0 at the top and −5 at the bottom."""
 
 
-@router.get("/question/{question_id}", response_class=HTMLResponse)
+@router.get("/question/{question_id:path}/text", response_class=PlainTextResponse)
+def whole(run: ThisRun, question_id: str) -> PlainTextResponse:
+    """Everything that was ever said of a question, whole, as plain text."""
+    rollouts = run.rows(
+        "SELECT recorded_in, stage, id, completion FROM rollouts WHERE question_id = ? "
+        "ORDER BY recorded_in, stage, index LIMIT 1000",
+        [question_id],
+    )
+    if not rollouts:
+        raise HTTPException(404, f"{run.key} has no rollouts of a question {question_id[:60]!r}")
+    parts = [f"round {r['recorded_in']}, {r['stage']}, {r['id']}\n{r['completion']}\n" for r in rollouts]
+    return PlainTextResponse("\n".join(parts))
+
+
+@router.get("/question/{question_id:path}", response_class=HTMLResponse)
 def shown(run: ThisRun, question_id: str) -> HTMLResponse:
     known = run.rows(f"SELECT id FROM {BANK} WHERE id = ? LIMIT 1", [question_id])  # noqa: S608
     if not known:
@@ -54,20 +68,6 @@ def shown(run: ThisRun, question_id: str) -> HTMLResponse:
         trouble=trouble_of(run),
         fixed="",
     )
-
-
-@router.get("/question/{question_id}/text", response_class=PlainTextResponse)
-def whole(run: ThisRun, question_id: str) -> PlainTextResponse:
-    """Everything that was ever said of a question, whole, as plain text."""
-    rollouts = run.rows(
-        "SELECT recorded_in, stage, id, completion FROM rollouts WHERE question_id = ? "
-        "ORDER BY recorded_in, stage, index LIMIT 1000",
-        [question_id],
-    )
-    if not rollouts:
-        raise HTTPException(404, f"{run.key} has no rollouts of a question {question_id[:60]!r}")
-    parts = [f"round {r['recorded_in']}, {r['stage']}, {r['id']}\n{r['completion']}\n" for r in rollouts]
-    return PlainTextResponse("\n".join(parts))
 
 
 def _fixed(run: Run, question_id: str) -> HTMLResponse:

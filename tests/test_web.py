@@ -1,0 +1,260 @@
+"""The inspector over HTTP: every page, who may ask, what is said of what is not there, hostile text inert."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import shown_run
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from maieutic.inspector.web import application, mathematics
+from maieutic.inspector.web.mathematics import marked_up
+from maieutic.inspector.web.rendering import marked, plain, shown
+from maieutic.memory.run import write_whole
+from shown_run import EVIL_ID, HOSTILE
+
+MATH = {"math", *mathematics._DRAWN}
+PAGES = ("", "/graph", "/question/q-seed", "/question/q-child", "/question/q-held", "/question/q-val")
+
+
+class Elements(HTMLParser):
+    """Names and attributes of all elements of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def check_inert(page: str) -> Elements:
+    """Nothing of a page can run but the scripts that are ours."""
+    elements = Elements(page)
+    for tag, attributes in elements.found:
+        assert tag not in ("iframe", "object", "embed", "base", "style"), tag
+        assert not [name for name in attributes if name.startswith("on") or name == "style"], attributes
+        if tag == "script":
+            assert (attributes.get("src") or "").startswith(("/static/", "/library/")) or attributes == {
+                "type": "application/json", "data-for": attributes.get("data-for"),
+            }  # fmt: skip
+        for name in ("href", "src", "action"):
+            assert (attributes.get(name) or "/").startswith(("/", "#")), attributes
+        assert tag != "img"
+    return elements
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    path = tmp_path / "runs"
+    shown_run.write(path / "small")
+    return path
+
+
+@pytest.fixture
+def client(runs: Path, tmp_path: Path) -> Iterator[TestClient]:
+    with TestClient(application(runs, cache=tmp_path / "cache"), base_url="http://127.0.0.1:80") as made:
+        yield made
+
+
+def test_the_list_of_runs(client: TestClient, runs: Path) -> None:
+    shown_run.write(runs / "grid" / "a-s0")
+    write_whole(runs / "grid" / "grid.json", "{}")
+    (runs / "no run").mkdir()
+    page = client.get("/").text
+    assert 'href="/run/small"' in page and 'href="/compared/grid/a-s0"' in page and "no run" not in page
+    assert "40.0 %" in page and "60.0 %" in page
+    assert client.get("/compared/grid/a-s0").status_code == 200
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_every_page_of_a_run(client: TestClient, address: str) -> None:
+    answer = client.get(f"/run/small{address}")
+    assert answer.status_code == 200, answer.text
+    check_inert(answer.text)
+
+
+def test_a_run_in_figures(client: TestClient) -> None:
+    elements = check_inert(client.get("/run/small").text)
+    text = " ".join(elements.text.split())
+    assert "Held-out accuracy, and what the gate kept" in text
+    assert "refused: duplicate" in text
+    assert (
+        "60 (50 to 70)" in text
+    )  # the last round's accuracy with its interval, in the table below the chart
+    canvases = [attributes for tag, attributes in elements.found if tag == "canvas"]
+    assert all(attributes["aria-label"] for attributes in canvases) and len(canvases) >= 6
+
+
+def test_a_question_with_its_lineage(client: TestClient) -> None:
+    text = " ".join(Elements(client.get("/run/small/question/q-child").text).text.split())
+    assert "What is 3 + 4?" in text  # the seed that it was made of
+    assert "teacher: harder, round 1" in text
+    assert "cosine 0.700" in text
+    assert "dpo on 1 rows from base → solver-0002 → kept" in text
+    assert "held-out 50.0 % before, 60.0 % after" in text
+    whole = client.get("/run/small/question/q-child/text")
+    assert whole.headers["content-type"].startswith("text/plain") and "r-2" in whole.text
+
+
+def test_questions_of_fixed_sets_are_shown_without_a_lineage(client: TestClient) -> None:
+    text = Elements(client.get("/run/small/question/q-held").text).text
+    assert "held-out set" in text and "What was learned" not in text
+
+
+def test_runs_side_by_side(client: TestClient, runs: Path) -> None:
+    other = shown_run.write(runs / "other")
+    write_whole(other.config, other.config.read_text().replace("seed: 0", "seed: 7", 1))
+    page = client.get("/compare?run=small&run=other&run=nobody&run=small").text
+    elements = check_inert(page)
+    rows = [attributes for _, attributes in elements.found if "data-row" in attributes]
+    assert len(rows) == 2 and "seed" in elements.text
+    assert "No run is marked" in client.get("/compare").text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/run/nobody", "/run/../small", "/run/%2e%2e", "/run/small/question/q-nope", "/compared/a/b",
+        "/static/..%2fapp.py", "/static/none.js", "/run/small/nothing", "/run/" + "x" * 5000,
+        "/run/%00", "/run/small/question/%00%0d%0aset-cookie:x",
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_a_page_that_says_so(client: TestClient, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 404
+    check_inert(answer.text)
+    assert "set-cookie" not in answer.headers
+
+
+def test_only_reading_is_answered(client: TestClient) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert client.request(method, "/run/small").status_code == 405
+
+
+def test_strangers_are_refused(client: TestClient) -> None:
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+    assert client.get("/", headers={"Host": "127.0.0.1.evil.example"}).status_code == 400
+    crossed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+    assert client.get("/", headers=crossed).status_code == 403
+    answer = client.get("/", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_what_a_browser_is_told(client: TestClient) -> None:
+    for address in ("/", "/run/small", "/run/nobody", "/static/page.js"):
+        headers = client.get(address).headers
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_charts_need_no_network(client: TestClient) -> None:
+    script = client.get("/library/chart.js")
+    assert script.status_code == 200 and "Chart" in script.text
+    assert "immutable" in script.headers["cache-control"]
+
+
+def test_hostile_text_is_inert_on_every_page(runs: Path, client: TestClient) -> None:
+    shown_run.write(runs / "evil", HOSTILE, name=EVIL_ID)
+    for address in (*PAGES, "/question/" + quote(EVIL_ID, safe="")):
+        elements = check_inert(client.get(f"/run/evil{address}").text)
+        assert "\x1b" not in elements.text and "\u202e" not in elements.text
+        if "child" not in address:
+            assert "<h1>49" not in elements.text
+    page = client.get("/run/evil/question/" + quote(EVIL_ID, safe="")).text
+    assert "alert(1)" in Elements(page).text and "{{ 7 * 7 }}" in Elements(page).text
+
+
+def test_a_text_of_five_megabytes_is_cut_and_there_whole(runs: Path, client: TestClient) -> None:
+    shown_run.write(runs / "long", "x" * 5_000_000)
+    page = client.get("/run/long/question/q-child").text
+    assert len(page) < 400_000 and "4,980,000 more characters" in page
+    assert "x" * 5_000_000 in client.get("/run/long/question/q-child/text").text
+
+
+def test_a_run_that_has_only_begun_says_so(runs: Path, client: TestClient) -> None:
+    folder = shown_run.write(runs / "new")
+    folder.report.unlink()
+    for address in ("/run/new", "/run/new/graph"):
+        text = Elements(client.get(address).text).text
+        assert "there is no figure yet" in text and "maieutic resume new" in text
+
+
+def test_a_run_that_stopped_says_how_to_go_on(runs: Path, client: TestClient) -> None:
+    folder = shown_run.write(runs / "dead", status="running")
+    write_whole(folder.path / "run.lock", "999999999")
+    write_whole(folder.logs / "training.log", "first\nout of memory\x1b[2J")
+    text = Elements(client.get("/run/dead").text).text
+    assert "stopped" in text and "maieutic resume dead" in text and "out of memory" in text
+
+
+def test_a_run_that_is_played_is_live(runs: Path, client: TestClient) -> None:
+    folder = shown_run.write(runs / "alive", status="running")
+    write_whole(folder.path / "run.lock", str(os.getpid()))
+    page = client.get("/run/alive").text
+    assert "data-live" in page and ">running<" in page
+
+
+def test_what_cannot_be_read_is_said(runs: Path, client: TestClient) -> None:
+    folder = shown_run.write(runs / "broken")
+    folder.report.write_text("{")
+    folder.config.write_text("rounds: [")
+    folder.graph.write_bytes(b"no database")
+    (folder.round(1) / "rollouts" / "attempt-0000.parquet").write_bytes(b"PAR1")
+    (folder.round(1) / "seconds.json").write_text("[")
+    for address in ("", "/graph", "/question/q-seed"):
+        answer = client.get(f"/run/broken{address}")
+        assert answer.status_code == 200
+        assert "0001/rollouts/attempt-0000.parquet" in answer.text
+    assert client.get("/").status_code == 200
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with TestClient(application(tmp_path / "none"), base_url="http://localhost") as client:
+        assert "maieutic run" in client.get("/").text
+
+
+@given(st.text(max_size=300))
+def test_no_text_becomes_markup(text: str) -> None:
+    for made in (shown(text), marked(text, text[:3]), marked_up(text)):
+        tags = {tag for tag, _ in Elements(str(made)).found}
+        assert tags <= {"mark", "span"} | MATH, made
+
+
+@given(st.text(alphabet="\\${}^_<>&'\"hrefabx script()/ \n", max_size=120))
+def test_no_formula_becomes_more_than_a_formula(text: str) -> None:
+    found = Elements(str(marked_up(f"${text}$ \\({text}\\) $${text}$$"))).found
+    for tag, attributes in found:
+        assert tag in MATH
+        assert not [
+            name for name in attributes if name in ("href", "xlink:href", "style") or name[:2] == "on"
+        ]
+
+
+def test_formulas_are_drawn() -> None:
+    drawn = str(marked_up("so $x^{2}$ and \\(\\frac{1}{2}\\) and \\boxed{7}; it costs $3 and $4"))
+    assert drawn.count("<math") == 3
+    assert "<msup>" in drawn and "<mfrac>" in drawn and "it costs $3 and $4" in drawn
+    assert "<math" not in str(marked_up("\\(" + "{" * 400 + "\\)"))
+
+
+def test_the_answer_is_marked_where_it_was_read() -> None:
+    assert str(marked("7 <b> 7", "7")) == '7 &lt;b&gt; <mark class="answer">7</mark>'
+    assert str(marked("none", "7")) == "none"
+
+
+def test_a_line_is_short() -> None:
+    assert plain("a\n b\x1b" + "c" * 500, 20) == "a b\ufffd" + "c" * 15 + "…"
