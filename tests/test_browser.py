@@ -183,9 +183,7 @@ def test_every_view(finished: RunFolder, address: str, browser: Any, look: str) 
     visit.page.close()
 
 
-def test_the_slider_turns_the_map_and_is_in_the_address(
-    finished: RunFolder, address: str, visit: Visit
-) -> None:
+def test_the_slider_turns_the_map_and_is_kept(finished: RunFolder, address: str, visit: Visit) -> None:
     page = visit.to(f"{address}/run/live")
     slider = page.locator("[data-slides=heldout] [data-slider]")
     shown = page.locator("[data-slides=heldout] .slide:not([hidden])")
