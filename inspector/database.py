@@ -59,6 +59,7 @@ class View(NamedTuple):
 
 VIEWS: dict[str, View] = {
     "questions": View("questions/*", Question, "the bank: seeds in round 0, then what was admitted"),
+    "labelled": View("labelled/*", Question, "seeds without an answer that were given one: in the bank, too"),
     "heldout": View("sets/heldout*", Question, "the held-out sets; they decide nothing"),
     "validation": View("sets/validation-*", Question, "the validation set, by which the gate decides"),
     "proposals": View("vetted/*", Proposal, "what was proposed, and what vetting said of it"),

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..records import Attempt, Question, Rollout, Zone
+from .forgetting import forgotten
 from .store import Store, delete, upsert
-
-_KEEP_FAILURES = 12
-"""Exemplar failures kept for each skill and level; the newest replace the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +107,11 @@ class WeaknessProfile:
                 ],
             )
         found = self._failures.get(include=["metadatas"])
-        by_cell: dict[str, list[tuple[int, str]]] = {}
-        for key, metadata in zip(found["ids"], found["metadatas"] or [], strict=True):
-            by_cell.setdefault(str(metadata["cell"]), []).append((int(str(metadata["round"])), key))
-        gone = [key for key in found["ids"] if zones.get(key) == "mastered"]
-        gone += [key for kept in by_cell.values() for _, key in sorted(kept)[:-_KEEP_FAILURES]]
-        delete(self._failures, list(dict.fromkeys(gone)))
+        remembered = {
+            key: (str(metadata["cell"]), int(str(metadata["round"])))
+            for key, metadata in zip(found["ids"], found["metadatas"] or [], strict=True)
+        }
+        delete(self._failures, forgotten(remembered, zones))
 
     def all(self) -> list[Weakness]:
         """Every skill and level that was ever attempted."""
