@@ -288,27 +288,35 @@ def _compare(folder: Path, grid: Grid, base: RunConfig) -> None:
 def show(
     name: Name,
     runs_dir: RunsDir = Path("runs"),
-    round_number: Annotated[int | None, typer.Option("--round", help="One round in detail.")] = None,
-    question: Annotated[str | None, typer.Option(help="A question's lineage and rollouts.")] = None,
+    round_number: Annotated[
+        int | None,
+        typer.Option("--round", help="One round; or of it alone: --weak, --calls, --pairs."),
+    ] = None,
+    question: Annotated[
+        str | None, typer.Option(help="A question's lineage, rollouts and use; its id, or how that begins.")
+    ] = None,
+    weak: Annotated[bool, typer.Option("--weak", help="What the Solver gets wrong, by skill.")] = False,
+    calls: Annotated[bool, typer.Option("--calls", help="Requests to models.")] = False,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Preference pairs.")] = False,
+    diff: Annotated[str | None, typer.Option(help="Another run, to be compared with this one.")] = None,
     handbook: Annotated[bool, typer.Option("--handbook", help="Moves named in right solutions.")] = False,
+    role: Annotated[str | None, typer.Option(help="With --calls: teacher, solver, generator …")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="With --calls: those that failed, or were sent again.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All of it, not the first or newest.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    pager: Annotated[
+        bool, typer.Option("--pager/--no-pager", help="A pager for what is longer than the screen.")
+    ] = True,
 ) -> None:
-    """Show what a run did: its rounds, one round, one question, or its handbook."""
-    from .graph.folders import find
-    from .inspector import show as views
-    from .inspector.console import screen
+    """Show what a run did: its rounds; or one round, one question, weaknesses, calls, pairs, another run."""
+    from .inspector.views import Options, show_view
 
-    folder, config = find(runs_dir, name)
-    console = screen()
-    if handbook:
-        from .inspector.handbook import show_handbook
-
-        show_handbook(console, folder, config.handbook.most)
-    elif question is not None:
-        views.show_question(console, folder, question)
-    elif round_number is not None:
-        views.show_round(console, folder, round_number)
-    else:
-        views.show_run(console, folder)
+    options = Options(
+        runs_dir, round_number, question, weak, calls, pairs, diff, handbook, role, failed, everything
+    )
+    show_view(name, options, as_json, pager)
 
 
 @app.command()

@@ -193,9 +193,10 @@ def percent(evaluation: Evaluation) -> str:
 
 
 def screen() -> Console:
-    """A console that does not squeeze tables where the output goes to a file or a pipe."""
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 120))
+    """A console that does not squeeze tables where the output goes to a file or a pipe, and leaves a text
+    with :bug: in it as it is."""
+    console = Console(emoji=False)
+    return console if console.is_terminal else Console(width=max(console.width, 120), emoji=False)
 
 
 def rounds_table(report: RunReport, width: int = 120) -> Table:

@@ -22,7 +22,8 @@ from maieutic.graph.report import write_report
 from maieutic.graph.room import Room
 from maieutic.graph.verify import verify_all
 from maieutic.inspector.page import write_page
-from maieutic.inspector.show import show_question, show_round
+from maieutic.inspector.question_view import show_question
+from maieutic.inspector.show import show_round
 from maieutic.memory.run import RunFolder, write_table
 from maieutic.prompts import Prompts
 from maieutic.records import Call, Opinion, Question, Rollout, Verdict
