@@ -6,7 +6,7 @@ played writes there, and what it knew after an earlier round is no longer there 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -62,12 +62,22 @@ def weaknesses(tables: Tables, until: int | None = None) -> list[Weak]:
     Args:
         until: the round after which it is to be told; the last one if left out.
     """
+    return _cells(tables, until, _exemplars(tables, until))
+
+
+def profile(tables: Tables) -> list[Weak]:
+    """The same without what is remembered of failures, for which every verdict must be looked at."""
+    return _cells(tables, None, {})
+
+
+def _cells(
+    tables: Tables, until: int | None, failures: Mapping[tuple[str, int], list[Exemplar]]
+) -> list[Weak]:
     rows = tables.rows(
         "SELECT skill, level, round, avg(pass_rate) AS pass_rate, count(*) AS questions FROM attempts "
         "WHERE round <= coalesce(?, round) GROUP BY skill, level, round ORDER BY skill, level, round",
         [until],
     )
-    failures = _exemplars(tables, until)
     cells = groupby(rows, key=lambda row: (row["skill"], row["level"]))
     found = [_weak(*cell, list(entries), failures.get(cell, [])) for cell, entries in cells]
     return sorted(found, key=lambda weak: (weak.pass_rate, weak.level, weak.skill))

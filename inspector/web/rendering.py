@@ -39,14 +39,19 @@ def plain(text: object, most: int = 200) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def marked(text: object, answer: str | None) -> Markup:
+def marked(text: object, answer: str | None, most: int = _MOST) -> Markup:
     """A completion with the last place of its answer marked."""
     whole = str(text or "")
     at = whole.rfind(answer) if answer else -1
-    if not answer or at < 0 or at > _MOST or len(answer) > 500:
-        return shown(whole)
-    before, after = shown(whole[:at]), shown(whole[at + len(answer) :])
+    if not answer or at < 0 or at > most or len(answer) > 500:
+        return shown(whole, most)
+    before, after = shown(whole[:at], most), shown(whole[at + len(answer) :], most - at)
     return before + Markup('<mark class="answer">{}</mark>').format(_plain(answer)) + after
+
+
+def lines(text: object) -> str:
+    """A text as it stands, its lines kept; nothing in it is drawn."""
+    return _plain(str(text))
 
 
 def _plain(text: str) -> str:
@@ -120,7 +125,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     filters: list[Callable[..., Any]] = [
-        shown, plain, percent, points, seconds, count, pretty, step, slug
+        shown, plain, lines, percent, points, seconds, count, pretty, step, slug
     ]  # fmt: skip
     made.filters.update({filter.__name__: filter for filter in filters})
     made.globals.update(versioned=versioned, address=address, marked=marked)
