@@ -188,6 +188,8 @@ def test_a_text_of_five_megabytes_is_cut_and_there_whole(runs: Path, client: Tes
 def test_a_run_that_has_only_begun_says_so(runs: Path, client: TestClient) -> None:
     folder = shown_run.write(runs / "new")
     folder.report.unlink()
+    assert ">starting<" in client.get("/run/new").text
+    os.utime(folder.config, (1, 1))
     for address in ("/run/new", "/run/new/graph"):
         text = Elements(client.get(address).text).text
         assert "there is no figure yet" in text and "maieutic resume new" in text

@@ -17,7 +17,14 @@ from web_pages import HOSTILE, call, pages, question, read, rollout, run_folder,
 
 
 def proposal(name: str, **more: object) -> Proposal:
-    told = {"round": 1, "turn": 0, "author": "teacher", "move": "harder", "parent_id": "q-1", "rollout_id": None}
+    told = {
+        "round": 1,
+        "turn": 0,
+        "author": "teacher",
+        "move": "harder",
+        "parent_id": "q-1",
+        "rollout_id": None,
+    }
     return Proposal.model_validate({"id": name, **told, "text": "What is 3 + 9?", **more})
 
 
@@ -32,7 +39,11 @@ def path(tmp_path: Path) -> Path:
     folder.write(1, "calls/rollouts-attempt", 0, [two])
     folder.write(1, "calls/rollouts-attempt", 1, [call("call-a", "q-1")])
     folder.write(1, "rollouts/attempt", 0, said)
-    told = [verdict(said[0], "right", "7"), verdict(said[1], "wrong", "7", "is not 8"), verdict(said[2], "invalid")]
+    told = [
+        verdict(said[0], "right", "7"),
+        verdict(said[1], "wrong", "7", "is not 8"),
+        verdict(said[2], "invalid"),
+    ]
     folder.write(1, "verdicts/attempt", 0, told)
     folder.write(1, "calls/rollouts-heldout", 0, [call("call-h", "h-1", stage="heldout")])
     folder.write(1, "calls/rollouts-validation", 0, [call("call-v", "h-1", stage="validation")])
@@ -170,14 +181,18 @@ def test_a_run_that_has_just_begun_and_records_of_an_older_version(tmp_path: Pat
     folder = run_folder(tmp_path)
     with pages(tmp_path) as client:
         assert "No model has been asked" in read(client, "/run/r/transcript").said
-        old = call("call-o", "q-1", messages="not json", completions=["a", "b"], finished=[], template="gone@1")
+        old = call(
+            "call-o", "q-1", messages="not json", completions=["a", "b"], finished=[], template="gone@1"
+        )
         folder.write(0, "calls/rollouts-attempt", 0, [old.model_copy(update={"round": 0})])
     with pages(tmp_path) as client:
         page = read(client, "/run/r/transcript")
         assert "not json" in page.said and "gone@1" in page.said and "not read" in page.said
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "3", "[3, null]", '{"a": 1}', '[{"content": [1]}]', "[" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "3", "[3, null]", '{"a": 1}', '[{"content": [1]}]', "[" * 5000]
+)
 def test_no_prompt_is_too_odd_to_be_shown(text: str) -> None:
     assert isinstance(messages_of(text), list)
     assert isinstance(tools_of(text), list)

@@ -25,6 +25,8 @@ _OPEN = 12
 """Indexes that are kept open."""
 _AGAIN_S = 1.0
 """New parts are looked for so often at most."""
+_STARTING_NS = 120_000_000_000
+"""A run whose folder is so new may not have got to its lock yet."""
 _FIRST_S, _LATER_S = 1.5, 0.1
 """What a page waits for parts to be taken in; where it takes longer, it shows what is there."""
 
@@ -119,7 +121,10 @@ class Run:
         report = self.report()
         if report is not None and report.status in ("done", "waiting for review"):
             return report.status
-        return "running" if self.playing() else "stopped"
+        if self.playing():
+            return "running"
+        begun = time.time_ns() - _changed(self.folder.config) < _STARTING_NS
+        return "starting" if begun and not (self.folder.path / "run.lock").exists() else "stopped"
 
     def playing(self) -> bool:
         """Whether the process that noted itself in the lock still lives. The lock itself is not tried:

@@ -57,7 +57,8 @@ def serve(
             told("whoever reaches this machine can read all runs; leave --host out to keep them to it")
         if browser:
             threading.Timer(0.5, _open, [page]).start()
-        uvicorn.Server(config).run(sockets=[bound])
+        with contextlib.suppress(KeyboardInterrupt):  # which it raises again when it has ended well
+            uvicorn.Server(config).run(sockets=[bound])
 
 
 def _open(page: str) -> None:

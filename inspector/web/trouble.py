@@ -33,11 +33,15 @@ def trouble_of(run: Run) -> list[Trouble]:
     elif run.report() is None:
         doing = (
             "It is measuring its base model"
-            if run.playing()
+            if run.status in ("running", "starting")
             else "It stopped before its base model was measured"
         )
         found.append(
-            Trouble(f"{doing}: there is no figure yet.", "" if run.playing() else resume(run), _log(run))
+            Trouble(
+                f"{doing}: there is no figure yet.",
+                "" if run.status in ("running", "starting") else resume(run),
+                _log(run),
+            )
         )
     elif run.status == "stopped":
         found.append(Trouble("This run has stopped; what is done is kept.", resume(run), _log(run)))
