@@ -30,6 +30,11 @@ from ..records import Record
 
 R = TypeVar("R", bound=Record)
 
+SCHEMA = 1
+"""Written into each part. It is raised when a column changes its meaning or goes, not when one is added: parts
+of an older version are read with the new column's default, or NULL in SQL."""
+_NOTED = b"maieutic_schema"
+
 GRID = "grid.json"
 """What the folder of a comparison has, and that of a run has not."""
 
@@ -207,7 +212,25 @@ def _rows(part: Path, model: type[R]) -> list[R]:
     try:
         return [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
     except (pa.ArrowException, ValidationError, OSError, OverflowError) as error:
-        raise RunError(_damaged(part, error)) from error
+        raise RunError(_newer(part, model) or _damaged(part, error)) from error
+
+
+def _newer(part: Path, model: type[Record]) -> str:
+    """What is to be said of a part that a later version wrote; empty where none did."""
+    try:
+        schema = pq.read_schema(part)
+        noted = int((schema.metadata or {}).get(_NOTED, b"0"))
+    except (pa.ArrowException, OSError, ValueError):
+        return ""
+    unknown = [name for name in schema.names if name not in model.model_fields]
+    more = unknown and model.model_fields.keys() <= set(schema.names)
+    if noted <= SCHEMA and not more:
+        return ""
+    what = f"schema {noted}, and this one reads {SCHEMA}" if noted > SCHEMA else f"columns {unknown[:3]}"
+    return (
+        f"{part} was written by a later version of maieutic ({what}); the first lines of run.yaml name the "
+        f"version: install that one. Records are never converted: `maieutic query` reads what it knows of them"
+    )
 
 
 def _damaged(path: Path, error: Exception) -> str:
@@ -221,7 +244,10 @@ def _damaged(path: Path, error: Exception) -> str:
 def schema_of(model: type[Record]) -> pa.Schema:
     """Column names and types of a record: stable even where every value is None."""
     hints = typing.get_type_hints(model)
-    return pa.schema([(name, _column(hints[name])) for name in model.model_fields])
+    return pa.schema(
+        [(name, _column(hints[name])) for name in model.model_fields],
+        metadata={_NOTED: str(SCHEMA).encode()},
+    )
 
 
 def _column(hint: Any) -> pa.DataType:

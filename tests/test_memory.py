@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +102,30 @@ def test_a_damaged_part_is_named(tmp_path: Path, content: bytes) -> None:
     part.write_bytes(content)
     with pytest.raises(RunError, match=r"questions-0000\.parquet is damaged"):
         folder.read(1, "questions", Question)
+
+
+def test_a_part_of_a_later_version_says_so(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write(1, "questions", 0, drawn(1))
+    (part,) = tmp_path.rglob("*.parquet")
+    table = pq.read_table(part)
+    assert table.schema.metadata == {b"maieutic_schema": b"1"}
+    pq.write_table(table.append_column("mood", [["glad"]]), part)
+    with pytest.raises(RunError, match=r"later version of maieutic \(columns \['mood'\]\).*run\.yaml"):
+        folder.read(1, "questions", Question)
+    changed = table.rename_columns(["name" if n == "id" else n for n in table.column_names])
+    pq.write_table(changed.replace_schema_metadata({"maieutic_schema": "2"}), part)
+    with pytest.raises(RunError, match="schema 2, and this one reads 1"):
+        folder.read(1, "questions", Question)
+
+
+def test_a_part_of_an_older_version_has_defaults_for_what_came_later(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write(1, "questions", 0, drawn(1))
+    (part,) = tmp_path.rglob("*.parquet")
+    whole = folder.read(1, "questions", Question)
+    pq.write_table(pq.read_table(part).drop(["data"]).replace_schema_metadata(None), part)
+    assert folder.read(1, "questions", Question) == whole
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
