@@ -60,8 +60,8 @@ class Index:
     """
 
     def __init__(self, folder: RunFolder, cache: Path | None = None) -> None:
-        self._run, self._rounds = folder, folder.path.resolve() / "rounds"
-        name = hashlib.sha256(str(self._rounds).encode()).hexdigest()[:16]
+        self._run = folder
+        name = hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:16]
         self._folder = (cache or cache_folder()) / name
         self._lock = threading.Lock()
         self._seen: dict[Path, int] = {}
@@ -154,15 +154,12 @@ class Index:
             cursor.execute("ROLLBACK")
             if len(parts) > 1:
                 return [good for part in parts for good in self._take(cursor, view, [part])]
-            self.damaged[self._name(parts[0])] = printable(" ".join(str(error).split()))[:300]
+            self.damaged[_name(parts[0])] = printable(" ".join(str(error).split()))[:300]
             return []
         for part in parts:
             self._parts[_key(view, part)] = part.stat().st_mtime_ns
-            self.damaged.pop(self._name(part), None)
+            self.damaged.pop(_name(part), None)
         return parts
-
-    def _name(self, part: Path) -> str:
-        return str(part.relative_to(self._rounds))
 
     def _insert(self, cursor: duckdb.DuckDBPyConnection, view: str, parts: Sequence[Path]) -> None:
         record = VIEWS[view].record
@@ -177,6 +174,10 @@ class Index:
         cursor.execute(f"INSERT INTO {view} BY NAME SELECT {names} FROM ({source})")  # noqa: S608
         columns = [[key[1] for key in keys], [key[2] for key in keys], list(keys.values())]
         cursor.execute("INSERT INTO _parts SELECT ?, unnest(?), unnest(?), unnest(?)", [view, *columns])
+
+
+def _name(part: Path) -> str:
+    return "/".join(part.parts[-3:])
 
 
 def _key(view: str, part: Path) -> _Key:

@@ -31,8 +31,8 @@ from ..records import Record
 R = TypeVar("R", bound=Record)
 
 SCHEMA = 1
-"""Written into each part. It is raised when a column changes its meaning or goes, not when one is added: parts
-of an older version are read with the new column's default, or NULL in SQL."""
+"""Written into each part. It is raised when a column changes its meaning or goes, not when one is added:
+parts of an older version are read with the new column's default, or NULL in SQL."""
 _NOTED = b"maieutic_schema"
 
 GRID = "grid.json"
@@ -229,7 +229,7 @@ def _newer(part: Path, model: type[Record]) -> str:
     what = f"schema {noted}, and this one reads {SCHEMA}" if noted > SCHEMA else f"columns {unknown[:3]}"
     return (
         f"{part} was written by a later version of maieutic ({what}); the first lines of run.yaml name the "
-        f"version: install that one. Records are never converted: `maieutic query` reads what it knows of them"
+        "version: install that one. Records are never converted; `maieutic query` reads what it knows of them"
     )
 
 

@@ -39,6 +39,17 @@ def test_it_says_what_the_parts_say(folder: RunFolder, cache: Path) -> None:
     assert index.sync() == 0
 
 
+def test_a_run_may_be_named_by_a_relative_path_or_a_link(
+    folder: RunFolder, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.path.parent)
+    folder.path.with_name("link").symlink_to(folder.path)
+    for path in (Path(folder.path.name), Path("link")):
+        index = Index(RunFolder(path), cache / path.name)
+        assert index.sync() > 10 and not index.damaged
+        assert len(index.rows("SELECT * FROM questions")) == 2
+
+
 def test_what_is_written_later_is_taken_in_and_nothing_twice(folder: RunFolder, cache: Path) -> None:
     index = Index(folder, cache)
     index.sync()
