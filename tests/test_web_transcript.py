@@ -17,7 +17,14 @@ from web_pages import HOSTILE, call, pages, question, read, rollout, run_folder,
 
 
 def proposal(name: str, **more: object) -> Proposal:
-    told = {"round": 1, "turn": 0, "author": "teacher", "move": "harder", "parent_id": "q-1", "rollout_id": None}
+    told = {
+        "round": 1,
+        "turn": 0,
+        "author": "teacher",
+        "move": "harder",
+        "parent_id": "q-1",
+        "rollout_id": None,
+    }
     return Proposal.model_validate({"id": name, **told, "text": "What is 3 + 9?", **more})
 
 
@@ -32,7 +39,11 @@ def path(tmp_path: Path) -> Path:
     folder.write(1, "calls/rollouts-attempt", 0, [two])
     folder.write(1, "calls/rollouts-attempt", 1, [call("call-a", "q-1")])
     folder.write(1, "rollouts/attempt", 0, said)
-    told = [verdict(said[0], "right", "7"), verdict(said[1], "wrong", "7", "is not 8"), verdict(said[2], "invalid")]
+    told = [
+        verdict(said[0], "right", "7"),
+        verdict(said[1], "wrong", "7", "is not 8"),
+        verdict(said[2], "invalid"),
+    ]
     folder.write(1, "verdicts/attempt", 0, told)
     folder.write(1, "calls/rollouts-heldout", 0, [call("call-h", "h-1", stage="heldout")])
     folder.write(1, "calls/rollouts-validation", 0, [call("call-v", "h-1", stage="validation")])
@@ -88,7 +99,8 @@ def test_verdicts_answers_and_failures_are_shown(path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        ("role=teacher&stage=label1", ["call-l1"]), ("verdict=wrong", ["call-b"]), ("verdict=right", ["call-a"]),
+        ("role=teacher&stage=label1", ["call-l1"]), ("verdict=wrong", ["call-b"]),
+        ("verdict=right", ["call-a"]),
         ("skill=mod", ["call-b"]), ("failed=true&role=generator", ["call-x"]), ("q=TO+Q-1", ["call-a"]),
         ("q=onerror", ["call-b"]), ("round=all&q=h-1", ["call-v", "call-h"]), ("role=nobody", []),
         ("q=%00", []), ("q=%25&round=all", []), ("round=0", []), ("round=1&page=2", []),
@@ -105,7 +117,8 @@ def test_filters(path: Path, asked: str, found: list[str]) -> None:
     [
         ("transcript?round=77", 404), ("transcript?round=x", 400), ("transcript?round=" + "9" * 40, 400),
         ("transcript?page=0", 400), ("transcript?q=" + "x" * 10_000, 400), ("transcript?failed=maybe", 400),
-        ("transcript/call/nope", 404), ("transcript/call/" + "x" * 5000, 404), ("transcript/call/%00/text", 404),
+        ("transcript/call/nope", 404), ("transcript/call/" + "x" * 5000, 404),
+        ("transcript/call/%00/text", 404),
         ("template/nope", 404), ("template/..%2f..%2frun", 404), ("template/%00", 404),
     ],
 )  # fmt: skip
@@ -121,7 +134,8 @@ def test_a_call_has_its_page_and_its_text(path: Path) -> None:
     tools = json.dumps([{"function": {"name": "python", "arguments": '{"code": "1"}'}}])
     folder.write(
         2, "calls/rollouts-attempt", 0,
-        [call("call-z", "q-1", 2, messages=asked, reasoning=["I think"], tool_calls=[tools], tried=["timeout"])],
+        [call("call-z", "q-1", 2, messages=asked, reasoning=["I think"], tool_calls=[tools],
+              tried=["timeout"])],
     )  # fmt: skip
     result = ToolResult(
         id="t", call_id="call-z", place=0, name="python", arguments="{}", result=HOSTILE, seconds=0.1
@@ -170,14 +184,18 @@ def test_a_run_that_has_just_begun_and_records_of_an_older_version(tmp_path: Pat
     folder = run_folder(tmp_path)
     with pages(tmp_path) as client:
         assert "No model has been asked" in read(client, "/run/r/transcript").said
-        old = call("call-o", "q-1", messages="not json", completions=["a", "b"], finished=[], template="gone@1")
+        old = call(
+            "call-o", "q-1", messages="not json", completions=["a", "b"], finished=[], template="gone@1"
+        )
         folder.write(0, "calls/rollouts-attempt", 0, [old.model_copy(update={"round": 0})])
     with pages(tmp_path) as client:
         page = read(client, "/run/r/transcript")
         assert "not json" in page.said and "gone@1" in page.said and "not read" in page.said
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "3", "[3, null]", '{"a": 1}', '[{"content": [1]}]', "[" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "3", "[3, null]", '{"a": 1}', '[{"content": [1]}]', "[" * 5000]
+)
 def test_no_prompt_is_too_odd_to_be_shown(text: str) -> None:
     assert isinstance(messages_of(text), list)
     assert isinstance(tools_of(text), list)
