@@ -172,7 +172,7 @@ def sentence(of: Subject, one: Taught, questions: int) -> str:
         )
     if one.before is not None and one.after is not None:
         went = "stayed at" if one.before == one.after else f"went from {one.before:.0%} to"
-        parts.append(f"held-out {of.said} {went} {one.after:.0%} ({questions:,} questions)")
+        parts.append(f"held-out {of.said} {went} {one.after:.0%} ({_many(questions, 'question')})")
     said = "; ".join(parts) + "."
     return said.replace("%", "\u202f%")
 
@@ -181,7 +181,13 @@ def _asked(of: Subject, one: Taught) -> str:
     if not one.asked:
         return f"asked no question on {of.said}"
     fresh = "" if not one.fresh else f", {_all_of(one.fresh, one.asked)} for the first time"
-    return f"asked {one.asked:,} questions on {of.said}{fresh} ({one.pass_rate:.0%} of the answers right)"
+    return (
+        f"asked {_many(one.asked, 'question')} on {of.said}{fresh} ({one.pass_rate:.0%} of the answers right)"
+    )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
 
 
 def _all_of(some: int, whole: int) -> str:
@@ -191,11 +197,11 @@ def _all_of(some: int, whole: int) -> str:
 def _trained(one: Taught) -> str:
     new = sum(one.pairs.values())
     if one.training is None and not (one.gate and one.gate["trained"]):
-        return " and trained nothing" + (f", though there were {new:,} pairs" if new else "")
+        return " and trained nothing" + (f", though there were {_many(new, 'pair')}" if new else "")
     if one.training and one.training["stopped"]:
         return f" and its training was stopped: {one.training['stopped'][:100]}"
     if new or one.replayed:
-        again = f" and {one.replayed:,} replayed ones" if one.replayed else ""
-        return f" and trained on {new:,} pairs of them{again}"
+        again = f" and {one.replayed:,} replayed" if one.replayed else ""
+        return f" and trained on {_many(new, 'pair')} of them{again}"
     rows = f" ({one.training['objective']}, {one.training['rows']:,} rows)" if one.training else ""
     return f" and trained its Solver on all skills together{rows}"

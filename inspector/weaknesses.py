@@ -6,7 +6,7 @@ played writes there, and what it knew after an earlier round is no longer there 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -62,29 +62,40 @@ def weaknesses(tables: Tables, until: int | None = None) -> list[Weak]:
     Args:
         until: the round after which it is to be told; the last one if left out.
     """
-    return _cells(tables, until, _exemplars(tables, until))
-
-
-def profile(tables: Tables) -> list[Weak]:
-    """The same without what is remembered of failures, for which every verdict must be looked at."""
-    return _cells(tables, None, {})
-
-
-def _cells(
-    tables: Tables, until: int | None, failures: Mapping[tuple[str, int], list[Exemplar]]
-) -> list[Weak]:
     rows = tables.rows(
         "SELECT skill, level, round, avg(pass_rate) AS pass_rate, count(*) AS questions FROM attempts "
         "WHERE round <= coalesce(?, round) GROUP BY skill, level, round ORDER BY skill, level, round",
         [until],
     )
+    failures = _exemplars(tables, until)
     cells = groupby(rows, key=lambda row: (row["skill"], row["level"]))
-    found = [_weak(*cell, list(entries), failures.get(cell, [])) for cell, entries in cells]
-    return sorted(found, key=lambda weak: (weak.pass_rate, weak.level, weak.skill))
+    return _ranked(_weak(*cell, _history(entries), failures.get(cell, [])) for cell, entries in cells)
 
 
-def _weak(skill: str, level: int, rows: list[Row], failures: list[Exemplar]) -> Weak:
-    history = [Passed(row["round"], row["pass_rate"], row["questions"]) for row in rows]
+def _history(rows: Iterable[Row]) -> list[Passed]:
+    return [Passed(row["round"], row["pass_rate"], row["questions"]) for row in rows]
+
+
+def profile(tables: Tables) -> list[Weak]:
+    """The same without what is remembered of failures, for which every verdict must be looked at; of a cell
+    everything is one row, as a long run has many rounds."""
+    rows = tables.rows(
+        "SELECT skill, level, list(round ORDER BY round) AS rounds, list(rate ORDER BY round) AS rates, "
+        "list(count ORDER BY round) AS counts FROM (SELECT skill, level, round, avg(pass_rate) AS rate, "
+        "count(*) AS count FROM attempts GROUP BY skill, level, round) GROUP BY skill, level"
+    )
+    cells = (
+        _weak(row["skill"], row["level"], list(map(Passed, row["rounds"], row["rates"], row["counts"])), [])
+        for row in rows
+    )
+    return _ranked(cells)
+
+
+def _ranked(cells: Iterable[Weak]) -> list[Weak]:
+    return sorted(cells, key=lambda weak: (weak.pass_rate, weak.level, weak.skill))
+
+
+def _weak(skill: str, level: int, history: list[Passed], failures: list[Exemplar]) -> Weak:
     now, *earlier = reversed(history)
     return Weak(
         skill=skill,

@@ -99,7 +99,8 @@ def test_verdicts_answers_and_failures_are_shown(path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        ("role=teacher&stage=label1", ["call-l1"]), ("verdict=wrong", ["call-b"]), ("verdict=right", ["call-a"]),
+        ("role=teacher&stage=label1", ["call-l1"]), ("verdict=wrong", ["call-b"]),
+        ("verdict=right", ["call-a"]),
         ("skill=mod", ["call-b"]), ("failed=true&role=generator", ["call-x"]), ("q=TO+Q-1", ["call-a"]),
         ("q=onerror", ["call-b"]), ("round=all&q=h-1", ["call-v", "call-h"]), ("role=nobody", []),
         ("q=%00", []), ("q=%25&round=all", []), ("round=0", []), ("round=1&page=2", []),
@@ -116,7 +117,8 @@ def test_filters(path: Path, asked: str, found: list[str]) -> None:
     [
         ("transcript?round=77", 404), ("transcript?round=x", 400), ("transcript?round=" + "9" * 40, 400),
         ("transcript?page=0", 400), ("transcript?q=" + "x" * 10_000, 400), ("transcript?failed=maybe", 400),
-        ("transcript/call/nope", 404), ("transcript/call/" + "x" * 5000, 404), ("transcript/call/%00/text", 404),
+        ("transcript/call/nope", 404), ("transcript/call/" + "x" * 5000, 404),
+        ("transcript/call/%00/text", 404),
         ("template/nope", 404), ("template/..%2f..%2frun", 404), ("template/%00", 404),
     ],
 )  # fmt: skip
@@ -132,7 +134,8 @@ def test_a_call_has_its_page_and_its_text(path: Path) -> None:
     tools = json.dumps([{"function": {"name": "python", "arguments": '{"code": "1"}'}}])
     folder.write(
         2, "calls/rollouts-attempt", 0,
-        [call("call-z", "q-1", 2, messages=asked, reasoning=["I think"], tool_calls=[tools], tried=["timeout"])],
+        [call("call-z", "q-1", 2, messages=asked, reasoning=["I think"], tool_calls=[tools],
+              tried=["timeout"])],
     )  # fmt: skip
     result = ToolResult(
         id="t", call_id="call-z", place=0, name="python", arguments="{}", result=HOSTILE, seconds=0.1

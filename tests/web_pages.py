@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
@@ -15,13 +16,19 @@ from maieutic.memory.run import RunFolder, write_whole
 from maieutic.records import Attempt, Call, Question, Rollout, Verdict
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 7*7 }}\x1b[31m\u202e javascript:x"
+_BLOCKS = ("td", "th", "li", "p", "div", "dt", "dd", "h1", "h2", "h3", "option")
 _ALLOWED = {"/static/page.js", "/static/theme.js", "/static/charts.js", "/library/chart.js"}
 
 
 @contextmanager
 def pages(path: Path) -> Iterator[TestClient]:
     runs, cache = path / "runs", path / "cache"
-    with TestClient(application(runs, cache=cache), base_url="http://127.0.0.1") as client:
+    made = application(runs, cache=cache)
+    with TestClient(made, base_url="http://127.0.0.1") as client:
+        for run in made.state.runs.all():
+            made.state.runs.opened(run)
+            while run.indexing:
+                time.sleep(0.02)
         yield client
 
 
@@ -46,6 +53,7 @@ class Inert(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
+        self.text.append(" " if tag in _BLOCKS else "")
         assert not any(name.startswith("on") or name == "style" for name in given), (tag, given)
         assert tag not in ("img", "iframe", "object", "embed", "style", "base"), tag
         if tag == "script" and given.get("type") != "application/json":

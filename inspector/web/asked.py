@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 
 def _given(value: object) -> object:
@@ -13,7 +13,7 @@ def _given(value: object) -> object:
 
 
 _MOST = 1_000_000_000
-Number = Annotated[int | None, BeforeValidator(_given), Query(ge=0, le=_MOST)]
+Number = Annotated[Annotated[int, Field(ge=0, le=_MOST)] | None, BeforeValidator(_given), Query()]
 Page = Annotated[int, Query(alias="page", ge=1, le=100_000)]
 Text = Annotated[str, Query(max_length=300)]
 RoundOrAll = Annotated[str, Query(pattern=r"^(\d{0,9}|all)$")]

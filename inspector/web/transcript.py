@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def transcript(
         found = conversation.of_all(run, number if until is None else min(until, number), wanted, _PAGE, skip)
     else:
         found = conversation.of_round(run, number, wanted, _PAGE, skip)
+    stages = conversation.stages(run, number) if number is not None else []
     asked: dict[str, object] = {
         "round": round, "role": role, "skill": skill, "verdict": verdict, "stage": stage,
         "failed": "true" if failed else "", "q": q,
@@ -70,8 +72,8 @@ def transcript(
         at=page_number,
         address_of=lambda at: below(run, "transcript", **asked, until=until, page=at),
         further=below(run, "transcript", **asked, until=(found.until or 1) - 1),
-        strip=_strip(run, number) if number is not None else [],
-        stages=conversation.stages(run, number) if number is not None else [],
+        strip=_strip(run, number, stages) if number is not None else [],
+        stages=stages,
         neighbours=_neighbours(run, number) if round != "all" else (None, None),
         skills=skills_of(run),
         roles=ROLES,
@@ -93,11 +95,11 @@ def _neighbours(run: Run, number: int | None) -> tuple[int | None, int | None]:
     return (rounds[at - 1] if at else None), (rounds[at + 1] if at + 1 < len(rounds) else None)
 
 
-def _strip(run: Run, number: int) -> list[dict[str, Any]]:
+def _strip(run: Run, number: int, stages: Sequence[Row]) -> list[dict[str, Any]]:
     """The nodes that a round went through, with their time and what they asked of models."""
     seconds = _seconds(run, number)
     by_node: dict[str, list[Row]] = {}
-    for row in conversation.stages(run, number):
+    for row in stages:
         by_node.setdefault(row["node"], []).append(row)
     order = list(dict.fromkeys([*(node for node in NODES if node in seconds or node in by_node), *by_node]))
     return [{"node": name, "seconds": seconds.get(name), "stages": by_node.get(name, [])} for name in order]
