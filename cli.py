@@ -339,7 +339,7 @@ def query(
 def export(
     name: Name,
     dest: Annotated[str, typer.Argument(help="A new folder; for hf also hub:owner/name.")],
-    to: Annotated[str, typer.Option(help="hf, jsonl, csv")],
+    to: Annotated[str, typer.Option(help="hf, jsonl, csv, inspect, verifiers")],
     runs_dir: RunsDir = Path("runs"),
     checkpoint: Annotated[
         str, typer.Option(help="hf: kept, none, base, or a name such as solver-0003.")

@@ -43,7 +43,7 @@ class Written:
 
 def write_dataset(source: Source, folder: Path, advance: Advance) -> Written:
     """Write a folder of shards for each configuration that has any rows."""
-    apart, same = _apart(source)
+    apart, same = apart_of(source)
     made = {"questions": _questions, "pairs": _pairs, "rollouts": _rollouts}
     written = Written(like_fixed=same)
     for name in CONFIGS:
@@ -53,7 +53,7 @@ def write_dataset(source: Source, folder: Path, advance: Advance) -> Written:
     return written
 
 
-def _apart(source: Source) -> tuple[pa.Array, int]:
+def apart_of(source: Source) -> tuple[pa.Array, int]:
     """Ids of what the fixed sets ask, and how many questions of the bank ask the same."""
     ids: set[str] = set()
     texts: set[str] = set()
@@ -74,14 +74,15 @@ def _plain(text: str | None) -> str:
     return " ".join((text or "").casefold().split())
 
 
-def _allowed(batch: pa.RecordBatch, column: str, apart: pa.Array) -> pa.RecordBatch:
+def allowed(batch: pa.RecordBatch, column: str, apart: pa.Array) -> pa.RecordBatch:
+    """The rows whose id is none of those that are kept apart."""
     return batch.filter(pc.invert(pc.is_in(batch.column(column), value_set=apart)))
 
 
 def _questions(source: Source, apart: pa.Array) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The bank; `round` says where a question was admitted, 0 for seeds."""
     columns = schema("questions").remove(schema("questions").get_field_index("recorded_in"))
-    found = (_allowed(batch, "id", apart) for batch in source.batches("questions"))
+    found = (allowed(batch, "id", apart) for batch in source.batches("questions"))
     return columns, (batch.select(columns.names) for batch in found)
 
 
@@ -92,7 +93,7 @@ def _pairs(source: Source, apart: pa.Array) -> tuple[pa.Schema, Iterator[pa.Reco
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in source.batches("pairs"):
             fresh = batch.filter(pc.invert(pc.fill_null(batch.column("replayed"), False)))
-            rows = [pair_columns(row, columns) for row in _allowed(fresh, "question_id", apart).to_pylist()]
+            rows = [pair_columns(row, columns) for row in allowed(fresh, "question_id", apart).to_pylist()]
             yield pa.RecordBatch.from_pylist(rows, schema=columns)
 
     return columns, batches()
@@ -100,44 +101,50 @@ def _pairs(source: Source, apart: pa.Array) -> tuple[pa.Schema, Iterator[pa.Reco
 
 def _rollouts(source: Source, apart: pa.Array) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The attempts of the rounds, each with its verdict; null where it has none."""
-    own = schema("rollouts").remove(schema("rollouts").get_field_index("recorded_in"))
-    columns = own
-    for name, called in _VERDICT.items():
-        columns = columns.append(pa.field(called, schema_of(Verdict).field(name).type))
 
     def batches() -> Iterator[pa.RecordBatch]:
-        verdicts = _Verdicts(source)
+        verdicts = Verdicts(source)
         for batch in source.batches("rollouts"):
-            attempts = _allowed(
-                batch.filter(pc.equal(batch.column("stage"), "attempt")), "question_id", apart
-            )
-            if attempts.num_rows:
-                yield verdicts.joined(attempts, own, columns)
+            tried = batch.filter(pc.equal(batch.column("stage"), "attempt"))
+            yield verdicts.joined(allowed(tried, "question_id", apart))
 
-    return columns, batches()
+    return JUDGED, batches()
 
 
-class _Verdicts:
+def _judged() -> pa.Schema:
+    columns = schema("rollouts").remove(schema("rollouts").get_field_index("recorded_in"))
+    for name, called in _VERDICT.items():
+        columns = columns.append(pa.field(called, schema_of(Verdict).field(name).type))
+    return columns
+
+
+JUDGED = _judged()
+"""Columns of a rollout with its verdict."""
+
+
+class Verdicts:
     """Those of one round at a time: rollouts come round by round."""
 
     def __init__(self, source: Source) -> None:
         self._source, self._round = source, -1
         self._table, self._places = pa.table({}), dict[str, int]()
 
-    def joined(self, rollouts: pa.RecordBatch, own: pa.Schema, columns: pa.Schema) -> pa.RecordBatch:
-        number = rollouts.column("recorded_in")[0].as_py()
-        if number != self._round:
+    def joined(self, rollouts: pa.RecordBatch) -> pa.RecordBatch:
+        """Rollouts of one round with their verdicts, as `JUDGED`."""
+        if not rollouts.num_rows:
+            return pa.RecordBatch.from_pylist([], schema=JUDGED)
+        if (number := rollouts.column("recorded_in")[0].as_py()) != self._round:
             self._read(number)
+        own = [name for name in JUDGED.names if name not in _VERDICT.values()]
         places = [self._places.get(name) for name in rollouts.column("id").to_pylist()]
         found = self._table.take(pa.array(places, pa.int64())).combine_chunks()
         said = [_one(found.column(name)) for name in _VERDICT]
-        return pa.RecordBatch.from_arrays([*rollouts.select(own.names).columns, *said], schema=columns)
+        return pa.RecordBatch.from_arrays([*rollouts.select(own).columns, *said], schema=JUDGED)
 
     def _read(self, number: int) -> None:
-        parts = [
-            batch.select(["rollout_id", *_VERDICT]) for batch in self._source.of(number).batches("verdicts")
-        ]
-        wanted = pa.schema([schema("verdicts").field(name) for name in ("rollout_id", *_VERDICT)])
+        names = ("rollout_id", *_VERDICT)
+        parts = [batch.select(names) for batch in self._source.of(number).batches("verdicts")]
+        wanted = pa.schema([schema("verdicts").field(name) for name in names])
         self._round, self._table = number, pa.Table.from_batches(parts, schema=wanted)
         ids = self._table.column("rollout_id").to_pylist()
         self._places = {name: place for place, name in enumerate(ids)}

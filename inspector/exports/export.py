@@ -60,9 +60,9 @@ def export(
     source = source_of(folder, config)
     if name is not None:
         return [*source.notes, *_to_hub(source, name, options, advance)]
-    place = Path(destination)
+    place, write = Path(destination), FORMATS[form](options, "")
     with whole(place, options.force) as beside:
-        told = FORMATS[form](options, "")(source, beside, advance)
+        told = write(source, beside, advance)
         _mark(source, form, beside)
     return [*source.notes, *told, f"written to {place}"]
 
@@ -95,8 +95,23 @@ def _huggingface(options: Options, name: str) -> Write:
     return partial(write_huggingface, wanted=options.checkpoint, licence=options.licence, name=name)
 
 
+def _environment(options: Options, name: str) -> Write:
+    from .verifiers import write_environment
+
+    return write_environment
+
+
+def _logs(options: Options, name: str) -> Write:
+    from .inspect_logs import check_installed, write_logs
+
+    check_installed()
+    return write_logs
+
+
 FORMATS: dict[str, Callable[[Options, str], Write]] = {
     "hf": _huggingface,
     "jsonl": lambda options, name: write_jsonl,
     "csv": lambda options, name: write_csv,
+    "inspect": _logs,
+    "verifiers": _environment,
 }
