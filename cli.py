@@ -359,6 +359,33 @@ def inspect(
     serve(runs_dir, name, host, port, browser, typer.echo)
 
 
+@app.command()
+def export(
+    name: Name,
+    dest: Annotated[str, typer.Argument(help="A new folder; for hf also hub:owner/name.")],
+    to: Annotated[str, typer.Option(help="hf, jsonl, csv, inspect, verifiers")],
+    runs_dir: RunsDir = Path("runs"),
+    checkpoint: Annotated[
+        str, typer.Option(help="hf: kept, none, base, or a name such as solver-0003.")
+    ] = "kept",
+    licence: Annotated[str, typer.Option("--license", help="hf: that of your seeds.")] = "unknown",
+    public: Annotated[bool, typer.Option("--public", help="hub: for everybody; private without.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+) -> None:
+    """Write a run in a format of other tools: a data set, tables, logs, an environment."""
+    from .graph.folders import find
+    from .inspector.console import screen
+    from .inspector.exports.export import Options, export
+    from .inspector.reading import reading
+
+    folder, config = find(runs_dir, name)
+    console, options = screen(), Options(checkpoint, licence, force, public)
+    with reading(console, f"; {dest} was not written") as progress:
+        told = export(folder, config, to, dest, options, progress)
+    for line in told:
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
+
 def _columns(told: list[str] | None) -> dict[str, str]:
     names: dict[str, str] = {}
     for entry in told or []:

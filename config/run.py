@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .budget import RunBudget
 from .pairs import PairsConfig
@@ -68,8 +68,16 @@ class RunConfig(Section):
     sets: SetsConfig = SetsConfig()
     memory: MemoryConfig = MemoryConfig()
     handbook: HandbookConfig = HandbookConfig()
+    report_to: list[Literal["tensorboard", "trackio", "wandb"]] = []
+    """Trackers that show the figures of trainings and of rounds, each a package of its own: see
+    docs/training.md. Local, unless their own environment variables say otherwise."""
     review: Literal["none", "teach"] = "none"
     """`teach` has a person accept, edit or refuse every question that would be admitted."""
+
+    @field_validator("report_to")
+    @classmethod
+    def _each_tracker_once(cls, value: list[str]) -> list[str]:
+        return list(dict.fromkeys(value))
 
     @model_validator(mode="after")
     def _vllm_will_take_it(self) -> RunConfig:

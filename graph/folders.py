@@ -40,6 +40,7 @@ from .conversations import check_tools
 from .local import check_models, own_models
 from .remote import check_role, elsewhere, reach
 from .report import versions
+from .tracking import check_trackers
 
 ROOM_ON_DISK = 500_000_000
 """Bytes that must be free before a run begins; a pocket run needs about a fifth."""
@@ -82,6 +83,7 @@ def check(config: RunConfig) -> None:
     check_objective(config)
     check_tools(config)
     builders_of(config)
+    check_trackers(config.report_to)
     for name, role in elsewhere(config).items():
         check_role(name, role)
         reach(name, role)
@@ -261,9 +263,10 @@ _ALONE = (
     *(f"{role}.{setting}" for role in ROLES for setting in ("concurrency", "deadline_s")),
     *(f"{role}.budget.{kind}" for role in ROLES for kind in ("calls", "tokens", "seconds")),
     "review",
+    "report_to",
 )
 """Settings that may change, too: where a Teacher or a Verifier is reached, not who it is; how roles are
-asked, and what they may spend; and whether a person reads what is written."""
+asked, and what they may spend; whether a person reads what is written, and who is told of figures."""
 
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
@@ -281,8 +284,8 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         if name.partition(".")[0] not in CHANGEABLE and name not in _ALONE:
             raise ConfigError(
                 f"--set {override}: a run that has begun keeps its settings, but for serving.*, training.*, "
-                "pairs.*, review, each role's concurrency, deadline_s and budget.*, and endpoint and key of "
-                "teacher and verifier; start a new run for another"
+                "pairs.*, review, report_to, each role's concurrency, deadline_s and budget.*, and "
+                "endpoint and key of teacher and verifier; start a new run for another"
             )
     config = load(folder.config, overrides)
     before = load(folder.config)

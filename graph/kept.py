@@ -25,7 +25,7 @@ _SERIES = ("calls", "rollouts", "checked", "verdicts")
 
 _NO_PART = {
     "seed", "rounds", "budget", "rollouts", "curriculum", "teacher", "generator", "labels", "training",
-    "gate", "memory", "handbook", "review", "serving",
+    "gate", "memory", "handbook", "review", "report_to", "serving",
 }  # fmt: skip
 """Settings that the base model's greedy answers do not depend on."""
 

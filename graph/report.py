@@ -76,7 +76,7 @@ def _gathered(folder: RunFolder, config: RunConfig, status: Status) -> RunReport
         policy=config.curriculum.policy,
         baseline=_evaluation(folder, 0, "heldout") if finished else None,
         final=_evaluation(folder, kept, "heldout") if finished else None,
-        gain=_gain(folder, kept, config, "heldout") if finished else None,
+        gain=heldout_gain(folder, kept, config, "heldout") if finished else None,
         seed_labels=_labels(folder, 0),
         further=_further(folder, kept, config) if finished else [],
         seconds=round(sum(sum(_seconds(folder, n).values()) for n in folder.rounds()), 1),
@@ -122,13 +122,13 @@ def _further(folder: RunFolder, kept: int, config: RunConfig) -> list[HeldoutSet
             name=name,
             baseline=_evaluation(folder, 0, f"heldout{place}"),
             final=_evaluation(folder, kept, f"heldout{place}"),
-            gain=_gain(folder, kept, config, f"heldout{place}"),
+            gain=heldout_gain(folder, kept, config, f"heldout{place}"),
         )
         for place, name in enumerate(names, 2)
     ]
 
 
-def _gain(folder: RunFolder, kept: int, config: RunConfig, heldout: str) -> Gain:
+def heldout_gain(folder: RunFolder, kept: int, config: RunConfig, heldout: str) -> Gain:
     """Held-out points gained by the kept checkpoint over the base model, with an interval."""
     before, after = (heldout_marks(folder, number, heldout) for number in (0, kept))
     low, high = paired_interval(before, after, 0.95, config.gate.resamples, config.seed)

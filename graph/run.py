@@ -52,6 +52,7 @@ from .report import write_report
 from .review import Desk, Reviewer
 from .room import Room
 from .state import LoopState
+from .tracking import Tracking, tracked
 
 
 def teacher_of(config: RunConfig, family: Family, prompts: Prompts) -> Teacher:
@@ -190,14 +191,25 @@ async def _play(
         try:
             launcher = kept.launcher if kept is not None else await stack.enter_async_context(_forked(folder))
             room = await open_room(config, folder, progress, kept, launcher)
+            # Ended after the servers are: a tracker may take its time.
+            tracking = stack.enter_context(tracked(config, folder, progress.note))
             stack.push_async_callback(room.close)
-            room.after_round = lambda over: after_round(write_report(folder, config, "running"))
+            room.after_round = lambda over: _decided(folder, config, after_round, tracking)
             status = await _through(room, reviewer)
         finally:
             # Before the server is ended: a second Ctrl-C may cut that short.
             report = write_report(folder, config, status)
             after_round(report)
     return report
+
+
+def _decided(
+    folder: RunFolder, config: RunConfig, after_round: Callable[[RunReport], None], tracking: Tracking
+) -> None:
+    """Report a round that is over to whoever is to hear of it."""
+    report = write_report(folder, config, "running")
+    after_round(report)
+    tracking.tell(report)
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ from ..agents.seeds import call_seed
 from ..curriculum.difficulty import utility
 from ..memory.run import write_table
 from ..records import Attempt, Proposal, Training, Worth
-from ..trainers.jobs import TrainingJob, run_job, stopped_at
+from ..trainers.jobs import Tracking, TrainingJob, run_job, stopped_at
 from ..trainers.objectives import configured, options_of
 from .budget import payable
 from .room import Room
@@ -159,6 +159,7 @@ async def _train(
         guards=training.guards,
         liger=training.liger,
         attention=training.attention,
+        tracking=_tracking(room, name),
         **objective,
     )
     result = await run_job(
@@ -177,6 +178,8 @@ async def _train(
         metrics=json.dumps(result.metrics),
     )
     room.folder.write(round, f"trainings/{role}", 0, [done])
+    for said in result.notes:
+        room.progress.note(f"round {round}: training of the {role.capitalize()}: {said}")
     if result.stopped:
         room.progress.note(
             f"round {round}: the training of the {role.capitalize()} was stopped: {result.stopped}. The "
@@ -184,3 +187,10 @@ async def _train(
         )
         return ""
     return name
+
+
+def _tracking(room: Room, name: str) -> Tracking | None:
+    if not room.config.report_to:
+        return None
+    path = room.folder.path.resolve()
+    return Tracking(to=list(room.config.report_to), run=path.name, name=name, folder=str(path))

@@ -162,7 +162,7 @@ class RunFolder:
                 with pq.ParquetFile(part) as file:
                     rows = file.read(columns=list(names)).to_pylist()
             except (pa.ArrowException, OSError) as error:
-                raise RunError(_damaged(part, error)) from error
+                raise RunError(damaged(part, error)) from error
             yield from rows
 
     def has(self, number: int, series: str, index: int = 0) -> bool:
@@ -200,7 +200,7 @@ class RunFolder:
         try:
             return json.loads(path.read_bytes()) if path.exists() else None
         except (ValueError, RecursionError) as error:
-            raise RunError(_damaged(path, error)) from error
+            raise RunError(damaged(path, error)) from error
 
     def rounds(self) -> Iterable[int]:
         """Numbers of the rounds that have begun, 0 first."""
@@ -212,6 +212,7 @@ def _rows(part: Path, model: type[R]) -> list[R]:
     try:
         return [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
     except (pa.ArrowException, ValidationError, OSError, OverflowError) as error:
+<<<<<<< HEAD
         raise RunError(_newer(part, model) or _damaged(part, error)) from error
 
 
@@ -231,9 +232,13 @@ def _newer(part: Path, model: type[Record]) -> str:
         f"{part} was written by a later version of maieutic ({what}); the first lines of run.yaml name the "
         "version: install that one. Records are never converted; `maieutic query` reads what it knows of them"
     )
+=======
+        raise RunError(damaged(part, error)) from error
+>>>>>>> 1a153ddb320f9b6b9762a6f4ea3345e16aba6a16
 
 
-def _damaged(path: Path, error: Exception) -> str:
+def damaged(path: Path, error: Exception) -> str:
+    """What is said of a file of a run that cannot be read."""
     return (
         f"{path} is damaged or of another version of maieutic ({str(error).splitlines()[0][:200]}); "
         "bring it back from a copy, or play a new run"

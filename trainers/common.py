@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from .jobs import TrainingJob
+from .jobs import PROJECT, TrainingJob
 from .models import before
 
 T = TypeVar("T")
@@ -57,9 +57,17 @@ def shared(job: TrainingJob, steps: int) -> dict[str, Any]:
         # Else what is not finite is left out of the log, where the guards look for it.
         "logging_nan_inf_filter": False,
         "save_strategy": "no",
-        "report_to": [],
+        **_told(job),
         "disable_tqdm": True,
     }
+
+
+def _told(job: TrainingJob) -> dict[str, Any]:
+    """To whom the figures are reported, and under what name; see `tracking.py`."""
+    if job.tracking is None:
+        return {"report_to": []}
+    name = f"{job.tracking.run}-{job.tracking.name}"
+    return {"report_to": job.tracking.to, "project": PROJECT, "run_name": name}
 
 
 def _liger(job: TrainingJob) -> bool:

@@ -28,6 +28,25 @@ Progress = Callable[[int, int], None]
 """Called with steps done and steps in all."""
 
 
+PROJECT = "maieutic"
+"""What trackers file a run under."""
+
+
+class Tracking(BaseModel):
+    """Where a job's figures go, beside its log."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    to: list[str]
+    """As TRL's `report_to`."""
+    run: str
+    """Its runs at a tracker stand together under this name."""
+    name: str
+    """Of the job."""
+    folder: str
+    """Of the run; takes what trackers write on this machine."""
+
+
 class TrainingJob(BaseModel):
     """What one training process is to do."""
 
@@ -70,6 +89,7 @@ class TrainingJob(BaseModel):
     gradient_checkpointing: bool = False
     liger: Literal["auto", "on", "off"] = "off"
     attention: Literal["auto", "flash_attention_2", "sdpa", "eager"] = "auto"
+    tracking: Tracking | None = None
     pocket: PocketModel | None = None
     """Build this untrained model at `model` before training."""
 
@@ -92,6 +112,8 @@ class TrainingResult(BaseModel):
     """Completions that the training sampled itself."""
     tokens: int = 0
     """Of these."""
+    notes: list[str] = []
+    """What a person should know, such as of a tracker that failed."""
 
 
 def stopped_at(output: str | Path) -> Path:

@@ -30,6 +30,7 @@ def run(job: TrainingJob) -> None:
     from .guards import watching
     from .models import save
     from .objectives import objective_of
+    from .tracking import tracked
 
     objective = objective_of(job.objective, job.options)
     output = Path(job.output)
@@ -39,7 +40,7 @@ def run(job: TrainingJob) -> None:
     tokenizer = AutoTokenizer.from_pretrained(job.model)
     rows = pq.read_table(job.data).to_pylist()
     started = time.monotonic()
-    with watching(job, rows, tokenizer) as watch:
+    with watching(job, rows, tokenizer) as watch, tracked(job) as notes:
         model, metrics = objective.train(job, rows, tokenizer)
         watch.finish(model)
     seconds = time.monotonic() - started
@@ -59,6 +60,7 @@ def run(job: TrainingJob) -> None:
             # JSON has no word for the others.
             metrics={k: v for k, v in (metrics | watch.figures).items() if math.isfinite(v)},
             stopped=watch.stopped,
+            notes=notes,
         )
         (beside / "result.json").write_text(result.model_dump_json(indent=1))
         beside.rename(stopped_at(output) if watch.stopped else output)

@@ -1,0 +1,1 @@
+"""A run, or what it learned, in the formats of other tools; one a file."""
