@@ -76,8 +76,8 @@ async def measure(count: int, repeats: int) -> None:
                 pairs.append((theirs, mine))
                 writing.append(share)
                 print(
-                    f"bare {theirs:,.0f} tokens/s, attempt stage {mine:,.0f}, of which {100 * share:.2f} % of "
-                    "the time to write records",
+                    f"bare {theirs:,.0f} tokens/s, attempt stage {mine:,.0f}, of which {100 * share:.2f} % "
+                    "of the time to write records",
                     flush=True,
                 )
         finally:

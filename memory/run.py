@@ -212,8 +212,7 @@ def _rows(part: Path, model: type[R]) -> list[R]:
     try:
         return [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
     except (pa.ArrowException, ValidationError, OSError, OverflowError) as error:
-<<<<<<< HEAD
-        raise RunError(_newer(part, model) or _damaged(part, error)) from error
+        raise RunError(_newer(part, model) or damaged(part, error)) from error
 
 
 def _newer(part: Path, model: type[Record]) -> str:
@@ -232,9 +231,6 @@ def _newer(part: Path, model: type[Record]) -> str:
         f"{part} was written by a later version of maieutic ({what}); the first lines of run.yaml name the "
         "version: install that one. Records are never converted; `maieutic query` reads what it knows of them"
     )
-=======
-        raise RunError(damaged(part, error)) from error
->>>>>>> 1a153ddb320f9b6b9762a6f4ea3345e16aba6a16
 
 
 def damaged(path: Path, error: Exception) -> str:
