@@ -11,7 +11,7 @@ from rich.table import Table
 from ..memory.handbook import kept
 from ..records import Behaviour
 from .tables import Tables
-from .texts import clean
+from .texts import clean, cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ def draw_handbook(console: Console, run: str, data: HandbookData) -> None:
     for name in ("found", "last", "shown"):
         table.add_column(name, justify="right")
     for name in ("behaviour", "instruction"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for entry in data.entries:
         counts = (str(count) for count in (entry.found, entry.last, entry.shown))
-        table.add_row(*counts, clean(entry.name), clean(entry.instruction))
+        table.add_row(*counts, clean(cut(entry.name, 200)), clean(cut(entry.instruction)))
     console.print(table)
     said = ", ".join(f"{count} {reason}" for reason, count in sorted(data.refused.items())) or "none"
     console.print(f"refused: {said}", markup=False, highlight=False)

@@ -19,6 +19,8 @@ from rich.console import Console
 
 from .console import screen
 
+_PIECE = 16_384
+
 
 @contextmanager
 def output(paged: bool = True) -> Iterator[Console]:
@@ -80,8 +82,10 @@ def _page(command: list[str], text: str) -> bool:
 
 def _write(text: str) -> None:
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        # In pieces: of one large write the end may be lost in a closed pipe without an error.
+        for start in range(0, len(text), _PIECE):
+            sys.stdout.write(text[start : start + _PIECE])
+            sys.stdout.flush()
     except BrokenPipeError:
         # What is left in the buffer would be tried once more, and complained of, when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

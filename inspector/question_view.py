@@ -14,7 +14,7 @@ from ..memory.run import RunFolder
 from .database import Database
 from .lineage import Lineage, Link, Use, find, lineage
 from .tables import Row
-from .texts import clean, in_line, shown
+from .texts import clean, cut, in_line, shown
 
 _COLORS = {"right": "green", "wrong": "red", "invalid": "yellow"}
 _COLUMN = 36
@@ -75,7 +75,8 @@ def _branch(above: Tree | None, link: Link, found: Lineage) -> Tree:
 
 def _name(question: Row, proposal: Row | None = None) -> Text:
     by = f"{proposal['author']}, {proposal['move']}" if proposal else question["origin"]
-    how = f"{by}, round {question['round']}; {question['skill']} level {question['level']}"
+    skill = in_line(question["skill"], 100)
+    how = f"{by}, round {question['round']}; {skill} level {question['level']}"
     return Text.assemble(
         (str(in_line(question["id"], 80)), "bold"),
         " ",
@@ -116,26 +117,29 @@ def label(link: Link) -> str:
     confidence = 1.0 if question["confidence"] is None else question["confidence"]
     said = f"{clean(question['label'] or 'seed')}, confidence {confidence:.2f}"
     for check in link.labels:
-        votes = ", ".join(clean(answer) or "–" for answer in check["teacher"])
-        others = ", ".join(clean(answer) or "–" for answer in check["solver"])
-        said += f"; the author: {clean(check['claimed']) or '–'}; the Teacher: {votes}; the Solver: {others}"
+        votes, others = (", ".join(map(_answer, check[who])) for who in ("teacher", "solver"))
+        said += f"; the author: {_answer(check['claimed'])}; the Teacher: {votes}; the Solver: {others}"
     for audit in link.audits:
         if audit["agreed"] is not None:
             said += f"; audited: {'agreed' if audit['agreed'] else 'another answer was found'}"
     return said
 
 
+def _answer(text: str) -> str:
+    return clean(cut(text, 300)) or "–"
+
+
 def _said_of(found: Lineage) -> Iterator[str]:
     """What its author wrote it for, and what the Teacher said of failures at it."""
     proposal = found.ancestors[-1].proposal
     if proposal and proposal["why"]:
-        yield f"written for: {clean(proposal['why'])}"
+        yield f"written for: {clean(cut(proposal['why']))}"
     for use in found.uses:
         for note in use.skills:
-            needed, missing = (", ".join(map(clean, note[name] or [])) for name in ("needed", "missing"))
+            needed, missing = (", ".join(map(_answer, note[name] or [])) for name in ("needed", "missing"))
             yield f"round {use.round} needs {needed or 'nothing'}; missing: {missing or 'nothing'}"
         for hint in use.hints:
-            yield f"round {use.round} {hint['kind']}: {clean(hint['text'])}"
+            yield f"round {use.round} {hint['kind']}: {clean(cut(hint['text']))}"
 
 
 def _draw_use(console: Console, use: Use) -> None:
