@@ -27,7 +27,7 @@ name = "{name}"
 version = "0.1.0"
 description = "Questions of a Maieutic run, judged by Maieutic's checkers"
 requires-python = ">=3.11"
-dependencies = ["verifiers>=0.4,<0.5", "jsonschema>=4.18", "math-verify[antlr4_13_2]==0.9.*", "pyarrow>=21"]
+dependencies = ["verifiers>=0.4,<0.5", "jsonschema>=4.18", "math-verify[antlr4_13_2]==0.9.*", "psutil>=5.9.4"]
 
 [build-system]
 requires = ["setuptools>=77"]
