@@ -19,7 +19,7 @@ from ...graph.folders import held
 from ...memory.run import RunFolder, damaged, schema_of
 from ...records import RunReport
 from ..database import VIEWS
-from ..show import load_report
+from ..reports import load_report
 
 BATCH = 4096
 """Rows that are in memory together."""
