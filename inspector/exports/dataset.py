@@ -81,7 +81,7 @@ def allowed(batch: pa.RecordBatch, column: str, apart: pa.Array) -> pa.RecordBat
 
 def _questions(source: Source, apart: pa.Array) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The bank; `round` says where a question was admitted, 0 for seeds."""
-    columns = schema("questions").remove(schema("questions").get_field_index("recorded_in"))
+    columns = schema("questions", recorded=False)
     found = (allowed(batch, "id", apart) for batch in source.batches("questions"))
     return columns, (batch.select(columns.names) for batch in found)
 
@@ -112,7 +112,7 @@ def _rollouts(source: Source, apart: pa.Array) -> tuple[pa.Schema, Iterator[pa.R
 
 
 def _judged() -> pa.Schema:
-    columns = schema("rollouts").remove(schema("rollouts").get_field_index("recorded_in"))
+    columns = schema("rollouts", recorded=False)
     for name, called in _VERDICT.items():
         columns = columns.append(pa.field(called, schema_of(Verdict).field(name).type))
     return columns

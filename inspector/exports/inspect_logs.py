@@ -17,7 +17,7 @@ from ...errors import MissingPart
 from ...graph.folders import read_prompts
 from ...records import Evaluation, Question, short_id
 from .dataset import Advance, Verdicts
-from .source import Source
+from .source import RECORDED, Source
 
 Row = dict[str, Any]
 
@@ -82,7 +82,7 @@ class _Asked:
             row["id"]: row
             for table in ("questions", "heldout")
             for batch in source.batches(table)
-            for row in batch.drop_columns(["recorded_in"]).to_pylist()
+            for row in batch.drop_columns([field.name for field in RECORDED]).to_pylist()
         }
 
     def of(self, name: str) -> tuple[Row, str]:

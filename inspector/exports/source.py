@@ -91,9 +91,13 @@ def source_of(folder: RunFolder, config: RunConfig) -> Source:
     return Source(folder, config, report, tuple(over), left)
 
 
-def schema(table: str) -> pa.Schema:
-    """The columns of a table of `maieutic query`."""
-    return schema_of(VIEWS[table].record).append(pa.field("recorded_in", pa.int64()))
+RECORDED = [pa.field("recorded_in", pa.int64()), pa.field("recorded_as", pa.string())]
+"""What a table of `maieutic query` has beside its record's columns."""
+
+
+def schema(table: str, recorded: bool = True) -> pa.Schema:
+    """The columns of a table of `maieutic query`; without `recorded` those of its record alone."""
+    return pa.schema([*schema_of(VIEWS[table].record), *(RECORDED if recorded else [])])
 
 
 def _held(folder: RunFolder) -> bool:
@@ -121,7 +125,9 @@ def _filled(part: Path, batch: pa.RecordBatch, wanted: pa.Schema, number: int) -
     columns = []
     for field in wanted:
         if field.name == "recorded_in":
-            columns.append(pa.array([number] * batch.num_rows, pa.int64()))
+            columns.append(pa.array([number] * batch.num_rows, field.type))
+        elif field.name == "recorded_as":
+            columns.append(pa.array([part.stem] * batch.num_rows, field.type))
         elif field.name in batch.schema.names:
             try:
                 columns.append(batch.column(field.name).cast(field.type))

@@ -18,7 +18,7 @@ from ...agents.solver import Solver
 from ...graph.folders import read_prompts
 from ...records import Question
 from .dataset import Advance, allowed, apart_of
-from .source import Source
+from .source import RECORDED, Source
 
 _FIELDS = ("id", "text", "answer", "checker", "data", "skill", "level", "origin", "round")
 
@@ -107,7 +107,9 @@ def _write_questions(source: Source, path: Path, advance: Advance) -> tuple[int,
 
 
 def _rows(batch: pa.RecordBatch, apart: pa.Array) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = allowed(batch, "id", apart).drop_columns(["recorded_in"]).to_pylist()
+    found: list[dict[str, Any]] = (
+        allowed(batch, "id", apart).drop_columns([field.name for field in RECORDED]).to_pylist()
+    )
     return found
 
 
