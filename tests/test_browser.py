@@ -187,24 +187,30 @@ def test_every_view(finished: RunFolder, address: str, browser: Any, look: str) 
 def test_the_slider_turns_the_map_and_is_kept(finished: RunFolder, address: str, visit: Visit) -> None:
     page = visit.to(f"{address}/run/live")
     slider = page.locator("[data-slides=heldout] [data-slider]")
-    shown = page.locator("[data-slides=heldout] .slide:not([hidden])")
-    assert shown.get_attribute("data-round") == "2"
+    shown = page.locator("[data-slides=heldout] output")
+    cells = page.locator("[data-slides=heldout] td")
+    assert shown.inner_text() == "2"
+    last = cells.all_inner_texts()
     slider.focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    assert shown.get_attribute("data-round") == "0"
+    assert shown.inner_text() == "0"
     assert "at=0" in page.url
+    first = cells.all_inner_texts()
+    assert first != last
     page.reload()
-    assert shown.get_attribute("data-round") == "0"
+    assert shown.inner_text() == "0" and cells.all_inner_texts() == first
     page.locator("body").press("]")
-    assert shown.get_attribute("data-round") == "1"
+    assert shown.inner_text() == "1"
+    page.locator("body").press("]")
+    assert cells.all_inner_texts() == last and "at=" not in page.url
 
 
 def test_three_clicks_from_a_run_to_why(finished: RunFolder, address: str, visit: Visit) -> None:
     """Why did it get better at a skill, and why is a question in its training data?"""
     page = visit.to(f"{address}/")
     page.get_by_role("link", name="live").first.click()
-    page.locator(".slide:not([hidden]) th a").first.click()
+    page.locator("[data-slides] th a").first.click()
     assert "held-out" in page.inner_text("main").lower()
     page.go_back()
     page.wait_for_url("**/run/live*")

@@ -89,10 +89,11 @@ def test_a_run_in_figures(client: TestClient) -> None:
     elements = check_inert(client.get("/run/small").text)
     text = " ".join(elements.text.split())
     assert "Held-out accuracy, and what the gate kept" in text
-    assert "refused: duplicate" in text
-    assert (
-        "60 (50 to 70)" in text
-    )  # the last round's accuracy with its interval, in the table below the chart
+    page = client.get("/run/small").text
+    assert "refused: duplicate" in page and '"values": [40.0, 50.0, 60.0]' in page
+    assert '"low": [30.0, 40.0, 50.0]' in page
+    maps = client.get("/run/small?at=1").text
+    assert "round <output>1</output>" in maps and '<td class="s5">50</td>' in maps
     canvases = [attributes for tag, attributes in elements.found if tag == "canvas"]
     assert all(attributes["aria-label"] for attributes in canvases) and len(canvases) >= 6
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from ...records import Evaluation, RoundReport, RunReport
 from ..console import summary
-from ..training import training_line
 from .charts import Chart, Series
 from .found import ThisRun
 from .rendering import page
@@ -19,28 +19,35 @@ from .trouble import trouble_of
 
 router = APIRouter()
 ZONES = {"too_hard": "too hard", "learning": "learning", "mastered": "mastered"}
+_ROUNDS = 50
+"""Rounds that the table has at first."""
 _GUARDS = ("guard/chosen", "guard/kl", "guard/entropy", "guard/ranking", "grad_norm")
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """A skill at a level, in one round."""
-
-    share: float | None
-    said: str
-
-
-@dataclass(frozen=True, slots=True)
 class Map:
-    """Shares by skill (rows) and level (columns) of one round."""
+    """Shares by skill and level in each round, one of which is shown."""
 
-    round: int
-    rows: list[tuple[str, list[Cell]]]
+    kind: str
+    rounds: list[int]
+    at: int
+    """Place of the round that is shown."""
+    skills: list[str]
+    shares: list[list[int | None]]
+    """Percent, by round; skills one after another, each with all levels. None was not measured."""
 
 
 @router.get("", response_class=HTMLResponse)
-def shown(run: ThisRun) -> HTMLResponse:
+def shown(
+    run: ThisRun, at: Annotated[int | None, Query(ge=0)] = None, rounds: Literal["", "all"] = ""
+) -> HTMLResponse:
+    """
+    Args:
+        at: round whose maps are shown; the last if left out.
+        rounds: whether the table has all of them.
+    """
     report = run.report()
+    newest = report.rounds[::-1] if report else []
     return page(
         "run.jinja",
         run=run,
@@ -48,8 +55,9 @@ def shown(run: ThisRun) -> HTMLResponse:
         summary=summary(report) if report else "",
         charts=charts(report) if report and report.baseline else [],
         levels=_levels(report),
-        maps={"heldout": maps(report, "heldout"), "pass": maps(report, "pass")} if report else {},
-        training=[(entry.round, training_line(entry.train)) for entry in report.rounds] if report else [],
+        maps=maps(report, at) if report else [],
+        rounds=newest if rounds else newest[:_ROUNDS],
+        older=0 if rounds else max(0, len(newest) - _ROUNDS),
         trouble=trouble_of(run),
     )
 
@@ -175,23 +183,30 @@ def _levels(report: RunReport | None) -> list[str]:
     return sorted(report.baseline.by_level, key=int) if report and report.baseline else []
 
 
-def maps(report: RunReport, kind: str) -> list[Map]:
-    """Held-out accuracy after each round, or pass rates of each round's attempts."""
+def maps(report: RunReport, at: int | None = None) -> list[Map]:
+    """Held-out accuracy after each round, and pass rates of each round's attempts."""
     if report.baseline is None:
         return []
-    if kind == "pass":
-        return [_map(report.baseline, entry.round, entry.pass_rates) for entry in report.rounds]
-    first = [_map(report.baseline, 0, report.baseline.by_cell)]
-    return first + [_map(report.baseline, entry.round, entry.heldout.by_cell) for entry in report.rounds]
+    after = {entry.round: entry.heldout.by_cell for entry in report.rounds}
+    found = [_map("heldout", report.baseline, {0: report.baseline.by_cell} | after, at)]
+    tried = {entry.round: entry.pass_rates for entry in report.rounds}
+    return [*found, _map("pass", report.baseline, tried, at)] if tried else found
 
 
-def _map(baseline: Evaluation, number: int, cells: Mapping[str, float]) -> Map:
+def _map(kind: str, baseline: Evaluation, rounds: Mapping[int, Mapping[str, float]], at: int | None) -> Map:
     levels = sorted(baseline.by_level, key=int)
-    skills = dict.fromkeys([*baseline.by_skill, *(key.rpartition("/")[0] for key in cells)])
-    return Map(number, [(skill, [_cell(skill, level, cells) for level in levels]) for skill in skills])
+    named = (key.rpartition("/")[0] for cells in rounds.values() for key in cells)
+    skills = list(dict.fromkeys([*baseline.by_skill, *named]))
+    keys = [f"{skill}/{level}" for skill in skills for level in levels]
+    numbers = list(rounds)
+    return Map(
+        kind=kind,
+        rounds=numbers,
+        at=numbers.index(at) if at is not None and at in rounds else len(numbers) - 1,
+        skills=skills,
+        shares=[[_whole(cells.get(key)) for key in keys] for cells in rounds.values()],
+    )
 
 
-def _cell(skill: str, level: str, cells: Mapping[str, float]) -> Cell:
-    share = cells.get(f"{skill}/{level}")
-    said = "not measured" if share is None else f"{100 * share:.0f} %"
-    return Cell(share, f"{skill}, level {level}: {said}")
+def _whole(share: float | None) -> int | None:
+    return None if share is None else round(100 * share)

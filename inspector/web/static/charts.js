@@ -69,11 +69,55 @@ function draw() {
   drawn.clear();
   const shade = colours();
   for (const canvas of document.querySelectorAll("canvas[data-chart]")) {
-    const data = document.querySelector(`script[data-for="${CSS.escape(canvas.dataset.chart)}"]`);
-    drawn.set(canvas.dataset.chart, new Chart(canvas, settings(JSON.parse(data.textContent), shade)));
+    const data = dataOf(canvas.dataset.chart);
+    drawn.set(canvas.dataset.chart, new Chart(canvas, settings(data, shade)));
   }
 }
 
+// The figures of a chart as a table, made when somebody opens it: a long run has hundreds of rows in each.
+
+function said(series, place) {
+  const value = series.values[place];
+  if (value == null) return "–";
+  const range = series.low?.length ? ` (${+series.low[place].toFixed(2)} to ${+series.high[place].toFixed(2)})` : "";
+  return `${+value.toPrecision(6)}${range}${series.hollow?.[place] ? ", not kept" : ""}`;
+}
+
+function cell(kind, text, scope) {
+  const made = document.createElement(kind);
+  made.textContent = text;
+  if (scope) made.scope = scope;
+  return made;
+}
+
+function table(chart) {
+  const made = document.createElement("table"), head = made.createTHead().insertRow(), body = made.createTBody();
+  made.className = "figures";
+  const unit = chart.unit ? `, ${chart.unit}` : "";
+  head.append(cell("th", chart.axis, "col"), ...chart.series.map((series) => cell("th", series.name + unit, "col")));
+  chart.labels.forEach((label, place) => {
+    const row = body.insertRow();
+    row.append(cell("th", label, "row"), ...chart.series.map((series) => cell("td", said(series, place))));
+  });
+  return made;
+}
+
+function figures() {
+  for (const details of document.querySelectorAll("details[data-figures]")) {
+    details.addEventListener("toggle", () => {
+      const place = details.querySelector(".scroll");
+      if (!details.open || place.firstChild) return;
+      place.append(table(dataOf(details.dataset.figures)));
+    });
+  }
+}
+
+function dataOf(name) {
+  return JSON.parse(document.querySelector(`script[data-for="${CSS.escape(name)}"]`).textContent);
+}
+
+document.addEventListener("redraw", figures);
+figures();
 document.addEventListener("redraw", draw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 draw();

@@ -3,36 +3,38 @@
 
 const all = (query, within = document) => [...within.querySelectorAll(query)];
 
+// A map shows one round of many: the slider fills its cells from the data that came with the page.
+
 function sliders(within = document) {
   for (const group of all("[data-slides]", within)) {
-    const slides = all(".slide", group), slider = group.querySelector("[data-slider]");
-    const kept = slidTo.get(group.dataset.slides);
-    if (kept !== undefined && kept < slides.length) slider.value = kept;
-    slider.parentElement.hidden = slides.length < 2;
-    const show = () => {
-      slides.forEach((slide, place) => { slide.hidden = place !== Number(slider.value); });
-      slider.setAttribute("aria-valuetext", `round ${slides[slider.value].dataset.round}`);
+    const rounds = group.dataset.rounds.split(" "), slider = group.querySelector("[data-slider]");
+    const data = group.querySelector("script"), cells = all("td", group), shown = group.querySelector("output");
+    let shares = null;
+    const fill = () => {
+      shares ??= JSON.parse(data.textContent);
+      const at = Number(slider.value);
+      shares[at].forEach((share, place) => {
+        cells[place].textContent = share ?? "";
+        cells[place].className = share == null ? "none" : `s${Math.round(share / 10)}`;
+      });
+      shown.value = rounds[at];
+      slider.setAttribute("aria-valuetext", `round ${rounds[at]}`);
     };
+    const kept = rounds.indexOf(slidTo.get(group.dataset.slides));
+    if (kept >= 0 && kept !== Number(slider.value)) { slider.value = kept; fill(); }
+    slider.setAttribute("aria-valuetext", `round ${rounds[slider.value]}`);
+    slider.parentElement.hidden = rounds.length < 2;
     slider.addEventListener("input", () => {
-      show();
-      if (Number(slider.value) === slides.length - 1) slidTo.delete(group.dataset.slides);
-      else slidTo.set(group.dataset.slides, Number(slider.value));
-      const round = new URL(location.href);
-      round.searchParams.set("at", slides[slider.value].dataset.round);
-      history.replaceState(history.state, "", round);
+      fill();
+      const last = Number(slider.value) === rounds.length - 1, where = new URL(location.href);
+      if (last) { slidTo.delete(group.dataset.slides); where.searchParams.delete("at"); }
+      else { slidTo.set(group.dataset.slides, rounds[slider.value]); where.searchParams.set("at", rounds[slider.value]); }
+      history.replaceState(history.state, "", where);
     });
-    show();
   }
 }
 
 const slidTo = new Map();
-
-function slideTo(round) {
-  for (const group of all("[data-slides]")) {
-    const place = all(".slide", group).findIndex((slide) => slide.dataset.round === round);
-    if (place >= 0) slidTo.set(group.dataset.slides, place);
-  }
-}
 
 // Keys
 
@@ -121,6 +123,4 @@ if (document.body.dataset.home && "live" in document.body.dataset) {
   addEventListener("pagehide", () => source.close());
 }
 
-const at = new URL(location.href).searchParams.get("at");
-if (at) slideTo(at);
 sliders();
