@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 
@@ -43,8 +43,8 @@ class Chart:
     """End of the axis of values, where it is known."""
     said: str = ""
     """A sentence below it."""
-    extra: dict[str, Any] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
-        """For the script."""
-        return asdict(self)
+        """For the script; `asdict` would copy every value of a long run."""
+        own = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**own, "series": [{f.name: getattr(s, f.name) for f in fields(s)} for s in self.series]}

@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from pydantic import ValidationError
@@ -25,10 +25,14 @@ _OPEN = 12
 """Indexes that are kept open."""
 _AGAIN_S = 1.0
 """New parts are looked for so often at most."""
+_REMEMBERED = 64
+"""Results of a run that are kept."""
 _STARTING_NS = 120_000_000_000
 """A run whose folder is so new may not have got to its lock yet."""
 _FIRST_S, _LATER_S = 1.5, 0.1
 """What a page waits for parts to be taken in; where it takes longer, it shows what is there."""
+
+T = TypeVar("T")
 
 
 class Run:
@@ -42,6 +46,9 @@ class Run:
         self._synced = 0.0
         self._report: tuple[int, RunReport | None] = (-1, None)
         self._config: tuple[int, RunConfig | None] = (-1, None)
+        self._known: dict[tuple[object, ...], tuple[int, Any]] = {}
+        self._taken = 0
+        """Grows when the index takes something in."""
         self.trouble = ""
         """Why the records could not be read, where they could not."""
 
@@ -64,6 +71,15 @@ class Run:
     def rows(self, statement: str, given: Sequence[object] = ()) -> list[dict[str, Any]]:
         return self.index.rows(statement, given)
 
+    def remembered(self, what: tuple[object, ...], make: Callable[[], T]) -> T:
+        """What was worked out before from the records that the index still has; else worked out now."""
+        known = self._known.get(what)
+        if known is None or known[0] != self._taken:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            known = self._known[what] = (self._taken, make())
+        return known[1]
+
     def heldout(self, round: int) -> float | None:
         return self.index.heldout(round)
 
@@ -80,7 +96,7 @@ class Run:
 
     def _sync(self, index: Index) -> None:
         try:
-            index.sync()
+            self._taken += index.sync()
             self.trouble = ""
         except (MaieuticError, OSError) as error:
             self.trouble = str(error)

@@ -74,7 +74,7 @@ def _measured(run: Run) -> dict[int, Evaluation]:
 
 def _one(run: Run, of: Subject, round: int | None, at: int) -> HTMLResponse:
     measured = _measured(run)
-    rounds = teaching(run, of, measured)
+    rounds = run.remembered(("teaching", of, len(measured)), lambda: teaching(run, of, measured))
     questions = _questions(run, of)
     if not rounds and not questions and not any(of.accuracy(one) is not None for one in measured.values()):
         raise HTTPException(404, f"this run has no question on {of.said[:100]!r}")
