@@ -68,6 +68,12 @@ class Source:
                 for batch in _batches(part):
                     yield _filled(part, batch, wanted, number)
 
+    def bank(self) -> Iterator[pa.RecordBatch]:
+        """Every question that may be attempted: seeds that were given an answer later are a table of their
+        own."""
+        yield from self.batches("questions")
+        yield from self.batches("labelled")
+
     def of(self, number: int) -> Source:
         """The same with one round alone."""
         return replace(self, rounds=(number,))
@@ -93,7 +99,8 @@ def source_of(folder: RunFolder, config: RunConfig) -> Source:
 
 def schema(table: str) -> pa.Schema:
     """The columns of a table of `maieutic query`."""
-    return schema_of(VIEWS[table].record).append(pa.field("recorded_in", pa.int64()))
+    columns = schema_of(VIEWS[table].record)
+    return columns.append(pa.field("recorded_in", pa.int64())).append(pa.field("recorded_as", pa.string()))
 
 
 def _held(folder: RunFolder) -> bool:
@@ -118,10 +125,10 @@ def _batches(part: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _filled(part: Path, batch: pa.RecordBatch, wanted: pa.Schema, number: int) -> pa.RecordBatch:
-    columns = []
+    columns, place = [], {"recorded_in": number, "recorded_as": part.stem}
     for field in wanted:
-        if field.name == "recorded_in":
-            columns.append(pa.array([number] * batch.num_rows, pa.int64()))
+        if field.name in place:
+            columns.append(pa.array([place[field.name]] * batch.num_rows, field.type))
         elif field.name in batch.schema.names:
             try:
                 columns.append(batch.column(field.name).cast(field.type))
