@@ -157,7 +157,8 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     if report.status == "waiting for review":
         typer.echo(f"new questions wait to be read; go on with: {_command(folder, 'resume')} --review teach")
     console.print(f"report: {page}", markup=False, highlight=False)
-    console.print(f"more:   {_command(folder, 'show')}", markup=False, highlight=False, soft_wrap=True)
+    for said, command in (("more", "show"), ("look", "inspect")):
+        console.print(f"{said}:   {_command(folder, command)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _stop_when_told() -> None:

@@ -199,6 +199,29 @@ def test_no_fixed_question_is_in_the_data_set(tmp_path: Path) -> None:
     assert "No held-out and no validation question is in it" in card and "2 questions were left out" in card
 
 
+def test_seeds_that_were_labelled_are_in_the_bank(tmp_path: Path) -> None:
+    """What was answered to them names them; one that a fixed set asks is in nothing."""
+    run = a_run(tmp_path / "r")
+    labelled = [
+        question("l1", "What is 9 - 2?", label="vote"),
+        question("l2", "what is  30 + 4?", label="vote"),
+    ]
+    run.write(0, "labelled", 0, labelled)
+    run.write(1, "rollouts/attempt", 5, [rollout(one.id, 1, "attempt", 0, "#### 7") for one in labelled])
+    run.write(1, "pairs", 5, [pair("p-l1", "l1", 1), pair("p-l2", "l2", 1)])
+    written(run, "hf", tmp_path / "out", checkpoint="none")
+    tables = {
+        name: pq.read_table(tmp_path / "out" / name).to_pylist()
+        for name in ("questions", "pairs", "rollouts")
+    }
+    bank = {row["id"] for row in tables["questions"]}
+    assert "l1" in bank and "l2" not in bank
+    for name in ("pairs", "rollouts"):
+        assert "l1" in {row["question_id"] for row in tables[name]} <= bank
+    written(run, "verifiers", tmp_path / "environment")
+    assert {row["id"] for row in lines(tmp_path / "environment" / "maieutic_r" / "questions.jsonl")} == bank
+
+
 def test_the_card_says_what_it_is_and_holds_no_mark_of_others(dataset: Path) -> None:
     import yaml
 

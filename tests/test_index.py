@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import pytest
 import shown_run
 from maieutic.errors import RunError
 from maieutic.inspector import index as indexing
+from maieutic.inspector import index_file
 from maieutic.inspector.database import VIEWS, Database
-from maieutic.inspector.index import Index, forget_gone
+from maieutic.inspector.index import Index
+from maieutic.inspector.index_file import forget_gone
 from maieutic.inspector.lineage import lineage
 from maieutic.memory.run import RunFolder
 
@@ -45,7 +49,7 @@ def test_a_run_may_be_named_by_a_relative_path_or_a_link(
     monkeypatch.chdir(folder.path.parent)
     folder.path.with_name("link").symlink_to(folder.path)
     for path in (Path(folder.path.name), Path("link")):
-        index = Index(RunFolder(path), cache / path.name)
+        index = Index(RunFolder(path), cache)
         assert index.sync() > 10 and not index.damaged
         assert len(index.rows("SELECT * FROM questions")) == 2
 
@@ -71,6 +75,55 @@ def test_a_part_that_is_written_anew_replaces_what_it_held(folder: RunFolder, ca
     assert {row["id"] for row in index.rows("SELECT id FROM questions")} == {"q-seed", "q-other"}
 
 
+def test_what_is_gone_from_the_run_is_gone_from_the_index(folder: RunFolder, cache: Path) -> None:
+    """As where a run of the same name is begun anew: what the old one had is not its own."""
+    index = Index(folder, cache)
+    index.sync()
+    (folder.round(1) / "questions" / "questions-0000.parquet").unlink()
+    shutil.rmtree(folder.round(2))
+    index.sync()
+    assert [row["id"] for row in index.rows("SELECT id FROM questions")] == ["q-seed"]
+    assert not index.rows("SELECT * FROM rollouts WHERE recorded_in = 2")
+    index.close()
+    shutil.rmtree(folder.round(1))
+    again = Index(folder, cache)
+    again.sync()
+    assert not again.rows("SELECT * FROM rollouts WHERE recorded_in > 0")
+
+
+def test_two_names_of_one_run_in_one_process(folder: RunFolder, cache: Path) -> None:
+    folder.path.with_name("link").symlink_to(folder.path)
+    both = [Index(RunFolder(folder.path.with_name(name)), cache) for name in (folder.path.name, "link")]
+    for index in both:
+        index.sync()
+    folder.write(3, "questions", 0, [shown_run.question("q-new", round=3)])
+    for index in both:
+        assert index.sync() == 1
+        assert len(index.rows("SELECT * FROM questions WHERE recorded_in = 3")) == 1
+
+
+def test_closing_breaks_off_what_is_asked(folder: RunFolder, cache: Path) -> None:
+    index, said = Index(folder, cache), list[str]()
+
+    def ask() -> None:
+        try:
+            index.rows("SELECT count(*) FROM range(1_000_000_000_000) a(x) WHERE x % 7 = 1")
+        except RunError as error:
+            said.append(str(error))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while not index._cursors:
+        time.sleep(0.01)
+    index.close()
+    asking.join(10)
+    assert not asking.is_alive() and "INTERRUPT" in said[0]
+    with pytest.raises(RunError, match="closed"):
+        index.rows("SELECT 1")
+    with pytest.raises(RunError, match="closed"):
+        index.sync()
+
+
 def test_a_damaged_part_is_left_out_and_named(folder: RunFolder, cache: Path) -> None:
     part = folder.round(2) / "rollouts" / "attempt-0000.parquet"
     whole = part.read_bytes()
@@ -83,18 +136,30 @@ def test_a_damaged_part_is_left_out_and_named(folder: RunFolder, cache: Path) ->
     assert index.sync() == 1
     assert not index.damaged
     assert len(index.rows("SELECT id FROM rollouts")) == 2
+    part.write_bytes(whole[: len(whole) // 2])
+    index.sync()
+    part.unlink()
+    index.sync()
+    assert not index.damaged
 
 
-def test_folders_that_did_not_change_are_not_looked_into(folder: RunFolder, cache: Path) -> None:
+def test_folders_that_did_not_change_are_not_looked_into(
+    folder: RunFolder, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     long_ago = time.time() - 60
     for place in folder.path.glob("rounds/*/*"):
         os.utime(place, (long_ago, long_ago))
+    looked, look = list[str](), indexing._parts_in
+    monkeypatch.setattr(indexing, "_parts_in", lambda place: (looked.append(place.name), look(place))[1])
     index = Index(folder, cache)
-    assert len(list(index._changed())) > 10
     index.sync()
-    assert list(index._changed()) == []
+    assert len(looked) > 10
+    looked.clear()
+    index.sync()
+    assert looked == []
     folder.write(2, "hints", 0, [])
-    assert [place.name for place, _ in index._changed()] == ["hints"]
+    index.sync()
+    assert looked == ["hints"]
 
 
 def test_an_index_of_another_version_or_a_damaged_one_is_made_anew(folder: RunFolder, cache: Path) -> None:
@@ -112,7 +177,7 @@ def test_an_index_of_another_version_or_a_damaged_one_is_made_anew(folder: RunFo
 def test_inspectors_side_by_side_have_an_index_each(
     folder: RunFolder, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = indexing._begun
+    begun = index_file._begun
     taken: set[Path] = set()
 
     def held(path: Path) -> duckdb.DuckDBPyConnection:
@@ -121,7 +186,7 @@ def test_inspectors_side_by_side_have_an_index_each(
         taken.add(path)
         return begun(path)
 
-    monkeypatch.setattr(indexing, "_begun", held)
+    monkeypatch.setattr(index_file, "_begun", held)
     first, second = Index(folder, cache), Index(folder, cache)
     assert first.sync() == second.sync()
     assert {path.name for path in taken} == {"index-0.duckdb", "index-1.duckdb"}
@@ -147,7 +212,13 @@ def test_nothing_is_written_into_the_run(folder: RunFolder, cache: Path) -> None
     assert before == {path: path.stat().st_mtime_ns for path in folder.path.rglob("*")}
 
 
-def test_a_cache_that_cannot_be_written_is_told(folder: RunFolder, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_told(folder: RunFolder, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="XDG_CACHE_HOME"):
         Index(folder, tmp_path / "file")
+    Index(folder, cache).close()
+    (file,) = cache.glob("*/index-0.duckdb")
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(RunError, match="XDG_CACHE_HOME"):
+        Index(folder, cache)

@@ -26,9 +26,9 @@ def pages(path: Path) -> Iterator[TestClient]:
     made = application(runs, cache=cache)
     with TestClient(made, base_url="http://127.0.0.1") as client:
         for run in made.state.runs.all():
-            made.state.runs.opened(run)
-            while run.indexing:
-                time.sleep(0.02)
+            with made.state.runs.opened(run):
+                while run.indexing:
+                    time.sleep(0.02)
         yield client
 
 

@@ -22,7 +22,8 @@ from .source import Source
 
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}", re.ASCII)
 _MARKS = re.compile(r"([\\`*_{}\[\]#!|~$&<>:@])")
-_SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
+_SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M",
+          10_000_000: "1M<n<10M", 100_000_000: "10M<n<100M"}  # fmt: skip
 
 
 def escaped(value: object) -> str:
@@ -114,7 +115,7 @@ def _card(template: str, front: dict[str, Any], source: Source, licence: str, **
 
 
 def _size(rows: int) -> str:
-    return next((name for limit, name in _SIZES.items() if rows < limit), "1M<n<10M")
+    return next((name for limit, name in _SIZES.items() if rows < limit), "100M<n<1B")
 
 
 def _indented(text: str) -> str:

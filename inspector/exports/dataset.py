@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ...memory.run import schema_of
-from ...records import Verdict
+from ...records import Question, Rollout, Verdict
 from .conversations import pair_columns, pair_schema
 from .source import Source, schema
 
@@ -63,7 +63,7 @@ def apart_of(source: Source) -> tuple[pa.Array, int]:
             texts.update(_plain(text) for text in batch.column("text").to_pylist())
     same = {
         name
-        for batch in source.batches("questions")
+        for batch in source.bank()
         for name, text in zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), strict=True)
         if name in ids or _plain(text) in texts
     }
@@ -81,8 +81,8 @@ def allowed(batch: pa.RecordBatch, column: str, apart: pa.Array) -> pa.RecordBat
 
 def _questions(source: Source, apart: pa.Array) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The bank; `round` says where a question was admitted, 0 for seeds."""
-    columns = schema("questions", recorded=False)
-    found = (allowed(batch, "id", apart) for batch in source.batches("questions"))
+    columns = schema_of(Question)
+    found = (allowed(batch, "id", apart) for batch in source.bank())
     return columns, (batch.select(columns.names) for batch in found)
 
 
@@ -112,7 +112,7 @@ def _rollouts(source: Source, apart: pa.Array) -> tuple[pa.Schema, Iterator[pa.R
 
 
 def _judged() -> pa.Schema:
-    columns = schema("rollouts", recorded=False)
+    columns = schema_of(Rollout)
     for name, called in _VERDICT.items():
         columns = columns.append(pa.field(called, schema_of(Verdict).field(name).type))
     return columns

@@ -7,6 +7,7 @@ question are its epochs.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +16,14 @@ from typing import Any
 from ...agents.solver import Solver
 from ...errors import MissingPart
 from ...graph.folders import read_prompts
+from ...memory.run import schema_of
 from ...records import Evaluation, Question, short_id
 from .dataset import Advance, Verdicts
-from .source import RECORDED, Source
+from .source import Source
 
 Row = dict[str, Any]
+
+_QUESTION = schema_of(Question).names
 
 _MOST = 10_000
 """Samples of one log: a viewer and its writer hold them all."""
@@ -80,9 +84,8 @@ class _Asked:
         self._solver = Solver(config.rollouts, config.seed, prompts, instructed)
         self._known = {
             row["id"]: row
-            for table in ("questions", "heldout")
-            for batch in source.batches(table)
-            for row in batch.drop_columns([field.name for field in RECORDED]).to_pylist()
+            for batch in itertools.chain(source.bank(), source.batches("heldout"))
+            for row in batch.select(_QUESTION).to_pylist()
         }
 
     def of(self, name: str) -> tuple[Row, str]:

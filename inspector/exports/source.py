@@ -68,6 +68,12 @@ class Source:
                 for batch in _batches(part):
                     yield _filled(part, batch, wanted, number)
 
+    def bank(self) -> Iterator[pa.RecordBatch]:
+        """Every question that may be attempted: seeds that were given an answer later are a table of their
+        own."""
+        yield from self.batches("questions")
+        yield from self.batches("labelled")
+
     def of(self, number: int) -> Source:
         """The same with one round alone."""
         return replace(self, rounds=(number,))
@@ -91,13 +97,10 @@ def source_of(folder: RunFolder, config: RunConfig) -> Source:
     return Source(folder, config, report, tuple(over), left)
 
 
-RECORDED = [pa.field("recorded_in", pa.int64()), pa.field("recorded_as", pa.string())]
-"""What a table of `maieutic query` has beside its record's columns."""
-
-
-def schema(table: str, recorded: bool = True) -> pa.Schema:
-    """The columns of a table of `maieutic query`; without `recorded` those of its record alone."""
-    return pa.schema([*schema_of(VIEWS[table].record), *(RECORDED if recorded else [])])
+def schema(table: str) -> pa.Schema:
+    """The columns of a table of `maieutic query`."""
+    columns = schema_of(VIEWS[table].record)
+    return columns.append(pa.field("recorded_in", pa.int64())).append(pa.field("recorded_as", pa.string()))
 
 
 def _held(folder: RunFolder) -> bool:
@@ -122,12 +125,10 @@ def _batches(part: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _filled(part: Path, batch: pa.RecordBatch, wanted: pa.Schema, number: int) -> pa.RecordBatch:
-    columns = []
+    columns, place = [], {"recorded_in": number, "recorded_as": part.stem}
     for field in wanted:
-        if field.name == "recorded_in":
-            columns.append(pa.array([number] * batch.num_rows, field.type))
-        elif field.name == "recorded_as":
-            columns.append(pa.array([part.stem] * batch.num_rows, field.type))
+        if field.name in place:
+            columns.append(pa.array([place[field.name]] * batch.num_rows, field.type))
         elif field.name in batch.schema.names:
             try:
                 columns.append(batch.column(field.name).cast(field.type))

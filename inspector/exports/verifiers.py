@@ -16,9 +16,10 @@ import pyarrow as pa
 from ... import __version__
 from ...agents.solver import Solver
 from ...graph.folders import read_prompts
+from ...memory.run import schema_of
 from ...records import Question
 from .dataset import Advance, allowed, apart_of
-from .source import RECORDED, Source
+from .source import Source
 
 _FIELDS = ("id", "text", "answer", "checker", "data", "skill", "level", "origin", "round")
 
@@ -42,7 +43,7 @@ packages = ["{module}"]
 
 _README = """# {name}
 
-{rows} questions of a [Maieutic]() run as a taskset of verifiers 0.4, each judged by the checker that the run
+{rows} questions of a Maieutic run as a taskset of verifiers 0.4, each judged by the checker that the run
 judged it by: right is 1, all else 0. No held-out and no validation question is in it.
 
 ```
@@ -57,7 +58,7 @@ different versions of the `openai` package, which checkers do not use. Checkers 
 
 `--env.taskset.seeds false` leaves out what the run began with; `--env.taskset.skill NAME` and
 `--env.taskset.least-level N` take a part. Checkers used: {checkers}.
-""".replace("[Maieutic]()", "Maieutic")
+"""
 
 
 def write_environment(source: Source, folder: Path, advance: Advance) -> list[str]:
@@ -93,7 +94,7 @@ def _write_questions(source: Source, path: Path, advance: Advance) -> tuple[int,
     solver = _solver(source)
     rows, checkers = 0, set[str]()
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for batch in source.batches("questions"):
+        for batch in source.bank():
             for row in _rows(batch, apart):
                 asked = Question.model_validate(
                     {key: value for key, value in row.items() if value is not None}
@@ -107,9 +108,7 @@ def _write_questions(source: Source, path: Path, advance: Advance) -> tuple[int,
 
 
 def _rows(batch: pa.RecordBatch, apart: pa.Array) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (
-        allowed(batch, "id", apart).drop_columns([field.name for field in RECORDED]).to_pylist()
-    )
+    found: list[dict[str, Any]] = allowed(batch, "id", apart).select(schema_of(Question).names).to_pylist()
     return found
 
 

@@ -18,7 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ...errors import MaieuticError
-from ..index import cache_folder, forget_gone
+from ..index_file import cache_folder, forget_gone
 from . import assets, events, machine, overview, question, questions, run, transcript, weaknesses
 from .rendering import page
 from .runs import Runs

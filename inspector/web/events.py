@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from .found import ThisRun
+from .runs import Run
 
 router = APIRouter()
 LOOKED_S = 1.0
@@ -16,11 +17,16 @@ LOOKED_S = 1.0
 
 @router.get("/events", response_class=EventSourceResponse)
 async def events(run: ThisRun, request: Request) -> AsyncIterator[ServerSentEvent]:
-    before = await asyncio.to_thread(run.pulse)
+    before = await asyncio.to_thread(_state, run)
     yield ServerSentEvent(data=run.status, event="now")
     while not await request.is_disconnected():
         await asyncio.sleep(LOOKED_S)
-        now = await asyncio.to_thread(run.pulse)
+        now = await asyncio.to_thread(_state, run)
+        # Told once more when all parts are in: else a page would go on saying that they are being read.
         if now != before or run.indexing:
             before = now
             yield ServerSentEvent(data=run.status, event="changed")
+
+
+def _state(run: Run) -> tuple[object, ...]:
+    return *run.pulse(), run.indexing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
@@ -16,8 +17,9 @@ def all_runs(request: Request) -> Runs:
     return runs
 
 
-def named(request: Request, runs: Annotated[Runs, Depends(all_runs)]) -> Run:
-    """
+def named(request: Request, runs: Annotated[Runs, Depends(all_runs)]) -> Iterator[Run]:
+    """A run that stays open until it is answered.
+
     Raises:
         HTTPException: there is none of that name.
     """
@@ -26,7 +28,8 @@ def named(request: Request, runs: Annotated[Runs, Depends(all_runs)]) -> Run:
     run = runs.find(key)
     if run is None:
         raise HTTPException(404, f"no run is called {key[:100]!r}")
-    return runs.opened(run)
+    with runs.opened(run):
+        yield run
 
 
 def home(run: Run) -> str:

@@ -5,9 +5,10 @@ Nothing is ever written into a run's folder, and its lock is not taken: a reques
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,10 +24,10 @@ from ..index import Index
 
 _OPEN = 12
 """Indexes that are kept open."""
-_AGAIN_S = 1.0
-"""New parts are looked for so often at most."""
 _REMEMBERED = 64
 """Results of a run that are kept."""
+_AGAIN_S = 0.5
+"""New parts are looked for so often at most. Open pages are told of them every second (`events.py`)."""
 _STARTING_NS = 120_000_000_000
 """A run whose folder is so new may not have got to its lock yet."""
 _FIRST_S, _LATER_S = 1.5, 0.1
@@ -43,7 +44,8 @@ class Run:
         self._index: Index | None = None
         self._syncing: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._synced = 0.0
+        self._looked: float | None = None
+        """When parts were last looked for."""
         self._report: tuple[int, RunReport | None] = (-1, None)
         self._config: tuple[int, RunConfig | None] = (-1, None)
         self._known: dict[tuple[object, ...], tuple[int, Any]] = {}
@@ -85,9 +87,11 @@ class Run:
 
     def catch_up(self) -> None:
         """Have what is new taken in by a thread of its own, and wait for it a little."""
-        index, first = self.index, not self._synced
+        index, now = self.index, time.monotonic()
         with self._lock:
-            if not self.indexing and time.monotonic() - self._synced > _AGAIN_S:
+            first = self._looked is None
+            if not self.indexing and (self._looked is None or now - self._looked > _AGAIN_S):
+                self._looked = now
                 self._syncing = threading.Thread(target=self._sync, args=(index,), daemon=True)
                 self._syncing.start()
             syncing = self._syncing
@@ -100,16 +104,15 @@ class Run:
             self.trouble = ""
         except (MaieuticError, OSError) as error:
             self.trouble = str(error)
-        finally:
-            self._synced = time.monotonic()
 
     def close(self) -> None:
-        if self._syncing is not None:
-            self._syncing.join()
+        """Close the index; parts that are being taken in are left to the next time."""
         with self._lock:
             if self._index is not None:
                 self._index.close()
-            self._index, self._synced = None, 0.0
+            if self._syncing is not None:
+                self._syncing.join()
+            self._index, self._looked, self.trouble = None, None, ""
 
     def report(self) -> RunReport | None:
         """None before the first evaluation, and where it cannot be read."""
@@ -168,6 +171,8 @@ class Runs:
         self.path, self._cache = path, cache
         self._known: dict[str, Run] = {}
         self._opened: OrderedDict[str, Run] = OrderedDict()
+        self._asking = Counter[str]()
+        """Requests that read a run just now."""
         self._lock = threading.Lock()
 
     def keys(self) -> list[str]:
@@ -185,16 +190,23 @@ class Runs:
         path = self._found().get(key)
         return None if path is None else self._run(key, path)
 
-    def opened(self, run: Run) -> Run:
-        """A run whose index is open and as new as can be had at once."""
+    @contextlib.contextmanager
+    def opened(self, run: Run) -> Iterator[Run]:
+        """Have a run's index open, as new as can be had at once; it is not closed before the block ends."""
         with self._lock:
+            self._asking[run.key] += 1
             self._opened[run.key] = run
             self._opened.move_to_end(run.key)
-            idle = [other for other in self._opened.values() if not other.indexing and other is not run]
+            others = self._opened.values()
+            idle = [other for other in others if not (other.indexing or self._asking[other.key])]
             for other in idle[: max(0, len(self._opened) - _OPEN)]:
                 self._opened.pop(other.key).close()
-        run.catch_up()
-        return run
+        try:
+            run.catch_up()
+            yield run
+        finally:
+            with self._lock:
+                self._asking[run.key] -= 1
 
     def close(self) -> None:
         with self._lock:
