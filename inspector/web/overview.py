@@ -34,7 +34,7 @@ class Line:
 @router.get("/", response_class=HTMLResponse)
 def listed(runs: AllRuns) -> HTMLResponse:
     lines = [_line(run) for run in runs.all()]
-    lines.sort(key=lambda line: -line.run.folder.config.stat().st_mtime)
+    lines.sort(key=lambda line: -line.run.written)
     return page("runs.jinja", lines=lines, path=str(runs.path), grids=runs.comparisons(), run=None)
 
 
