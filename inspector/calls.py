@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .stages import STEP, TURN
 from .tables import Row, Tables, first_round
 
 MOST = 50
@@ -13,14 +14,7 @@ MOST = 50
 TAIL = 400
 """Signs of what came back that are shown: its end, where the answer is and where it breaks off."""
 
-_STAGES = [
-    "canary", "label", "attempt", "reflect", "skills", "hints", "subproblems", "teach", "generate", "audit",
-    "inject", "correct", "validation", "heldout",
-]  # fmt: skip
-"""In which order a round comes by them: calls do not say when they were sent."""
-
 _FAILED = "(coalesce(c.failure, '') <> '' OR coalesce(c.error, '') <> '')"
-_FITS = "c.recorded_in = coalesce(?, c.recorded_in) AND (c.role = ? OR (? IS NULL AND c.role <> 'canary'))"
 _AGAIN = "len(coalesce(c.tried, [])) > 0"
 
 
@@ -93,10 +87,10 @@ def _newest(tables: Tables, where: str, given: Sequence[object], first: int, mos
     """The end of a reply is cut off here: a reply may be of any length."""
     return tables.rows(
         "WITH asked AS ("  # noqa: S608
-        "  SELECT c.*, row_number() OVER () AS place, coalesce(list_position(?::VARCHAR[], "
-        "    regexp_extract(c.stage, '^[a-z]+')), 3) AS stage_place"
-        f"  FROM calls c WHERE c.recorded_in >= ? AND {where}"
-        "  ORDER BY c.recorded_in DESC, stage_place DESC, place DESC LIMIT coalesce(?, 9000000000000000)"
+        f"  SELECT *, {TURN} AS turn FROM"
+        f"  (SELECT c.*, row_number() OVER () AS place, {STEP} AS step FROM calls c WHERE recorded_in >= ?) c"
+        f"  WHERE {where}"
+        "  ORDER BY recorded_in DESC, turn DESC, step DESC, place DESC LIMIT coalesce(?, 9000000000000000)"
         ") "
         "SELECT id, recorded_in AS round, stage, role, model, endpoint, checkpoint, template, subject_id, "
         "seconds, prompt_tokens, completion_tokens, coalesce(failure, '') AS failure, "
@@ -104,6 +98,6 @@ def _newest(tables: Tables, where: str, given: Sequence[object], first: int, mos
         "list_contains(coalesce(finished, []), false) AS cut_off, len(completions) AS completions, "
         "right(coalesce(completions[-1], ''), ?) AS \"end\", "
         "coalesce(length(completions[-1]), 0) AS length "
-        "FROM asked ORDER BY recorded_in DESC, stage_place DESC, place DESC",
-        [_STAGES, first, *given, most, TAIL, TAIL],
+        "FROM asked ORDER BY recorded_in DESC, turn DESC, step DESC, place DESC",
+        [first, *given, most, TAIL, TAIL],
     )

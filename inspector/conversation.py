@@ -1,8 +1,7 @@
 """What a run's models were asked and said, in the order in which it happened.
 
-Calls do not say when they were sent. A round goes through its nodes in the order of the graph, a node asks
-for one thing after another, and the parts of one series are written as the replies come: that is the order
-here. Within a part it is the order of the replies; requests of one stage run side by side.
+Calls do not say when they were sent: they stand in the order of `stages.py`, and within a stage in that of
+their parts, which are written as the replies come; requests of one stage run side by side.
 
 Asked of an index, whose rows have an address (`rowid`) in the order in which they were taken in.
 """
@@ -13,45 +12,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .stages import STEP, TURN, node_of
 from .tables import Row, Tables
 
-STEPS: list[tuple[str, str]] = [
-    ("attempt", "stage = 'canary' AND NOT starts_with(checkpoint, 'generator') AND NOT {candidate}"),
-    ("attempt", "role = 'solver' AND stage = 'attempt'"),
-    ("verify", "role = 'verifier' AND stage = 'attempt'"),
-    ("reflect", "stage = 'reflect'"),
-    ("teach", "stage = 'skills'"),
-    ("teach", "starts_with(stage, 'teach')"),
-    ("teach", "stage = 'hints'"),
-    ("teach", "stage = 'subproblems'"),
-    ("generate", "stage = 'canary' AND starts_with(checkpoint, 'generator')"),
-    ("generate", "stage = 'generate'"),
-    ("vet", "starts_with(stage, 'label') AND role <> 'solver'"),
-    ("vet", "starts_with(stage, 'label')"),
-    ("vet", "stage = 'audit'"),
-    ("pair", "regexp_matches(stage, '^(inject|correct)')"),
-    ("evaluate", "stage = 'canary'"),
-    ("evaluate", "stage = 'validation' AND role = 'solver'"),
-    ("evaluate", "stage = 'validation'"),
-    ("evaluate", "starts_with(stage, 'heldout') AND role = 'solver'"),
-    ("evaluate", "starts_with(stage, 'heldout')"),
-]
-"""What asks models in a round, in order: the node, and which calls are its."""
-_AGAIN = [place for place, (node, _) in enumerate(STEPS) if node in ("teach", "generate", "vet")][:-1]
-"""Steps that come once more where too few questions were admitted; the audit comes after the last of them."""
-_CANDIDATE = "checkpoint = CASE WHEN recorded_in = 0 THEN 'base' ELSE printf('solver-%04d', recorded_in) END"
-_STEP = (
-    "CASE "
-    + " ".join(
-        f"WHEN {rule.format(candidate=f'({_CANDIDATE})')} THEN {place}"
-        for place, (_, rule) in enumerate(STEPS)
-    )
-    + f" ELSE {len(STEPS)} END"
-)
-_TURN = (
-    f"CASE WHEN step < {_AGAIN[0]} THEN -1 WHEN step > {_AGAIN[-1]} THEN 99 "
-    r"ELSE coalesce(try_cast(regexp_extract(stage, '(\d+)$', 1) AS INTEGER), 0) END"
-)
 _ORDER = "recorded_in DESC, turn, step, length(recorded_as), recorded_as, place"
 FAILED = (
     "(coalesce(failure, '') <> '' OR coalesce(error, '') <> '' OR len(coalesce(tried, [])) > 0 "
@@ -99,13 +62,13 @@ def newest_round(tables: Tables) -> int | None:
 def stages(tables: Tables, round: int) -> list[Row]:
     """A round's stages in order: node, stage, role, how many calls, how many of them failed."""
     rows = tables.rows(
-        f"SELECT {_TURN} AS turn, step, stage, role, count(*) AS count, "  # noqa: S608
+        f"SELECT {TURN} AS turn, step, stage, role, count(*) AS count, "  # noqa: S608
         f"count(*) FILTER ({FAILED}) AS failed FROM "
-        f"(SELECT *, {_STEP} AS step FROM calls WHERE recorded_in = ?) GROUP BY turn, step, stage, role "
+        f"(SELECT *, {STEP} AS step FROM calls WHERE recorded_in = ?) GROUP BY turn, step, stage, role "
         "ORDER BY turn, step, stage, role",
         [round],
     )
-    return [{**row, "node": _node(row["step"])} for row in rows]
+    return [{**row, "node": node_of(row["step"])} for row in rows]
 
 
 def of_round(tables: Tables, round: int, wanted: Wanted, most: int, skip: int = 0) -> Found:
@@ -148,8 +111,8 @@ def _keys(tables: Tables, low: int, high: int, wanted: Wanted, most: int, skip: 
     """Addresses of calls; their texts are read of few of them."""
     where, given = _where(wanted, low, high)
     return tables.rows(
-        f"SELECT place, recorded_in, step FROM (SELECT *, {_TURN} AS turn FROM ("  # noqa: S608
-        f"SELECT rowid AS place, recorded_in, recorded_as, stage, {_STEP} AS step FROM calls WHERE {where})) "
+        f"SELECT place, recorded_in, step FROM (SELECT *, {TURN} AS turn FROM ("  # noqa: S608
+        f"SELECT rowid AS place, recorded_in, recorded_as, stage, {STEP} AS step FROM calls WHERE {where})) "
         f"ORDER BY {_ORDER} LIMIT ? OFFSET ?",
         [*given, most, skip],
     )
@@ -216,7 +179,7 @@ def _whole(tables: Tables, keys: Sequence[Row]) -> list[Row]:
     )
     by_place = {row["place"]: row for row in rows}
     return [
-        {**by_place[key["place"]], "node": _node(key["step"])} for key in keys if key["place"] in by_place
+        {**by_place[key["place"]], "node": node_of(key["step"])} for key in keys if key["place"] in by_place
     ]
 
 
@@ -224,11 +187,7 @@ def call(tables: Tables, name: str) -> list[Row]:
     """Every request of that id with all of its texts, in order: a resume asks again for what failed."""
     rows = tables.rows(
         f"SELECT *, length(messages) AS length, [length(x) for x in completions] AS lengths, "  # noqa: S608
-        f"{_STEP} AS step FROM calls WHERE id = ? ORDER BY rowid LIMIT 50",
+        f"{STEP} AS step FROM calls WHERE id = ? ORDER BY rowid LIMIT 50",
         [name],
     )
-    return [{**row, "node": _node(row["step"])} for row in rows]
-
-
-def _node(step: int) -> str:
-    return STEPS[step][0] if step < len(STEPS) else "other"
+    return [{**row, "node": node_of(row["step"])} for row in rows]

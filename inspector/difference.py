@@ -105,7 +105,7 @@ def difference(first: Side, second: Side) -> Differing:
     return Differing(
         names=(first.name, second.name),
         status=(first.report.status, second.report.status),
-        settings=_settings(_flat(first.settings), _flat(second.settings)),
+        settings=_settings(flat(first.settings), flat(second.settings)),
         versions=_settings(first.report.versions, second.report.versions),
         rounds=[_base(first, second), *_rounds(first.report, second.report)],
         accuracy=(_accuracy(first.report.final), _accuracy(second.report.final)),
@@ -115,12 +115,12 @@ def difference(first: Side, second: Side) -> Differing:
     )
 
 
-def _flat(settings: Mapping[str, Any], section: str = "") -> dict[str, Any]:
+def flat(settings: Mapping[str, Any], section: str = "") -> dict[str, Any]:
     """Settings by dotted names."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
         whole = f"{section}{name}"
-        found |= _flat(value, f"{whole}.") if isinstance(value, Mapping) and value else {whole: value}
+        found |= flat(value, f"{whole}.") if isinstance(value, Mapping) and value else {whole: value}
     return found
 
 

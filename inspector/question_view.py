@@ -10,9 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ..memory.run import RunFolder
-from .database import Database
-from .lineage import Lineage, Link, Use, find, lineage
+from .lineage import Lineage, Link, Use
 from .tables import Row
 from .texts import clean, cut, in_line, shown
 
@@ -22,15 +20,6 @@ _COLUMN = 36
 _MOST_COLUMNS = 5
 _CHILDREN = 12
 _SIGNS = 1500
-
-
-def show_question(console: Console, folder: RunFolder, given: str) -> None:
-    """
-    Raises:
-        RunError: no question has this id, or more than one begins with it.
-    """
-    with Database(folder) as database:
-        draw_question(console, lineage(database, find(database, given)))
 
 
 def draw_question(console: Console, found: Lineage) -> None:

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from ..memory.run import RunFolder
 from ..records import RoundReport, RunReport
 from .console import calls_line, diversity_line, labels_line, percent, rounds_table, summary
-from .database import Database
-from .reports import RoundData, load_report, round_data
+from .reports import RoundData
 from .texts import clean
 from .training import training_line
 from .verifying import verifier_line
@@ -21,15 +19,6 @@ def draw_run(console: Console, report: RunReport) -> None:
     """The table of rounds, and what the run gained."""
     console.print(rounds_table(report, console.width))
     console.print(summary(report), markup=False, highlight=False)
-
-
-def show_round(console: Console, folder: RunFolder, number: int) -> None:
-    """
-    Raises:
-        RunError: the round is not over.
-    """
-    with Database(folder) as database:
-        draw_round(console, round_data(database, folder.path.name, load_report(folder), number))
 
 
 def draw_round(console: Console, found: RoundData) -> None:

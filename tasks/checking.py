@@ -17,7 +17,7 @@ from .checkers.finding import Checks, Finding
 from .checkers.registry import opened
 
 _lock = threading.Lock()
-_open: dict[str, Checks] = {}
+_open: dict[str, tuple[Checks, threading.Lock]] = {}
 
 
 def check(question: Mapping[str, Any], completion: str) -> Finding:
@@ -48,11 +48,13 @@ def check(question: Mapping[str, Any], completion: str) -> Finding:
     )
     with _lock:
         if name not in _open:
-            _open[name] = opened(name)
-        return _open[name].check([(asked, completion)])[0]
+            _open[name] = opened(name), threading.Lock()
+        checks, alone = _open[name]
+    with alone:
+        return checks.check([(asked, completion)])[0]
 
 
 @atexit.register
 def _close() -> None:
-    for checks in _open.values():
+    for checks, _ in _open.values():
         checks.close()

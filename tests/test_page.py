@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from drawing import show_round
 from maieutic.errors import RunError
 from maieutic.inspector.console import LiveProgress, PlainProgress, rounds_table, summary, time_left
 from maieutic.inspector.page import write_page
 from maieutic.inspector.reports import load_report
-from maieutic.inspector.show import show_round
 from maieutic.inspector.texts import clean
 from maieutic.memory.run import RunFolder
 from maieutic.records import Evaluation, RoundReport, RunReport, TrainingFigures, ZoneCounts

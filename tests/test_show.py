@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from maieutic.inspector.question_view import show_question
+from drawing import show_question
 from maieutic.memory.run import RunFolder
 from maieutic.records import Hint, Proposal, Question, SkillNote
 from rich.console import Console

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawing import show_question, show_round
 from maieutic.agents.verifier import Verifier, examiners_of
 from maieutic.config import RunConfig, load
 from maieutic.errors import ConfigError, EndpointError, ServerError
@@ -22,8 +23,6 @@ from maieutic.graph.report import write_report
 from maieutic.graph.room import Room
 from maieutic.graph.verify import verify_all
 from maieutic.inspector.page import write_page
-from maieutic.inspector.question_view import show_question
-from maieutic.inspector.show import show_round
 from maieutic.memory.run import RunFolder, write_table
 from maieutic.prompts import Prompts
 from maieutic.records import Call, Opinion, Question, Rollout, Verdict

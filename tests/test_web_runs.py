@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import shown_run
 from maieutic.errors import RunError
 from maieutic.inspector.index import Index
-from maieutic.inspector.web import events
+from maieutic.inspector.web import events, overview
 from maieutic.inspector.web import runs as running
 from maieutic.inspector.web.runs import Run, Runs
 
@@ -109,3 +110,16 @@ def test_what_is_written_a_second_later_is_shown(tmp_path: Path) -> None:
             settled(run)
             assert len(run.rows("SELECT * FROM questions")) == count
     runs.close()
+
+
+def test_a_run_that_goes_while_runs_are_listed_is_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in "ab":
+        shown_run.write(tmp_path / "runs" / key)
+    runs = Runs(tmp_path / "runs", tmp_path / "cache")
+    both = runs.all()
+    shutil.rmtree(tmp_path / "runs" / "a")
+    monkeypatch.setattr(runs, "all", lambda: both)
+    page = bytes(overview.listed(runs).body).decode()
+    assert page.index('href="/run/b"') < page.index('href="/run/a"')

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from maieutic.graph.build import NODES
-from maieutic.inspector import conversation
+from maieutic.inspector import conversation, stages
+from maieutic.inspector.calls import calls
+from maieutic.inspector.database import Database
 from maieutic.inspector.spoken import messages_of, tools_of
 from maieutic.inspector.web.transcript import NODES as SHOWN
 from maieutic.memory.run import write_whole
@@ -72,7 +74,7 @@ def order(page: str) -> list[str]:
 
 def test_the_nodes_are_those_of_the_graph() -> None:
     assert list(NODES) == list(SHOWN)
-    steps = [node for node, _ in conversation.STEPS]
+    steps = [node for node, _ in stages.STEPS]
     assert steps == sorted(steps, key=list(NODES).index)
 
 
@@ -83,6 +85,16 @@ def test_calls_stand_in_the_order_in_which_a_round_goes(path: Path) -> None:
             "call-b", "call-a", "call-t0", "call-x", "call-l0", "call-t1", "call-l1", "call-v", "call-h",
         ]  # fmt: skip
         assert order(client.get("/run/r/transcript?role=canary").text) == ["call-c"]
+    with Database(run_folder(path)) as database:  # and backwards in a terminal
+        assert [row["id"] for row in calls(database).shown] == shown[::-1]
+
+
+def test_seeds_are_labelled_after_the_base_model_is_measured(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path)
+    folder.write(0, "calls/teacher-label0", 0, [call("call-l", "q-1", 0, stage="label0", role="teacher")])
+    folder.write(0, "calls/rollouts-heldout", 0, [call("call-h", "h-1", 0, stage="heldout")])
+    with pages(tmp_path) as client:
+        assert order(client.get("/run/r/transcript").text) == ["call-h", "call-l"]
 
 
 def test_verdicts_answers_and_failures_are_shown(path: Path) -> None:

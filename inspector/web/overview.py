@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from ...records import RunReport
+from ..difference import flat
 from .charts import Chart, Series
 from .found import AllRuns, home
 from .rendering import page
@@ -33,7 +34,7 @@ class Line:
 @router.get("/", response_class=HTMLResponse)
 def listed(runs: AllRuns) -> HTMLResponse:
     lines = [_line(run) for run in runs.all()]
-    lines.sort(key=lambda line: -line.run.folder.config.stat().st_mtime)
+    lines.sort(key=lambda line: -line.run.written)
     return page("runs.jinja", lines=lines, path=str(runs.path), grids=runs.comparisons(), run=None)
 
 
@@ -91,17 +92,7 @@ def _charts(lines: list[Line]) -> list[Chart]:
 
 def _settings(runs: list[Run]) -> list[tuple[str, list[str]]]:
     """Settings in which they differ."""
-    flat = [_flat(config.model_dump()) if (config := run.config()) else {} for run in runs]
-    names = dict.fromkeys(name for one in flat for name in one)
-    rows = [(name, [str(one.get(name, "–")) for one in flat]) for name in names]
+    told = [flat(config.model_dump()) if (config := run.config()) else {} for run in runs]
+    names = dict.fromkeys(name for one in told for name in one)
+    rows = [(name, [str(one.get(name, "–")) for one in told]) for name in names]
     return [(name, values) for name, values in rows if len(set(values)) > 1]
-
-
-def _flat(value: dict[str, object], before: str = "") -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, inner in value.items():
-        if isinstance(inner, dict):
-            found |= _flat(inner, f"{before}{name}.")
-        else:
-            found[before + name] = inner
-    return found

@@ -136,13 +136,18 @@ class Run:
         return self._config[1]
 
     @property
+    def written(self) -> int:
+        """When its configuration was, in nanoseconds; 0 where the run is gone by now."""
+        return _changed(self.folder.config)
+
+    @property
     def status(self) -> str:
         report = self.report()
         if report is not None and report.status in ("done", "waiting for review"):
             return report.status
         if self.playing():
             return "running"
-        begun = time.time_ns() - _changed(self.folder.config) < _STARTING_NS
+        begun = time.time_ns() - self.written < _STARTING_NS
         return "starting" if begun and not (self.folder.path / "run.lock").exists() else "stopped"
 
     def playing(self) -> bool:

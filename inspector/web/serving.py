@@ -27,7 +27,7 @@ def serve(
         host: 127.0.0.1, unless others shall see it.
         port: 0 for any that is free.
         browser: open the page, where there is a display.
-        told: hears the address, once it answers.
+        told: hears the address, once it may be asked.
     Raises:
         RunError: there is no such run, the port is taken, or the host is none of this machine.
     """
@@ -72,6 +72,7 @@ def _bound(host: str, port: int) -> socket.socket:
         made = socket.socket(family, socket.SOCK_STREAM)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
+        made.listen()  # who reads the address and asks at once is answered as soon as it can be
     except OSError as error:
         raise RunError(
             f"{host}:{port} cannot be served on ({error.strerror or error}); choose another --port"
