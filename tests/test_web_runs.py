@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import httpx
 import pytest
 import shown_run
 from maieutic.errors import RunError
@@ -92,8 +97,9 @@ def test_a_page_is_told_once_more_when_all_records_are_read(monkeypatch: pytest.
         return next(gone)
 
     async def told() -> list[str | None]:
+        runs = Runs(Path("runs"))
         request = SimpleNamespace(is_disconnected=is_disconnected)
-        return [one.event async for one in events.events(cast(Run, Read()), cast(Any, request))]
+        return [one.event async for one in events.events(cast(Run, Read()), runs, cast(Any, request))]
 
     assert asyncio.run(told()) == ["now", "changed", "changed"]
 
@@ -123,3 +129,23 @@ def test_a_run_that_goes_while_runs_are_listed_is_the_last(
     monkeypatch.setattr(runs, "all", lambda: both)
     page = bytes(overview.listed(runs).body).decode()
     assert page.index('href="/run/b"') < page.index('href="/run/a"')
+
+
+def test_a_page_that_is_open_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    shown_run.write(tmp_path / "runs" / "r", status="running")
+    command = [sys.executable, "-m", "maieutic", "inspect", "--no-open", "--port", "0"]
+    server = subprocess.Popen(
+        [*command, "--runs-dir", str(tmp_path / "runs")], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )  # fmt: skip
+    try:
+        assert server.stdout
+        address = server.stdout.readline().split()[0]
+        with httpx.stream("GET", f"{address}run/r/events", timeout=60) as told:
+            assert "now" in next(told.iter_lines())
+            server.send_signal(signal.SIGINT)
+            said = server.communicate(timeout=30)
+    finally:
+        server.kill()
+    assert server.returncode == 0 and said == ("", "")

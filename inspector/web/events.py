@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from .found import ThisRun
+from .found import AllRuns, ThisRun
 from .runs import Run
 
 router = APIRouter()
@@ -16,10 +16,10 @@ LOOKED_S = 1.0
 
 
 @router.get("/events", response_class=EventSourceResponse)
-async def events(run: ThisRun, request: Request) -> AsyncIterator[ServerSentEvent]:
+async def events(run: ThisRun, runs: AllRuns, request: Request) -> AsyncIterator[ServerSentEvent]:
     before = await asyncio.to_thread(_state, run)
     yield ServerSentEvent(data=run.status, event="now")
-    while not await request.is_disconnected():
+    while not (runs.ending or await request.is_disconnected()):
         await asyncio.sleep(LOOKED_S)
         now = await asyncio.to_thread(_state, run)
         # Told once more when all parts are in: else a page would go on saying that they are being read.

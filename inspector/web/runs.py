@@ -178,6 +178,8 @@ class Runs:
         self._opened: OrderedDict[str, Run] = OrderedDict()
         self._asking = Counter[str]()
         """Requests that read a run just now."""
+        self.ending = False
+        """The server is to end: open pages are told nothing more."""
         self._lock = threading.Lock()
 
     def keys(self) -> list[str]:

@@ -8,6 +8,7 @@ import threading
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -45,11 +46,12 @@ def serve(
         everywhere = host in ("0.0.0.0", "::")  # noqa: S104
         hosts = ["*"] if everywhere else [*OURS, shown]
         page = f"http://{'127.0.0.1' if everywhere else shown}:{bound.getsockname()[1]}{where}"
+        made = application(path, hosts)
         config = uvicorn.Config(
-            application(path, hosts),
+            made,
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=3,
             server_header=False,
         )
         told(f"{page}  (Ctrl-C ends it)")
@@ -58,7 +60,19 @@ def serve(
         if browser:
             threading.Timer(0.5, _open, [page]).start()
         with contextlib.suppress(KeyboardInterrupt):  # which it raises again when it has ended well
-            uvicorn.Server(config).run(sockets=[bound])
+            _Server(config, made.state.runs).run(sockets=[bound])
+
+
+class _Server(uvicorn.Server):
+    """Lets go of open pages when it is told to end: else it waits for them, and complains of them."""
+
+    def __init__(self, config: uvicorn.Config, runs: Runs) -> None:
+        super().__init__(config)
+        self._runs = runs
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._runs.ending = True
+        super().handle_exit(sig, frame)
 
 
 def _open(page: str) -> None:
