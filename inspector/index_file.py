@@ -14,7 +14,8 @@ import platformdirs
 from ..errors import RunError, printable
 from .database import VIEWS, columns_of
 
-_MOST_MEMORY = "512MB"
+_MOST_MEMORY, _THREADS = "384MB", 2
+"""Of each run that is looked at; several may be."""
 _SLOTS = 8
 """Inspectors of one run that may each have an index."""
 _FORMAT = "1"
@@ -93,6 +94,7 @@ def _begun(path: Path) -> duckdb.DuckDBPyConnection:
 
 def _set(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     connection.execute(f"SET memory_limit = '{_MOST_MEMORY}'")
+    connection.execute(f"SET threads = {_THREADS}")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET preserve_insertion_order = true")
     return connection

@@ -202,6 +202,7 @@ def _trained(one: Taught) -> str:
         return f" and its training was stopped: {one.training['stopped'][:100]}"
     if new or one.replayed:
         again = f" and {one.replayed:,} replayed" if one.replayed else ""
-        return f" and trained on {_many(new, 'pair')} of them{again}"
+        of_them = " of them" if one.asked else ""
+        return f" and trained on {_many(new, 'pair')}{of_them}{again}"
     rows = f" ({one.training['objective']}, {one.training['rows']:,} rows)" if one.training else ""
     return f" and trained its Solver on all skills together{rows}"

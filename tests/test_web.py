@@ -13,7 +13,7 @@ import shown_run
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from maieutic.inspector.web import application, mathematics
+from maieutic.inspector.web import application, mathematics, overview
 from maieutic.inspector.web.mathematics import marked_up
 from maieutic.inspector.web.rendering import marked, plain, shown
 from maieutic.memory.run import write_whole
@@ -223,6 +223,16 @@ def test_what_cannot_be_read_is_said(runs: Path, client: TestClient) -> None:
         assert answer.status_code == 200
         assert "0001/rollouts/attempt-0000.parquet" in answer.text
     assert client.get("/").status_code == 200
+
+
+def test_what_nobody_thought_of_ends_one_page_and_keeps_its_headers(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "curve", lambda report: 1 / 0)
+    answer = client.get("/")
+    assert answer.status_code == 500 and "ZeroDivisionError" in answer.text
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert client.get("/run/small").status_code == 200
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Every request reads; only GET is answered.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -96,7 +97,11 @@ async def _with_headers(request: Request, follow: Callable[[Request], Awaitable[
         and request.headers.get("sec-fetch-mode") != "navigate"
     ):
         return Response("asked for by another site", 403, headers=_HEADERS)
-    answer = await follow(request)
+    try:
+        answer = await follow(request)
+    except Exception as error:  # whatever a damaged run brings up ends one page, and is told there
+        logging.getLogger("uvicorn.error").exception("%s could not be shown", request.url.path)
+        answer = page("error.jinja", 500, said=f"{type(error).__name__}: {error}", run=None)
     for name, value in _HEADERS.items():
         answer.headers.setdefault(name, value)
     return answer

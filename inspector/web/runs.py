@@ -22,7 +22,7 @@ from ...memory.run import GRID, RunFolder
 from ...records import RunReport
 from ..index import Index
 
-_OPEN = 12
+_OPEN = 6
 """Indexes that are kept open."""
 _REMEMBERED = 64
 """Results of a run that are kept."""

@@ -46,7 +46,7 @@ def trouble_of(run: Run) -> list[Trouble]:
     elif run.status == "stopped":
         found.append(Trouble("This run has stopped; what is done is kept.", resume(run), _log(run)))
     if run.indexing:
-        found.append(Trouble("Records are being read for the first time; the page fills up by itself."))
+        found.append(Trouble("Records are being read; the page fills up by itself."))
     if run.trouble:
         found.append(Trouble(run.trouble))
     damaged = sorted(run.index.damaged.items())
