@@ -191,14 +191,16 @@ def _final(first: Side, second: Side) -> Final | None:
 def _marks(side: Side) -> dict[tuple[str, str, str], bool]:
     """Right or not of the Solver that was kept last, by held-out question; no verdict counts as wrong.
 
-    Of the main set alone, which the report speaks of. By text and answer, too: an id of a user's own file may be another question in another run.
+    Of the main set alone, which the report speaks of. By text and answer, too: an id of a user's own file
+    may be another question in another run.
     """
     kept = max((entry.round for entry in side.report.rounds if entry.promoted), default=0)
     rows = side.tables.rows(
         "SELECT h.id, h.text, h.answer, coalesce(bool_or(v.outcome = 'right'), false) AS is_right "
         "FROM heldout h JOIN rollouts r ON r.question_id = h.id AND r.stage = 'heldout' "
         "LEFT JOIN verdicts v ON v.rollout_id = r.id AND v.recorded_in = r.recorded_in "
-        "WHERE r.recorded_in = ? AND NOT regexp_matches(h.recorded_as, '^heldout[0-9]') GROUP BY h.id, h.text, h.answer ORDER BY h.id, h.text, h.answer",
+        "WHERE r.recorded_in = ? AND NOT regexp_matches(h.recorded_as, '^heldout[0-9]') "
+        "GROUP BY h.id, h.text, h.answer ORDER BY h.id, h.text, h.answer",
         [kept],
     )
     return {(row["id"], row["text"], row["answer"]): row["is_right"] for row in rows}
