@@ -13,11 +13,12 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from ...errors import MaieuticError
+from ...errors import MaieuticError, printable
 from ..index import cache_folder, forget_gone
 from . import assets, events, machine, overview, question, questions, run, transcript, weaknesses
 from .rendering import page
@@ -80,6 +81,7 @@ def application(path: Path, hosts: Sequence[str] = OURS, cache: Path | None = No
     for router in _PAGES:
         made.include_router(router, prefix="/run/{name}")
         made.include_router(router, prefix="/compared/{grid}/{name}")
+    _answer_head(made)
     made.add_exception_handler(HTTPException, _refused)
     made.add_exception_handler(RequestValidationError, _not_understood)
     made.add_exception_handler(MaieuticError, _failed)
@@ -89,6 +91,13 @@ def application(path: Path, hosts: Sequence[str] = OURS, cache: Path | None = No
     return made
 
 
+def _answer_head(made: FastAPI) -> None:
+    """HEAD where there is GET; but for events, which would go on sending nothing."""
+    for route in made.routes:
+        if isinstance(route, APIRoute) and not route.path.endswith("/events"):
+            route.methods.add("HEAD")
+
+
 async def _with_headers(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
     # A page of a stranger may not have its visitor's browser look around here.
     if (
@@ -96,10 +105,21 @@ async def _with_headers(request: Request, follow: Callable[[Request], Awaitable[
         and request.headers.get("sec-fetch-mode") != "navigate"
     ):
         return Response("asked for by another site", 403, headers=_HEADERS)
-    answer = await follow(request)
+    try:
+        answer = await follow(request)
+    except Exception as error:  # whatever a damaged or a foreign file of a run makes of a page
+        answer = _not_shown(error)
     for name, value in _HEADERS.items():
         answer.headers.setdefault(name, value)
     return answer
+
+
+def _not_shown(error: Exception) -> HTMLResponse:
+    what = printable(f"{type(error).__name__}: {error}")[:300]
+    said = (
+        f"This page cannot be shown: something in the folder is not as maieutic writes it, or went ({what})"
+    )
+    return page("error.jinja", 500, said=said, run=None)
 
 
 async def _refused(_: Request, error: Exception) -> HTMLResponse:

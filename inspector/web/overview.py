@@ -12,7 +12,7 @@ from ...records import RunReport
 from .charts import Chart, Series
 from .found import AllRuns, home
 from .rendering import page
-from .runs import Run
+from .runs import Run, changed
 
 router = APIRouter()
 _MOST = 8
@@ -33,7 +33,7 @@ class Line:
 @router.get("/", response_class=HTMLResponse)
 def listed(runs: AllRuns) -> HTMLResponse:
     lines = [_line(run) for run in runs.all()]
-    lines.sort(key=lambda line: -line.run.folder.config.stat().st_mtime)
+    lines.sort(key=lambda line: -changed(line.run.folder.config))
     return page("runs.jinja", lines=lines, path=str(runs.path), grids=runs.comparisons(), run=None)
 
 
