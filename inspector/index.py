@@ -21,7 +21,7 @@ import platformdirs
 
 from ..errors import RunError, printable
 from ..memory.run import RunFolder, schema_of
-from .database import VIEWS, columns_of, literal, parts_as
+from .database import VIEWS, columns_of, literal, measured, parts_as
 
 _MOST_MEMORY = "512MB"
 _BATCH = 256
@@ -66,6 +66,10 @@ class Index:
         self._lock = threading.Lock()
         self._seen: dict[Path, int] = {}
         """Folders of parts with the time of their last change when they were last taken in."""
+        self._there: set[Path] = set()
+        """Folders of parts as they were last looked for."""
+        self._before: set[Path] | None = None
+        """The same when what is gone was last left out; None where it never was."""
         self.damaged: dict[str, str] = {}
         """Parts that could not be read, with the reason; a later sync tries them again."""
         self._connection = self._opened(folder)
@@ -92,13 +96,13 @@ class Index:
 
     def heldout(self, round: int) -> float | None:
         """Held-out accuracy of the Solver that a round came to; None where it was not measured."""
-        found = self._run.read_json(round, "heldout")
-        return float(found["accuracy"]) if found else None
+        return measured(self._run, round)
 
     def sync(self) -> int:
         """Take in the parts that came since, or were written anew; gives how many did."""
         with self._lock, self._connection.cursor() as cursor:
             places = list(self._changed())
+            self._forget(cursor, {place for place, _ in places})
             good = set[Path]()
             found = self._new([place for place, _ in places])
             for view, parts in found.items():
@@ -121,17 +125,43 @@ class Index:
                 "there; set XDG_CACHE_HOME to a folder that can"
             ) from error
         for slot in range(_SLOTS):
-            with contextlib.suppress(duckdb.IOException):
+            try:
                 return _begun(self._folder / f"index-{slot}.duckdb")
+            except (duckdb.Error, OSError) as error:
+                if not _is_held(error):
+                    raise RunError(
+                        f"{self._folder}: the index cannot be written there ({printable(str(error))[:200]}); "
+                        "free some room, or set XDG_CACHE_HOME to a folder that has some"
+                    ) from error
         raise RunError(f"{self._folder}: {_SLOTS} inspectors look at this run already; stop one of them")
 
     def _changed(self) -> Iterator[tuple[Path, int]]:
         """Folders of parts that changed since they were last taken in, the oldest round first."""
+        self._there = set()
         for round in self._run.rounds():
             with contextlib.suppress(FileNotFoundError):
                 for kind in sorted(self._run.round(round).iterdir()):
-                    if kind.is_dir() and (changed := kind.stat().st_mtime_ns) != self._seen.get(kind):
-                        yield kind, changed
+                    if kind.is_dir():
+                        self._there.add(kind)
+                        if (changed := kind.stat().st_mtime_ns) != self._seen.get(kind):
+                            yield kind, changed
+
+    def _forget(self, cursor: duckdb.DuckDBPyConnection, changed: set[Path]) -> None:
+        """Leave out what is there no more: a run that was played anew under its name, a round that was
+        taken away."""
+        if changed or self._there != self._before:
+            looked = {place: {part.stem for part in place.glob("*.parquet")} for place in changed}
+            there = {(int(place.parent.name), place.name): looked.get(place) for place in self._there}
+            for key in list(self._parts):
+                names = there.get((key[1], _kind(key[0])), set[str]())
+                if names is not None and key[2] not in names:
+                    _delete(cursor, key)
+                    del self._parts[key]
+            for place in (self._before or set()) - self._there:
+                self._seen.pop(place, None)
+            self._before = self._there
+        for name in [name for name in self.damaged if not (self._run.path / "rounds" / name).exists()]:
+            del self.damaged[name]
 
     def _new(self, places: Sequence[Path]) -> dict[str, list[Path]]:
         """By view, those parts of the folders that it does not have as they are now, in their order."""
@@ -151,7 +181,8 @@ class Index:
             self._insert(cursor, view, parts)
             cursor.execute("COMMIT")
         except (duckdb.Error, OSError) as error:
-            cursor.execute("ROLLBACK")
+            with contextlib.suppress(duckdb.Error):  # where it ended the transaction itself
+                cursor.execute("ROLLBACK")
             if len(parts) > 1:
                 return [good for part in parts for good in self._take(cursor, view, [part])]
             self.damaged[_name(parts[0])] = printable(" ".join(str(error).split()))[:300]
@@ -164,16 +195,18 @@ class Index:
     def _insert(self, cursor: duckdb.DuckDBPyConnection, view: str, parts: Sequence[Path]) -> None:
         record = VIEWS[view].record
         keys = {_key(view, part): part.stat().st_mtime_ns for part in parts}
-        for _, round, name in keys.keys() & self._parts.keys():
-            cursor.execute(f"DELETE FROM {view} WHERE recorded_in = ? AND recorded_as = ?", [round, name])  # noqa: S608
-            cursor.execute(
-                "DELETE FROM _parts WHERE view = ? AND round = ? AND name = ?", [view, round, name]
-            )
+        for key in keys.keys() & self._parts.keys():
+            _delete(cursor, key)
         names = ", ".join(f'"{name}"' for name in [*schema_of(record).names, "recorded_in", "recorded_as"])
         source = parts_as(record, [literal(part) for part in parts])
         cursor.execute(f"INSERT INTO {view} BY NAME SELECT {names} FROM ({source})")  # noqa: S608
         columns = [[key[1] for key in keys], [key[2] for key in keys], list(keys.values())]
         cursor.execute("INSERT INTO _parts SELECT ?, unnest(?), unnest(?), unnest(?)", [view, *columns])
+
+
+def _kind(view: str) -> str:
+    """The folder that its parts lie in."""
+    return VIEWS[view].parts.partition("/")[0]
 
 
 def _name(part: Path) -> str:
@@ -182,6 +215,17 @@ def _name(part: Path) -> str:
 
 def _key(view: str, part: Path) -> _Key:
     return view, int(part.parent.parent.name), part.stem
+
+
+def _delete(cursor: duckdb.DuckDBPyConnection, key: _Key) -> None:
+    view, round, name = key
+    cursor.execute(f"DELETE FROM {view} WHERE recorded_in = ? AND recorded_as = ?", [round, name])  # noqa: S608
+    cursor.execute("DELETE FROM _parts WHERE view = ? AND round = ? AND name = ?", [view, round, name])
+
+
+def _is_held(error: Exception) -> bool:
+    """Whether another process has the file open."""
+    return isinstance(error, duckdb.IOException) and "lock" in str(error)
 
 
 def _begun(path: Path) -> duckdb.DuckDBPyConnection:
@@ -198,7 +242,7 @@ def _begun(path: Path) -> duckdb.DuckDBPyConnection:
                 return _set(connection)
         connection.close()
     except duckdb.IOException as error:
-        if "lock" in str(error):
+        if _is_held(error):
             raise
     except duckdb.Error:
         pass
