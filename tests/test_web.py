@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import socket
 import sqlite3
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -17,11 +19,12 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.sqlite import SqliteSaver
-from maieutic.inspector.web import application, mathematics
+from maieutic.inspector.web import application, mathematics, serving
 from maieutic.inspector.web.mathematics import marked_up
 from maieutic.inspector.web.rendering import marked, plain, shown
 from maieutic.inspector.web.runs import Run, Runs
 from maieutic.memory.run import RunFolder, write_whole
+from maieutic.records import GateDecision
 from shown_run import EVIL_ID, HOSTILE
 
 MATH = {"math", *mathematics._DRAWN}
@@ -335,3 +338,24 @@ def test_the_answer_is_marked_where_it_was_read() -> None:
 
 def test_a_line_is_short() -> None:
     assert plain("a\n b\x1b" + "c" * 500, 20) == "a b\ufffd" + "c" * 15 + "…"
+
+
+@pytest.mark.parametrize(("host", "warned"), [("::1", False), ("127.0.0.1", False), ("0.0.0.0", True)])
+def test_it_says_so_where_others_can_read_and_only_there(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, host: str, warned: bool
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(serving, "_bound", lambda host, port: socket.socket())
+    monkeypatch.setattr(socket.socket, "getsockname", lambda self: (host, 1))
+    monkeypatch.setattr(serving.uvicorn.Server, "run", lambda self, sockets: None)
+    serving.serve(runs, None, host, 1, False, told.append)
+    assert any("can read all runs" in line for line in told) == warned
+
+
+def test_a_round_that_trained_nothing_says_nothing_of_a_gate(runs: Path, client: TestClient) -> None:
+    folder = shown_run.write(runs / "untrained")
+    shutil.rmtree(folder.round(1) / "trainings")
+    (gate,) = folder.read(1, "gates", GateDecision)
+    folder.write(1, "gates", 0, [gate.model_copy(update={"trained": False, "promoted": False})])
+    text = " ".join(Elements(client.get("/run/untrained/question/q-seed").text).text.split())
+    assert "1 pair, trained on in no job that is recorded rollouts" in text
