@@ -46,6 +46,7 @@ from .evaluate import tell_heldout
 from .folders import locked, read_prompts, read_sets
 from .kept import Kept
 from .local import fleet_of, own_models
+from .plain import only_plain
 from .progress import Progress, Quiet
 from .remote import client_of, elsewhere
 from .report import write_report
@@ -229,6 +230,7 @@ async def _through(room: Room, reviewer: Reviewer | None) -> Status:
         return room
 
     async with AsyncSqliteSaver.from_conn_string(str(room.folder.graph)) as saver:
+        saver.serde = only_plain()
         graph = build(this_room).compile(checkpointer=saver)
         where: Any = {
             "configurable": {"thread_id": room.folder.path.name},

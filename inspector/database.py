@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from ..errors import RunError, printable
-from ..memory.run import RunFolder, schema_of
+from ..memory.run import RunFolder, damaged, schema_of
 from ..records import (
     Attempt,
     Audit,
@@ -137,8 +137,7 @@ class Database:
 
     def heldout(self, round: int) -> float | None:
         """Held-out accuracy of the Solver that a round came to; None where it was not measured."""
-        found = self._run.read_json(round, "heldout")
-        return float(found["accuracy"]) if found else None
+        return measured(self._run, round)
 
     def _make_views(self, statement: str) -> None:
         """Those that a statement may mean: making one opens every part. All, where it names none, so that
@@ -158,6 +157,21 @@ class Database:
         if not self._has(view):
             return _nothing(view.record)
         return parts_as(view.record, [f"{literal(self._folder / 'rounds')}/[0-9]*/{view.parts}.parquet"])
+
+
+def measured(folder: RunFolder, round: int) -> float | None:
+    """Held-out accuracy that a round wrote down; None where it did not.
+
+    Raises:
+        RunError: what is there is not what a round writes.
+    """
+    found = folder.read_json(round, "heldout")
+    if found is None:
+        return None
+    accuracy = found.get("accuracy") if isinstance(found, dict) else None
+    if isinstance(accuracy, bool) or not isinstance(accuracy, int | float):
+        raise RunError(damaged(folder.round(round) / "heldout.json", ValueError("it holds no accuracy")))
+    return float(accuracy)
 
 
 def columns_of(record: type[Record]) -> list[tuple[str, str]]:

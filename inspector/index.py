@@ -19,7 +19,7 @@ import duckdb
 
 from ..errors import RunError, printable
 from ..memory.run import RunFolder, schema_of
-from .database import VIEWS, literal, parts_as
+from .database import VIEWS, literal, measured, parts_as
 from .index_file import cache_folder, opened
 
 _BATCH = 256
@@ -50,6 +50,8 @@ class Index:
         self._using = threading.Condition()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         self._closed = False
+        self._looked = False
+        """Whether what an older index has was compared with what is there."""
         self._seen: dict[Path, int] = {}
         """Folders of parts with the time of their last change when they were last taken in."""
         self.damaged: dict[str, str] = {}
@@ -85,8 +87,7 @@ class Index:
 
     def heldout(self, round: int) -> float | None:
         """Held-out accuracy of the Solver that a round came to; None where it was not measured."""
-        found = self._run.read_json(round, "heldout")
-        return float(found["accuracy"]) if found else None
+        return measured(self._run, round)
 
     def sync(self) -> int:
         """Take in the parts that came since, or were written anew; gives how many did.
@@ -103,8 +104,9 @@ class Index:
     def _synced(self, cursor: duckdb.DuckDBPyConnection) -> int:
         there = dict(self._places())
         changed = [place for place, time_ns in there.items() if time_ns != self._seen.get(place)]
-        if not changed and there.keys() >= self._seen.keys():
+        if self._looked and not changed and there.keys() >= self._seen.keys():
             return 0
+        self._looked = True
         parts = {_key(view, part): part for place in changed for view, part in _parts_in(place)}
         self._forget(cursor, self._gone(there.keys(), changed, parts.keys()))
         for name in self.damaged.keys() - {_name(part) for part in parts.values()}:

@@ -72,18 +72,18 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema | 
         table = pa.Table.from_pylist(list(rows), schema=schema)
     except UnicodeEncodeError:
         # Half of a character, as models and JSON may write it: no file can hold it.
-        table = pa.Table.from_pylist([_whole(row) for row in rows], schema=schema)
+        table = pa.Table.from_pylist([without_halves(row) for row in rows], schema=schema)
     pq.write_table(table, sink, compression="zstd")
     write_whole(path, sink.getvalue().to_pybytes())
 
 
-def _whole(value: Any) -> Any:
+def without_halves(value: Any) -> Any:
     """A value without halves of characters in its texts."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {key: _whole(inner) for key, inner in value.items()}
-    return [_whole(inner) for inner in value] if isinstance(value, list) else value
+        return {key: without_halves(inner) for key, inner in value.items()}
+    return [without_halves(inner) for inner in value] if isinstance(value, list) else value
 
 
 class RunFolder:
@@ -199,7 +199,7 @@ class RunFolder:
         path = self.round(number) / f"{name}.json"
         try:
             return json.loads(path.read_bytes()) if path.exists() else None
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, OSError) as error:
             raise RunError(damaged(path, error)) from error
 
     def rounds(self) -> Iterable[int]:

@@ -232,7 +232,9 @@ def test_a_run_that_is_being_played_is_left_alone(tmp_path: Path) -> None:
         )  # fmt: skip
         assert "is being played by process" in done.stderr
         assert runs.held(folder)
-    assert not runs.held(folder)
+    before = [path.read_bytes() for path in folder.path.rglob("run.lock")]
+    assert before and not runs.held(folder)
+    assert before == [path.read_bytes() for path in folder.path.rglob("run.lock")]
     with runs.locked(folder):
         pass
 

@@ -9,6 +9,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from finished import HOSTILE, a_run, listed, pair, question, rollout, verdict
@@ -280,3 +281,37 @@ def test_the_command(run: RunFolder, tmp_path: Path) -> None:
     assert done.exit_code == 0 and "questions.csv: 4 rows" in done.output and "written to" in done.output
     assert (tmp_path / "out" / "pairs.csv").exists()
     assert set(FORMATS) >= {"hf", "jsonl", "csv"}
+
+
+@pytest.mark.parametrize("said", ["{", "[1]", '["x"]', "[null]", '[{"role": "a", "content": 3}]', "[" * 5000])
+def test_messages_of_another_program_are_told_and_nothing_is_left(tmp_path: Path, said: str) -> None:
+    made = with_messages(tmp_path, said)
+    with pytest.raises(RunError, match="not as maieutic writes them"):
+        export(
+            made,
+            load(made.config),
+            "hf",
+            str(tmp_path / "out"),
+            Options(checkpoint="none"),
+            lambda rows: None,
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_half_a_character_in_messages_is_replaced(tmp_path: Path) -> None:
+    made = with_messages(tmp_path, json.dumps([{"role": "assistant", "content": "half \ud800 a sign"}]))
+    without_model(made, tmp_path / "out")
+    (shard,) = (tmp_path / "out" / "pairs").glob("*.parquet")
+    assert "half ? a sign" in [row["chosen"][-1]["content"] for row in pq.read_table(shard).to_pylist()]
+
+
+def without_model(run: RunFolder, place: Path) -> None:
+    export(run, load(run.config), "hf", str(place), Options(checkpoint="none"), lambda rows: None)
+
+
+def with_messages(place: Path, said: str) -> RunFolder:
+    made = a_run(place / "run")
+    part = next(made.path.glob("rounds/*/pairs/*.parquet"))
+    rows = [{**row, "chosen_messages": said} for row in pq.read_table(part).to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(part)), part)
+    return made

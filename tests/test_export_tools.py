@@ -66,6 +66,11 @@ def test_inspect_reads_the_logs(run: RunFolder, tmp_path: Path) -> None:
     assert found["q2", 1].input == HOSTILE and not found["q2", 2].scores  # nobody judged it
 
 
+def test_no_stage_of_a_record_becomes_a_path() -> None:
+    stages = ("attempt", "heldout", "heldout2", "heldout/../../x", "heldout\n", "heldout\0", "validation", "")
+    assert [stage for stage in stages if inspect_logs._STAGE.fullmatch(stage)] == list(stages[:3])
+
+
 def test_many_attempts_are_several_logs(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

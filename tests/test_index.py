@@ -124,6 +124,38 @@ def test_closing_breaks_off_what_is_asked(folder: RunFolder, cache: Path) -> Non
         index.sync()
 
 
+def test_a_run_that_was_played_anew_leaves_nothing_behind(folder: RunFolder, cache: Path) -> None:
+    index = Index(folder, cache)
+    index.sync()
+    (folder.round(1) / "vetted" / "vetted-0000.parquet").write_bytes(b"PAR1")
+    index.sync()
+    assert index.damaged
+    shutil.rmtree(folder.path)
+    again = RunFolder(folder.path)
+    again.write(0, "questions", 0, [shown_run.question("q-anew")])
+    index.sync()
+    assert [row["id"] for row in index.rows("SELECT id FROM questions")] == ["q-anew"]
+    for view in VIEWS:
+        assert not index.rows(f"SELECT * FROM {view} WHERE recorded_in > 0"), view
+    assert not index.damaged
+    index.close()
+    shutil.rmtree(folder.path / "rounds")
+    later = Index(folder, cache)
+    later.sync()
+    assert not later.rows("SELECT * FROM questions")
+
+
+def test_a_disk_without_room_is_told_as_that(
+    folder: RunFolder, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> duckdb.DuckDBPyConnection:
+        raise duckdb.IOException("Could not write: No space left on device")
+
+    monkeypatch.setattr(index_file, "_begun", full)
+    with pytest.raises(RunError, match="No space left"):
+        Index(folder, cache)
+
+
 def test_a_damaged_part_is_left_out_and_named(folder: RunFolder, cache: Path) -> None:
     part = folder.round(2) / "rollouts" / "attempt-0000.parquet"
     whole = part.read_bytes()

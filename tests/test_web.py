@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import socket
+import sqlite3
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote
 
+import ormsgpack
 import pytest
 import shown_run
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from maieutic.inspector.web import application, mathematics, overview
+from langgraph.checkpoint.sqlite import SqliteSaver
+from maieutic.inspector.web import application, mathematics, serving
 from maieutic.inspector.web.mathematics import marked_up
 from maieutic.inspector.web.rendering import marked, plain, shown
-from maieutic.memory.run import write_whole
+from maieutic.inspector.web.runs import Run, Runs
+from maieutic.memory.run import RunFolder, write_whole
+from maieutic.records import GateDecision
 from shown_run import EVIL_ID, HOSTILE
 
 MATH = {"math", *mathematics._DRAWN}
@@ -225,14 +233,74 @@ def test_what_cannot_be_read_is_said(runs: Path, client: TestClient) -> None:
     assert client.get("/").status_code == 200
 
 
-def test_what_nobody_thought_of_ends_one_page_and_keeps_its_headers(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
+def test_no_checkpoint_of_a_stranger_calls_a_function(runs: Path, client: TestClient) -> None:
+    folder = shown_run.write(runs / "foreign")
+    made = folder.path / "made by a checkpoint"
+    told = ormsgpack.Ext(0, ormsgpack.packb(("os", "mkdir", str(made))))
+    kept = {"v": 4, "ts": "2026-01-01T00:00:00+00:00", "id": "1", "channel_versions": {}, "versions_seen": {}}
+    with contextlib.closing(sqlite3.connect(folder.graph)) as connection:
+        SqliteSaver(connection).setup()
+        connection.execute("PRAGMA journal_mode = delete")
+        for name, kind in (("1", "msgpack"), ("2", "pickle")):
+            whole = ormsgpack.packb({**kept, "id": name, "channel_values": {"round": 1, "solver": told}})
+            if kind == "pickle":
+                connection.execute("UPDATE checkpoints SET type = 'pickle'")
+            else:
+                connection.execute(
+                    "INSERT INTO checkpoints VALUES ('foreign', '', ?, NULL, ?, ?, '{}')", [name, kind, whole]
+                )
+            connection.commit()
+            answer = client.get("/run/foreign/graph")
+            assert answer.status_code == 200
+            assert ("cannot be read now" in answer.text) == (kind == "pickle")
+            assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["3", "[1]", '{"accuracy": "x"}', '{"attempt": "x", "serve": {}}', "[", "", "NaN", "1" * 5000]
+)
+def test_small_files_of_other_types_take_no_page_away(runs: Path, client: TestClient, text: str) -> None:
+    folder = shown_run.write(runs / "odd")
+    for name in ("heldout", "seconds"):
+        (folder.round(1) / f"{name}.json").write_text(text)
+    for address in ("", "/graph", "/question/q-seed", "/transcript?round=1", "/weaknesses?skill=addition"):
+        assert client.get(f"/run/odd{address}").status_code == 200, address
+
+
+def test_one_odd_run_does_not_hide_the_others(
+    runs: Path, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "curve", lambda report: 1 / 0)
-    answer = client.get("/")
-    assert answer.status_code == 500 and "ZeroDivisionError" in answer.text
-    assert "script-src 'self'" in answer.headers["content-security-policy"]
-    assert client.get("/run/small").status_code == 200
+    endless = shown_run.write(runs / "endless")
+    endless.report.write_text(endless.report.read_text().replace("12.5", "1e999"))
+    for name in (b"no \xff text", "turned \u202e round".encode(), b"two\nlines"):
+        shown_run.write(Path(os.fsdecode(os.fsencode(runs) + b"/" + name)))
+    (runs / "loop").symlink_to("loop")
+    (runs / "file").write_text("")
+    page = client.get("/")
+    assert page.status_code == 200 and 'href="/run/small"' in page.text and "endless" in page.text
+    assert "turned" not in page.text and "text" not in Elements(page.text).text
+
+    def went(self: Runs) -> list[Run]:
+        return [Run("gone", RunFolder(runs / "gone"), None)]
+
+    monkeypatch.setattr(Runs, "all", went)
+    assert client.get("/").status_code == 200
+
+
+def test_what_nobody_thought_of_is_a_page_that_says_so(runs: Path, client: TestClient) -> None:
+    folder = shown_run.write(runs / "odd")
+    told = folder.report.read_text().replace('"by_level":{"1"', '"by_level":{"one \\u202e"')
+    folder.report.write_text(told)
+    answer = client.get("/run/odd")
+    assert answer.status_code == 500 and "not as maieutic writes it" in answer.text
+    assert "script-src 'self'" in answer.headers["content-security-policy"] and "\u202e" not in answer.text
+
+
+def test_head_is_answered_as_get_is(client: TestClient) -> None:
+    for address in ("/", "/compare", "/static/page.js", *(f"/run/small{address}" for address in PAGES)):
+        assert client.head(address).status_code == 200, address
+    assert client.head("/run/nobody").status_code == 404
+    assert client.head("/run/small/events").status_code == 405
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
@@ -271,3 +339,24 @@ def test_the_answer_is_marked_where_it_was_read() -> None:
 
 def test_a_line_is_short() -> None:
     assert plain("a\n b\x1b" + "c" * 500, 20) == "a b\ufffd" + "c" * 15 + "…"
+
+
+@pytest.mark.parametrize(("host", "warned"), [("::1", False), ("127.0.0.1", False), ("0.0.0.0", True)])
+def test_it_says_so_where_others_can_read_and_only_there(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, host: str, warned: bool
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(serving, "_bound", lambda host, port: socket.socket())
+    monkeypatch.setattr(socket.socket, "getsockname", lambda self: (host, 1))
+    monkeypatch.setattr(serving.uvicorn.Server, "run", lambda self, sockets: None)
+    serving.serve(runs, None, host, 1, False, told.append)
+    assert any("can read all runs" in line for line in told) == warned
+
+
+def test_a_round_that_trained_nothing_says_nothing_of_a_gate(runs: Path, client: TestClient) -> None:
+    folder = shown_run.write(runs / "untrained")
+    shutil.rmtree(folder.round(1) / "trainings")
+    (gate,) = folder.read(1, "gates", GateDecision)
+    folder.write(1, "gates", 0, [gate.model_copy(update={"trained": False, "promoted": False})])
+    text = " ".join(Elements(client.get("/run/untrained/question/q-seed").text).text.split())
+    assert "1 pair, trained on in no job that is recorded rollouts" in text

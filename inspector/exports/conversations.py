@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...config import RunConfig
+from ...memory.run import without_halves
 
 _FUNCTION = pa.struct([("name", pa.string()), ("arguments", pa.string())])
 _CALL = pa.struct([("id", pa.string()), ("type", pa.string()), ("function", _FUNCTION)])
@@ -45,7 +46,7 @@ def pair_columns(row: dict[str, Any], columns: pa.Schema) -> dict[str, Any]:
 
 
 def _said(text: str, messages: str | None) -> list[dict[str, Any]]:
-    found = json.loads(messages) if messages else None
+    found = without_halves(json.loads(messages)) if messages else None
     return found if isinstance(found, list) else [{"role": "assistant", "content": text}]
 
 

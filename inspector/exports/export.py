@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
+
 from ... import __version__
 from ...config import RunConfig
-from ...errors import ConfigError
+from ...errors import ConfigError, MaieuticError, RunError, printable
 from ...memory.run import RunFolder
 from .checkpoint import KEPT, NONE
 from .destination import mark, repository, whole
@@ -62,9 +65,25 @@ def export(
         return [*source.notes, *_to_hub(source, name, options, advance)]
     place, write = Path(destination), FORMATS[form](options, "")
     with whole(place, options.force) as beside:
-        told = write(source, beside, advance)
+        with _as_maieutic_writes(source):
+            told = write(source, beside, advance)
         _mark(source, form, beside)
     return [*source.notes, *told, f"written to {place}"]
+
+
+@contextlib.contextmanager
+def _as_maieutic_writes(source: Source) -> Iterator[None]:
+    """What another program left in records is told as such, wherever it is met."""
+    try:
+        yield
+    except (MaieuticError, OSError):
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, pa.ArrowException) as error:
+        what = printable(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+        raise RunError(
+            f"{source.name}: records are not as maieutic writes them ({what}); bring them back from a copy. "
+            "Nothing was exported"
+        ) from error
 
 
 def _to_hub(source: Source, name: str, options: Options, advance: Advance) -> list[str]:
@@ -77,7 +96,8 @@ def _to_hub(source: Source, name: str, options: Options, advance: Advance) -> li
     with tempfile.TemporaryDirectory(prefix="maieutic-export-") as made:
         folder = Path(made) / "export"
         folder.mkdir()
-        told = _huggingface(options, name)(source, folder, advance)
+        with _as_maieutic_writes(source):
+            told = _huggingface(options, name)(source, folder, advance)
         for place in (folder, folder / MODEL):
             if place.exists():
                 _mark(source, "hf", place)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,10 @@ _MOST = 10_000
 
 _VALUES = {"right": "C", "wrong": "I", "invalid": "N"}
 """Inspect's correct, incorrect and no answer. What is undecided has no score."""
+
+
+_STAGE = re.compile(r"attempt|heldout[0-9]{0,9}", re.ASCII)
+"""What is told of; it becomes part of a file's name, which no other text of a record may."""
 
 
 def check_installed() -> None:
@@ -64,7 +69,7 @@ def _tasks(source: Source, advance: Advance) -> Iterator[tuple[str, list[Row]]]:
     for batch in source.batches("rollouts"):
         advance(batch.num_rows)
         for row in verdicts.joined(batch).to_pylist():
-            if row["stage"] == "attempt" or row["stage"].startswith("heldout"):
+            if _STAGE.fullmatch(row["stage"] or ""):
                 waiting.setdefault(row["stage"], []).append(row)
         if len(waiting.get("attempt", ())) >= _MOST:
             parts += 1

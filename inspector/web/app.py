@@ -14,11 +14,12 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from ...errors import MaieuticError
+from ...errors import MaieuticError, printable
 from ..index_file import cache_folder, forget_gone
 from . import assets, events, machine, overview, question, questions, run, transcript, weaknesses
 from .rendering import page
@@ -81,6 +82,7 @@ def application(path: Path, hosts: Sequence[str] = OURS, cache: Path | None = No
     for router in _PAGES:
         made.include_router(router, prefix="/run/{name}")
         made.include_router(router, prefix="/compared/{grid}/{name}")
+    _answer_head(made)
     made.add_exception_handler(HTTPException, _refused)
     made.add_exception_handler(RequestValidationError, _not_understood)
     made.add_exception_handler(MaieuticError, _failed)
@@ -88,6 +90,13 @@ def application(path: Path, hosts: Sequence[str] = OURS, cache: Path | None = No
     made.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     made.middleware("http")(_with_headers)
     return made
+
+
+def _answer_head(made: FastAPI) -> None:
+    """HEAD where there is GET; but for events, which would go on sending nothing."""
+    for route in made.routes:
+        if isinstance(route, APIRoute) and not route.path.endswith("/events"):
+            route.methods.add("HEAD")
 
 
 async def _with_headers(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -99,12 +108,20 @@ async def _with_headers(request: Request, follow: Callable[[Request], Awaitable[
         return Response("asked for by another site", 403, headers=_HEADERS)
     try:
         answer = await follow(request)
-    except Exception as error:  # whatever a damaged run brings up ends one page, and is told there
+    except Exception as error:  # whatever a damaged or a foreign file of a run makes of a page
         logging.getLogger("uvicorn.error").exception("%s could not be shown", request.url.path)
-        answer = page("error.jinja", 500, said=f"{type(error).__name__}: {error}", run=None)
+        answer = _not_shown(error)
     for name, value in _HEADERS.items():
         answer.headers.setdefault(name, value)
     return answer
+
+
+def _not_shown(error: Exception) -> HTMLResponse:
+    what = printable(f"{type(error).__name__}: {error}")[:300]
+    said = (
+        f"This page cannot be shown: something in the folder is not as maieutic writes it, or went ({what})"
+    )
+    return page("error.jinja", 500, said=said, run=None)
 
 
 async def _refused(_: Request, error: Exception) -> HTMLResponse:

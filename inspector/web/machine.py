@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from ...errors import RunError
+from ...errors import RunError, printable
 from .found import ThisRun
 from .rendering import page
 from .runs import Run
@@ -65,7 +65,7 @@ def shown(run: ThisRun) -> HTMLResponse:
     playing = run.playing()
     now = kept[0].next if kept and playing else ""
     round = kept[0].round if kept else max(run.folder.rounds(), default=0)
-    spent, total = _spent(run, round), _total(run)
+    spent, total = spent_in(run, round), _total(run)
     boxes = [
         Box(name, place * _STEP + 8, spent.get(name), total.get(name, 0.0), name == now)
         for place, name in enumerate(prepare())
@@ -109,12 +109,14 @@ def _checkpoints(run: Run) -> tuple[list[Checkpoint], str]:
         return [], "The graph has not begun: it has no checkpoint yet."
     try:
         return list(_read(run)), ""
-    except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
-        return [], f"graph.sqlite cannot be read now ({error}); the page tries again."
+    except Exception as error:  # whatever another program wrote there; the rest of the page stands
+        return [], f"graph.sqlite cannot be read now ({printable(str(error))[:200]}); the page tries again."
 
 
 def _read(run: Run) -> Iterator[Checkpoint]:
     from langgraph.checkpoint.sqlite import SqliteSaver
+
+    from ...graph.plain import only_plain
 
     # Where nobody writes, nothing may be made beside it either, as SQLite else would to read.
     how = "mode=ro" if run.playing() else "mode=ro&immutable=1"
@@ -122,7 +124,7 @@ def _read(run: Run) -> Iterator[Checkpoint]:
         sqlite3.connect(f"{run.folder.graph.resolve().as_uri()}?{how}", uri=True, check_same_thread=False)
     ) as connection:
         connection.execute("PRAGMA query_only = 1")
-        saver = SqliteSaver(connection)
+        saver = SqliteSaver(connection, serde=only_plain())
         saver.is_setup = True  # it is there, and is not ours to set up
         where: Any = {"configurable": {"thread_id": run.name}}
         for found in saver.list(where, limit=_CHECKPOINTS):
@@ -137,12 +139,19 @@ def _read(run: Run) -> Iterator[Checkpoint]:
             )
 
 
-def _spent(run: Run, round: int) -> dict[str, float]:
+def spent_in(run: Run, round: int) -> dict[str, float]:
     """Seconds of a round by node; what cannot be read is not shown."""
     try:
-        return dict(run.folder.read_json(round, "seconds") or {})
-    except RunError:
+        found = run.folder.read_json(round, "seconds")
+    except (RunError, OSError):
         return {}
+    return accounted(found)
+
+
+def accounted(found: object) -> dict[str, float]:
+    """What of a file is seconds by node."""
+    whole = found if isinstance(found, dict) else {}
+    return {name: float(time) for name, time in whole.items() if type(time) in (int, float)}
 
 
 def _total(run: Run) -> Counter[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable
 from functools import cache
@@ -70,7 +71,7 @@ def points(share: float | None) -> str:
 
 
 def seconds(spent: float | None) -> str:
-    if spent is None:
+    if spent is None or not math.isfinite(spent):
         return "–"
     minutes, rest = divmod(round(spent), 60)
     hours, minutes = divmod(minutes, 60)

@@ -6,6 +6,7 @@ Nothing is ever written into a run's folder, and its lock is not taken: a reques
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -17,7 +18,7 @@ import psutil
 from pydantic import ValidationError
 
 from ...config import RunConfig, load
-from ...errors import MaieuticError
+from ...errors import MaieuticError, RunError, printable
 from ...memory.run import GRID, RunFolder
 from ...records import RunReport
 from ..index import Index
@@ -83,7 +84,10 @@ class Run:
         return known[1]
 
     def heldout(self, round: int) -> float | None:
-        return self.index.heldout(round)
+        try:
+            return self.index.heldout(round)
+        except RunError:  # a damaged file takes its figure from a page, and no more
+            return None
 
     def catch_up(self) -> None:
         """Have what is new taken in by a thread of its own, and wait for it a little."""
@@ -102,8 +106,8 @@ class Run:
         try:
             self._taken += index.sync()
             self.trouble = ""
-        except (MaieuticError, OSError) as error:
-            self.trouble = str(error)
+        except Exception as error:  # of the folder, the cache or the disk: the page says it
+            self.trouble = f"Records cannot be read now: {printable(' '.join(str(error).split()))[:300]}"
 
     def close(self) -> None:
         """Close the index; parts that are being taken in are left to the next time."""
@@ -116,29 +120,29 @@ class Run:
 
     def report(self) -> RunReport | None:
         """None before the first evaluation, and where it cannot be read."""
-        changed = _changed(self.folder.report)
-        if changed != self._report[0]:
+        at = changed(self.folder.report)
+        if at != self._report[0]:
             try:
                 found = RunReport.model_validate_json(self.folder.report.read_bytes())
             except (ValidationError, OSError):
                 found = None
-            self._report = (changed, found)
+            self._report = (at, found)
         return self._report[1]
 
     def config(self) -> RunConfig | None:
         """None where another version wrote what this one cannot read."""
-        changed = _changed(self.folder.config)
-        if changed != self._config[0]:
+        at = changed(self.folder.config)
+        if at != self._config[0]:
             try:
-                self._config = (changed, load(self.folder.config))
+                self._config = (at, load(self.folder.config))
             except (MaieuticError, OSError):
-                self._config = (changed, None)
+                self._config = (at, None)
         return self._config[1]
 
     @property
     def written(self) -> int:
         """When its configuration was, in nanoseconds; 0 where the run is gone by now."""
-        return _changed(self.folder.config)
+        return changed(self.folder.config)
 
     @property
     def status(self) -> str:
@@ -165,8 +169,8 @@ class Run:
         last = list(self.folder.rounds())[-1:]
         kinds = [self.folder.round(round) for round in last]
         kinds += [kind for round in kinds for kind in _folders(round)]
-        newest = max((_changed(kind) for kind in kinds), default=0)
-        return self.status, _changed(self.folder.report), newest
+        newest = max((changed(kind) for kind in kinds), default=0)
+        return self.status, changed(self.folder.report), newest
 
 
 class Runs:
@@ -187,7 +191,7 @@ class Runs:
         return sorted(self._found())
 
     def comparisons(self) -> list[str]:
-        return sorted(folder.name for folder in _folders(self.path) if (folder / GRID).exists())
+        return sorted(folder.name for folder in _folders(self.path) if os.path.exists(folder / GRID))
 
     def all(self) -> list[Run]:
         return [self._run(key, path) for key, path in sorted(self._found().items())]
@@ -230,22 +234,28 @@ class Runs:
     def _found(self) -> dict[str, Path]:
         found = {}
         for folder in _folders(self.path):
-            if (folder / "run.yaml").exists():
+            if os.path.exists(folder / "run.yaml"):
                 found[folder.name] = folder
-            elif (folder / GRID).exists():
-                inner = (one for one in _folders(folder) if (one / "run.yaml").exists())
+            elif os.path.exists(folder / GRID):
+                inner = (one for one in _folders(folder) if os.path.exists(one / "run.yaml"))
                 found.update({f"{folder.name}/{one.name}": one for one in inner})
         return found
 
 
 def _folders(path: Path) -> Iterator[Path]:
+    """Those with a name that maieutic could have given: another one might not be text, or turn a page
+    around. What cannot be looked into is passed over."""
     try:
-        yield from (entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        names = os.listdir(path)
     except OSError:
         return
+    for name in names:
+        if not name.startswith(".") and name.isprintable() and os.path.isdir(path / name):
+            yield path / name
 
 
-def _changed(path: Path) -> int:
+def changed(path: Path) -> int:
+    """Time of the last change; 0 where it is not there."""
     try:
         return path.stat().st_mtime_ns
     except OSError:

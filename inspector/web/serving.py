@@ -55,7 +55,7 @@ def serve(
             server_header=False,
         )
         told(f"{page}  (Ctrl-C ends it)")
-        if everywhere or host not in OURS:
+        if everywhere or shown not in OURS:
             told("whoever reaches this machine can read all runs; leave --host out to keep them to it")
         if browser:
             threading.Timer(0.5, _open, [page]).start()

@@ -17,6 +17,7 @@ from ..spoken import messages_of, talks
 from ..tables import Row
 from .asked import Number, Page, RoundOrAll, Text
 from .found import ThisRun, below
+from .machine import spent_in
 from .rendering import page
 from .runs import Run
 from .skills import skills_of
@@ -97,7 +98,7 @@ def _neighbours(run: Run, number: int | None) -> tuple[int | None, int | None]:
 
 def _strip(run: Run, number: int, stages: Sequence[Row]) -> list[dict[str, Any]]:
     """The nodes that a round went through, with their time and what they asked of models."""
-    seconds = _seconds(run, number)
+    seconds = spent_in(run, number)
     by_node: dict[str, list[Row]] = {}
     for row in stages:
         by_node.setdefault(row["node"], []).append(row)
@@ -110,11 +111,6 @@ NODES = (
     "train_solver", "train_generator", "evaluate", "gate",
 )  # fmt: skip
 """As graph/build.py wires them; it is not imported, for all that it would bring along."""
-
-
-def _seconds(run: Run, number: int) -> dict[str, float]:
-    found = run.folder.read_json(number, "seconds")
-    return found if isinstance(found, dict) else {}
 
 
 @router.get("/transcript/call/{call_id}", response_class=HTMLResponse)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...errors import printable
-from .runs import Run
+from .runs import Run, changed
 
 _LINES = 12
 
@@ -69,9 +70,16 @@ def resume(run: Run) -> str:
 def _log(run: Run) -> str:
     """The end of what a process of ours wrote last."""
     logs = [*run.folder.logs.glob("*.log"), *run.folder.jobs.glob("*.log")]
-    newest = max(logs, key=lambda path: path.stat().st_mtime, default=None)
+    newest = max((path for path in logs if path.is_file()), key=changed, default=None)
     if newest is None:
         return ""
+    try:
+        return _end(newest)
+    except OSError:  # it went, or is not ours to read
+        return ""
+
+
+def _end(newest: Path) -> str:
     with newest.open("rb") as file:
         file.seek(max(0, newest.stat().st_size - 4000))
         lines = file.read().decode("utf-8", "replace").splitlines()[-_LINES:]
