@@ -70,7 +70,7 @@ def _renamed(table: pa.Table, turn: int, ahead: int, kept: set[str]) -> pa.Table
     training = "steps" in table.column_names
 
     def again(value: str) -> str:
-        return value if value in kept else f"{value}.{turn}"
+        return value if value in kept else f"{value}-{turn}"
 
     def later(value: str) -> str:
         return re.sub(r"-(\d{4})$", lambda found: f"-{int(found[1]) + ahead:04d}", value)

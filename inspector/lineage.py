@@ -97,14 +97,15 @@ def lineage(tables: Tables, question_id: str) -> Lineage:
     ids = _line(tables, question_id)
     if not ids:
         raise RunError(f"no question {question_id[:60]!r}; `maieutic show NAME --round 1` names some")
+    children = tables.rows(
+        f"SELECT * FROM {BANK} WHERE parent_id = ? ORDER BY round, id",  # noqa: S608
+        [question_id],
+    )
     return Lineage(
         ancestors=_links(tables, ids),
         uses=_uses(tables, question_id),
-        children=tables.rows(
-            f"SELECT * FROM {BANK} WHERE parent_id = ? ORDER BY round, id",  # noqa: S608
-            [question_id],
-        ),
-        descendants=_descendants(tables, question_id),
+        children=children,
+        descendants=_descendants(tables, question_id) if children else 0,
     )
 
 
@@ -132,29 +133,37 @@ def _descendants(tables: Tables, question_id: str) -> int:
     return int(found["count"])
 
 
-def _where(tables: Tables, view: str, column: str, values: Sequence[object]) -> list[Row]:
-    """Rows of a view whose column has one of some values, in the order of the rounds."""
+def _where(
+    tables: Tables, view: str, column: str, values: Sequence[object], rounds: Sequence[int] = ()
+) -> list[Row]:
+    """Rows of a view whose column has one of some values, in the order of the rounds.
+
+    Args:
+        rounds: whose records alone are looked into; all if empty.
+    """
     known = [value for value in values if value is not None]
     if not known:
         return []
-    return tables.rows(
-        f"SELECT * FROM {view} WHERE {column} IN (SELECT unnest(?::VARCHAR[])) ORDER BY recorded_in",  # noqa: S608
-        [known],
-    )
+    # Values one by one, so that only their rows are read whole; joined to a list, all would be.
+    where = f"{column} IN ({', '.join('?' * len(known))})"
+    where += f" AND recorded_in IN ({', '.join('?' * len(rounds))})" if rounds else ""
+    return tables.rows(f"SELECT * FROM {view} WHERE {where} ORDER BY recorded_in", [*known, *rounds])  # noqa: S608
 
 
 def _links(tables: Tables, ids: Sequence[str]) -> list[Link]:
     """The line of a question: everything about all of its links is read together."""
     questions = {row["id"]: row for row in _where(tables, BANK, "id", ids)}
     proposals: dict[str, Row] = {}
-    for row in _where(tables, "proposals", "question_id", ids):
+    admitted_in = sorted({row["recorded_in"] for row in questions.values()})
+    for row in _where(tables, "proposals", "question_id", ids, admitted_in):
         proposals.setdefault(row["question_id"], row)
     made = list(proposals.values())
     names = [row["id"] for row in made]
     nearest = {row["id"]: row for row in _where(tables, BANK, "id", [row["nearest_id"] for row in made])}
     # A call that had to be mended is known by the proposal's id and a word after it.
-    calls = _where(tables, "calls", "split_part(subject_id, '.', 1)", names)
-    seen = {row["id"]: row for row in _judged(tables, "r.id", [row["rollout_id"] for row in made])}
+    written_in = sorted({row["recorded_in"] for row in made})
+    calls = _where(tables, "calls", "split_part(subject_id, '.', 1)", names, written_in)
+    seen = {row["id"]: row for row in _judged(tables, "id", [row["rollout_id"] for row in made])}
     labels, audits = (_where(tables, view, "question_id", ids) for view in ("labels", "audits"))
     reviews = _where(tables, "reviews", "proposal_id", names)
     links = []
@@ -181,22 +190,23 @@ def _of(subject: str, proposal: str) -> bool:
 
 def _judged(tables: Tables, column: str, values: Sequence[object]) -> list[Row]:
     """Attempts with their verdicts."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return []
-    return tables.rows(
-        f"SELECT r.*, v.outcome, v.extracted, v.reason, v.by, v.confidence FROM rollouts r "  # noqa: S608
-        f"LEFT JOIN verdicts v ON v.rollout_id = r.id AND v.recorded_in = r.recorded_in "
-        f"WHERE r.stage = 'attempt' AND {column} IN (SELECT unnest(?::VARCHAR[])) "
-        "ORDER BY r.recorded_in, r.index",
-        [known],
-    )
+    found = [row for row in _where(tables, "rollouts", column, values) if row["stage"] == "attempt"]
+    rounds = sorted({row["recorded_in"] for row in found})
+    verdicts = _where(tables, "verdicts", "rollout_id", [row["id"] for row in found], rounds)
+    said = {(row["rollout_id"], row["recorded_in"]): row for row in verdicts}
+    ours = ("outcome", "extracted", "reason", "by", "confidence")
+    nothing: Row = dict.fromkeys(ours)
+    judged = [
+        {**row, **{name: said.get((row["id"], row["recorded_in"]), nothing)[name] for name in ours}}
+        for row in found
+    ]
+    return sorted(judged, key=lambda row: (row["recorded_in"], row["index"]))
 
 
 def _uses(tables: Tables, question_id: str) -> list[Use]:
     views = ("attempts", "pairs", "opinions", "skills", "hints")
     found = {view: _where(tables, view, "question_id", [question_id]) for view in views}
-    found["rollouts"] = _judged(tables, "r.question_id", [question_id])
+    found["rollouts"] = _judged(tables, "question_id", [question_id])
     by_round: dict[int, dict[str, list[Row]]] = {}
     for view, rows in found.items():
         for row in rows:

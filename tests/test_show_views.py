@@ -149,8 +149,8 @@ def write_everything(folder: RunFolder, text: str) -> None:
         round=2, candidate="solver-0002", against="base", against_round=0, trained=True, promoted=False,
         kept="base", difference=-0.01, low=-0.02, high=0.01,
     )])  # fmt: skip
-    folder.write(2, "calls/teach", 0, [Call(
-        id="call-1", round=2, stage="teach0", role="teacher", model=text, checkpoint=text, template=text,
+    folder.write(1, "calls/teach", 0, [Call(
+        id="call-1", round=1, stage="teach0", role="teacher", model=text, checkpoint=text, template=text,
         subject_id="p-1.mend", messages=text, sampling="{}", completions=["first", text],
         finished=[True, False], prompt_tokens=3, completion_tokens=4, seconds=0.5, error=text,
         failure="schema", tried=["timeout", text],
@@ -299,7 +299,7 @@ def test_records_of_an_older_version_are_shown(tmp_path: Path) -> None:
         "0001/vetted/vetted-0000": ["why", "nearest_id", "likeness"],
         "0002/verdicts/attempt-0000": ["by", "confidence"],
         "0002/pairs/pairs-0000": ["weight", "smoothing", "stage", "likelihood", "chosen_messages"],
-        "0002/calls/teach-0000": ["failure", "tried", "finished", "endpoint", "error"],
+        "0001/calls/teach-0000": ["failure", "tried", "finished", "endpoint", "error"],
         "0002/rollouts/attempt-0000": ["behaviours", "logprobs", "messages"],
     }.items():
         path = folder.path / "rounds" / f"{part}.parquet"

@@ -54,7 +54,7 @@ def shown(run: ThisRun, question_id: str) -> HTMLResponse:
     known = run.rows(f"SELECT id FROM {BANK} WHERE id = ? LIMIT 1", [question_id])  # noqa: S608
     if not known:
         return _fixed(run, question_id)
-    found = lineage(run, question_id)
+    found = run.remembered(("lineage", question_id), lambda: lineage(run, question_id))
     return page(
         "question.jinja",
         run=run,
