@@ -64,14 +64,21 @@ function settings(chart, shade) {
   };
 }
 
+// A chart is drawn when it is about to be seen: a long run has ten, and the page should not wait for them.
+
+const seen = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    seen.unobserve(target);
+    drawn.set(target.dataset.chart, new Chart(target, settings(dataOf(target.dataset.chart), colours())));
+  }
+}, { rootMargin: "200px" });
+
 function draw() {
   for (const chart of drawn.values()) chart.destroy();
   drawn.clear();
-  const shade = colours();
-  for (const canvas of document.querySelectorAll("canvas[data-chart]")) {
-    const data = dataOf(canvas.dataset.chart);
-    drawn.set(canvas.dataset.chart, new Chart(canvas, settings(data, shade)));
-  }
+  seen.disconnect();
+  for (const canvas of document.querySelectorAll("canvas[data-chart]")) seen.observe(canvas);
 }
 
 // The figures of a chart as a table, made when somebody opens it: a long run has hundreds of rows in each.
