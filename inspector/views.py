@@ -94,7 +94,9 @@ def choose(options: Options) -> str:
     Raises:
         ConfigError: more than one is, or an option that it does not know.
     """
-    named = [name for name in VIEWS if getattr(options, name, None) not in (None, False)]
+    # By identity: round 0 is a round.
+    told = {name: getattr(options, name, None) for name in VIEWS}
+    named = [name for name, value in told.items() if value is not None and value is not False]
     # A round is a view of its own, and narrows others.
     views = [name for name in named if name != "round"] or named or ["run"]
     if len(views) > 1:

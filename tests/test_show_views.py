@@ -22,7 +22,7 @@ from maieutic.inspector.database import Database
 from maieutic.inspector.difference import Side, difference
 from maieutic.inspector.pairs import pairs
 from maieutic.inspector.reports import load_report
-from maieutic.inspector.views import VIEWS, Options, Run, document
+from maieutic.inspector.views import VIEWS, Options, Run, choose, document
 from maieutic.memory.run import RunFolder, write_table, write_whole
 from maieutic.records import (
     Attempt,
@@ -438,3 +438,9 @@ async def test_a_teacher_that_is_a_model_is_followed_to_its_calls(
     told = drawn(folder, "question", 160, question=row["id"])
     assert "written by: " in told and "written for: sums" in told and "the Teacher: " in told
     assert "teacher" in drawn(folder, "calls", 160, role="teacher")
+
+
+def test_round_0_is_a_round() -> None:
+    assert choose(Options(round=0)) == "round"
+    assert choose(Options(round=0, weak=True)) == "weak"
+    assert choose(Options()) == "run"
