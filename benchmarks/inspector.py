@@ -126,7 +126,7 @@ def main() -> None:
             report(RunFolder(large), small, base, process.pid, told.repeats)
         finally:
             process.terminate()
-            process.wait()
+            process.wait(timeout=60)
 
 
 def report(large: RunFolder, small: RunFolder, base: str, server: int, repeats: int) -> None:

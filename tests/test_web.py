@@ -19,12 +19,14 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.sqlite import SqliteSaver
+from maieutic.errors import RunError
 from maieutic.inspector.web import application, mathematics, serving
+from maieutic.inspector.web import run as run_page
 from maieutic.inspector.web.mathematics import marked_up
 from maieutic.inspector.web.rendering import marked, plain, shown
 from maieutic.inspector.web.runs import Run, Runs
 from maieutic.memory.run import RunFolder, write_whole
-from maieutic.records import GateDecision
+from maieutic.records import GateDecision, RunReport
 from shown_run import EVIL_ID, HOSTILE
 
 MATH = {"math", *mathematics._DRAWN}
@@ -360,3 +362,21 @@ def test_a_round_that_trained_nothing_says_nothing_of_a_gate(runs: Path, client:
     folder.write(1, "gates", 0, [gate.model_copy(update={"trained": False, "promoted": False})])
     text = " ".join(Elements(client.get("/run/untrained/question/q-seed").text).text.split())
     assert "1 pair, trained on in no job that is recorded rollouts" in text
+
+
+def test_figures_without_end_are_no_figures_of_a_chart() -> None:
+    told = shown_run.report()
+    entry = told.rounds[0]
+    train = entry.train.model_copy(update={"metrics": {"guard/kl": float("inf"), "first/guard/kl": 0.5}})
+    broken = told.model_copy(update={"rounds": [entry.model_copy(update={"train": train}), told.rounds[1]]})
+    assert chart_data(broken) == [None, 0.1]
+
+
+def chart_data(report: RunReport) -> list[float | None]:
+    (kl,) = (one for one in run_page.charts(report) if one.name == "guard-kl")
+    return list(kl.series[0].values)
+
+
+def test_an_empty_host_is_not_every_address() -> None:
+    with pytest.raises(RunError, match="--host is empty"):
+        serving._bound("", 0)

@@ -1,6 +1,6 @@
 """The web application: addresses, what a browser may do with the pages, errors as pages.
 
-Every request reads; only GET is answered.
+Every request reads; only GET and HEAD are answered.
 """
 
 from __future__ import annotations

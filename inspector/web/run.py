@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -135,8 +136,8 @@ def _flow(rounds: Sequence[RoundReport], numbers: Sequence[str]) -> Chart:
 def _guards(rounds: Sequence[RoundReport], numbers: Sequence[str]) -> list[Chart]:
     made = []
     for key in _GUARDS:
-        last = [entry.train.metrics.get(key) for entry in rounds]
-        first = [entry.train.metrics.get(f"first/{key}") for entry in rounds]
+        last = [_finite(entry.train.metrics.get(key)) for entry in rounds]
+        first = [_finite(entry.train.metrics.get(f"first/{key}")) for entry in rounds]
         if any(value is not None for value in last):
             series = [Series("at the end", last), Series("in its first steps", first, color=1)]
             name = key.removeprefix("guard/").replace("_", " ")
@@ -144,6 +145,11 @@ def _guards(rounds: Sequence[RoundReport], numbers: Sequence[str]) -> list[Chart
                 Chart(f"guard-{name.replace(' ', '-')}", f"Training: {name}", "line", numbers, series)
             )
     return made
+
+
+def _finite(value: float | None) -> float | None:
+    """What a chart can show: the figures of a training that a guard stopped may have no end, or be none."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _stages(report: RunReport) -> Chart:

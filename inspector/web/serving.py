@@ -81,6 +81,8 @@ def _open(page: str) -> None:
 
 
 def _bound(host: str, port: int) -> socket.socket:
+    if not host:  # which the system takes for every address of this machine
+        raise RunError("--host is empty; leave it out for this machine alone, or name an address")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         made = socket.socket(family, socket.SOCK_STREAM)
