@@ -14,6 +14,7 @@ import yaml
 from finished import a_run
 from maieutic.config import load
 from maieutic.errors import RunError
+from maieutic.inspector.exports import checkpoint as checkpoint_module
 from maieutic.inspector.exports import hub
 from maieutic.inspector.exports.destination import MARK
 from maieutic.inspector.exports.export import Options, export
@@ -207,3 +208,16 @@ def test_a_hub_that_fails_says_what_is_there_and_no_token(run: RunFolder, there:
     with pytest.raises(RunError, match=r"datasets/me/run is there") as told:
         written(run, "hub:me/run")
     assert "hf_secret" not in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_link_out_of_the_run_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret.json").write_text('{"key": 1}')
+    weights = tmp_path / "runs" / "small" / "checkpoints" / "solver-0001"
+    weights.mkdir(parents=True)
+    (weights / "config.json").write_text("{}")
+    (weights / "other.json").symlink_to(tmp_path / "secret.json")
+    (weights.parent / "shared.json").write_text("{}")
+    (weights / "generation_config.json").symlink_to(weights.parent / "shared.json")
+    checkpoint_module._copy(weights, tmp_path / "out")
+    there = {path.name for path in (tmp_path / "out").iterdir()}
+    assert there == {"config.json", "generation_config.json"}

@@ -105,9 +105,14 @@ def copy_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def _copy(source: Path, folder: Path) -> None:
+    """What a checkpoint has, but links that lead out of its run: a stranger's could name any file of ours.
+    Those of a cache of models, whose files lie two folders above, are followed."""
     folder.mkdir()
+    within = source.resolve().parent.parent
     for path in sorted(source.iterdir()):
         if path.suffix not in _COPIED or path.name in _OURS or not path.is_file():
+            continue
+        if not path.resolve().is_relative_to(within):
             continue
         shutil.copyfile(path, folder / path.name)
         if path.suffix == ".json":
