@@ -13,6 +13,7 @@ from ..errors import EndpointError
 from ..records import Call
 from ..serving.balance import Balanced
 from ..serving.client import Client
+from ..serving.lasting import Lasting
 from ..serving.requests import Reply, Request, unanswered
 from .accounts import budget_of, concurrency
 from .room import Room
@@ -96,7 +97,7 @@ class Sending:
 
     async def _work(self) -> None:
         for number, request in self._supply:
-            if isinstance(self.client, Balanced):
+            if isinstance(self.client, Balanced | Lasting):
                 self.client.coming = len(self.requests) - number
             try:
                 came: Reply | Exception = _fitting(request, await self._sent(request), self.whole)
