@@ -109,6 +109,25 @@ def resume(
     _play(config, folder)
 
 
+@app.command()
+def fork(
+    name: Name,
+    at: Annotated[int, typer.Option("--round", min=0, help="Last round to take over; one that is over.")],
+    new: Annotated[
+        str | None, typer.Option("--name", help="Name of the new run; one is chosen if left out.")
+    ] = None,
+    runs_dir: RunsDir = Path("runs"),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value to go on with; repeatable.")
+    ] = None,
+) -> None:
+    """Begin a new run with the first rounds of another, and play on from there."""
+    from .graph.fork import fork as forked
+
+    folder, config = forked(runs_dir, name, at, new, settings or [])
+    _play(config, folder)
+
+
 def _check_terminal(review: str | None) -> None:
     if review == "teach" and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ConfigError(

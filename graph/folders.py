@@ -120,7 +120,7 @@ def create(config: RunConfig, runs: Path, name: str, material: Material) -> RunF
     made = [folder for folder in (runs, *runs.parents) if not folder.exists()]
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        _check_room(runs)
+        check_room(runs)
         folder.path.mkdir()
         _begin_whole(folder, config, material)
     except OSError as error:
@@ -166,7 +166,11 @@ def check_name(name: str) -> None:
         raise RunError(f"{name[:60]!r} cannot name a run; use up to 100 letters, digits, - and _")
 
 
-def _check_room(runs: Path) -> None:
+def check_room(runs: Path) -> None:
+    """
+    Raises:
+        RunError: there is too little room for another run.
+    """
     free = shutil.disk_usage(runs).free
     if free < ROOM_ON_DISK:
         raise RunError(
@@ -184,12 +188,18 @@ def begin(folder: RunFolder, config: RunConfig, material: Material) -> None:
     for place, questions in enumerate(material.sets.further.values(), 2):
         folder.write(0, f"{HELDOUT}{place}", 0, questions)
     folder.write_json(0, "sets", {"further": list(material.sets.further), "notes": material.notes})
-    for name, text in prompts_of(config.prompts).texts().items():
+    write_prompts(folder, prompts_of(config.prompts))
+    note_config(folder, config)
+
+
+def write_prompts(folder: RunFolder, prompts: Prompts) -> None:
+    """Keep the templates that a run is played with."""
+    for name, text in prompts.texts().items():
         write_whole(folder.prompts / f"{name}.jinja", text)
-    _note_config(folder, config)
 
 
-def _note_config(folder: RunFolder, config: RunConfig) -> None:
+def note_config(folder: RunFolder, config: RunConfig) -> None:
+    """Write a run's settings, and the versions that they were written with."""
     noted = "".join(f"# {package} {number}\n" for package, number in versions().items())
     write_whole(folder.config, noted + dump(absolute(config)))
 
@@ -315,7 +325,7 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         check_role(name, role)
     check_objective(config)
     with locked(folder):
-        _note_config(folder, config)
+        note_config(folder, config)
     return config
 
 

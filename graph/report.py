@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ..config import RunConfig
 from ..curriculum.diversity import collapsed
 from ..curriculum.gate import paired_interval, right_marks, wilson
 from ..errors import RunError
-from ..memory.run import RunFolder, write_whole
+from ..memory.run import FORK, RunFolder, damaged, write_whole
 from ..records import (
     Attempt,
     Audit,
@@ -23,6 +23,7 @@ from ..records import (
     Diversity,
     Ending,
     Evaluation,
+    ForkedFrom,
     Gain,
     GateFigures,
     GeneratorFigures,
@@ -81,6 +82,7 @@ def _gathered(folder: RunFolder, config: RunConfig, status: Status) -> RunReport
     return RunReport(
         name=folder.path.name,
         status=status,
+        forked=forked_from(folder),
         seed=config.seed,
         policy=config.curriculum.policy,
         baseline=_evaluation(folder, 0, "heldout") if finished else None,
@@ -94,6 +96,21 @@ def _gathered(folder: RunFolder, config: RunConfig, status: Status) -> RunReport
         calls=together([*(entry.calls for entry in rounds), *_beside(folder, config, rounds)]),
         rounds=rounds,
     )
+
+
+def forked_from(folder: RunFolder) -> list[ForkedFrom]:
+    """The runs that the first rounds of this one were played in, the oldest first.
+
+    Raises:
+        RunError: the note is damaged.
+    """
+    note = folder.path / FORK
+    if not note.exists():
+        return []
+    try:
+        return TypeAdapter(list[ForkedFrom]).validate_json(note.read_bytes())
+    except (ValueError, OSError) as error:
+        raise RunError(damaged(note, error)) from error
 
 
 def _beside(
