@@ -167,6 +167,8 @@ async def _train(
     result = await run_job(
         job, room.folder.jobs, name, room.progress.done, launcher=room.launcher, gpus=room.fleet.gpus
     )
+    if role == "solver":
+        room.accounts.trained()[name] = result.tokens
     done = Training(
         id=name,
         round=round,
