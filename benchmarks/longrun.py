@@ -61,7 +61,7 @@ def settings(rounds: int, new: int, active: int) -> RunConfig:
             "generator.proposals=32",
             "generator.most=32",
             "gate.tolerance=1",
-            *([f"memory.active={active}"] if active else []),
+            f"memory.active={active or FIRST * new}",
         ],
     )
 

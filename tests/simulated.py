@@ -200,7 +200,7 @@ def room_in(
         family=family,
         policy=policy_of(config),
         profile=WeaknessProfile(store),
-        bank=QuestionBank(store),
+        bank=QuestionBank(store, config.memory.active, config.curriculum.near_duplicate),
         handbook=Handbook(store),
         teacher=teacher,
         solver=Solver(config.rollouts, config.seed, Prompts()),
