@@ -193,7 +193,7 @@ async def _play(
             launcher = kept.launcher if kept is not None else await stack.enter_async_context(_forked(folder))
             room = await open_room(config, folder, progress, kept, launcher)
             # Ended after the servers are: a tracker may take its time.
-            tracking = stack.enter_context(tracked(config, folder, progress.note))
+            tracking = await stack.enter_async_context(tracked(config, folder, progress.note))
             stack.push_async_callback(room.close)
             room.after_round = lambda over: _decided(folder, config, after_round, tracking)
             status = await _through(room, reviewer)
