@@ -177,3 +177,7 @@ class MemoryConfig(Section):
 
     embedding: str = "ngram"
     """`ngram` needs no download; `module:Class` names a Chroma embedding function."""
+    active: int = Field(50_000, ge=0)
+    """Questions that a round may choose from, and Chroma holds; 0 for no bound. What is beyond it is retired
+    after each round: what is mastered first, then what is too hard, the longest unseen first. It is asked no
+    more, and a new question is still refused as a copy of it."""

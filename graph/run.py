@@ -108,7 +108,7 @@ async def open_room(
         policy=policy,
         store=store,
         profile=WeaknessProfile(store),
-        bank=QuestionBank(store),
+        bank=QuestionBank(store, config.memory.active, config.curriculum.near_duplicate),
         handbook=Handbook(store),
         teacher=teacher,
         solver=Solver(
