@@ -48,13 +48,14 @@ judged it by: right is 1, all else 0. No held-out and no validation question is 
 
 ```
 pip install .
-pip install --no-deps maieutic=={version}
+pip install --no-deps CHECKOUT
 vf-eval {name} -n 5
 ```
 
-The second line is by itself, and `--no-deps`, because maieutic as a whole and verifiers 0.4 ask for
-different versions of the `openai` package, which checkers do not use. Checkers of your own
-(`module:function`) must be importable; `python` needs a sandbox (`maieutic doctor`), `judge` its model.
+CHECKOUT is the folder of a clone of maieutic's repository (version {version} wrote this). The second line is
+by itself, and `--no-deps`, because maieutic as a whole and verifiers 0.4 ask for different versions of the
+`openai` package, which checkers do not use. Checkers of your own (`module:function`) must be importable;
+`python` needs a sandbox (`maieutic doctor`), `judge` its model.
 
 `--env.taskset.seeds false` leaves out what the run began with; `--env.taskset.skill NAME` and
 `--env.taskset.least-level N` take a part. Checkers used: {checkers}.
