@@ -96,6 +96,7 @@ def model_card(source: Source, checkpoint: Checkpoint, licence: str, dataset: st
     return _card(
         "model.md.jinja", front, source, licence, checkpoint=checkpoint, dataset=dataset,
         figures=figures_of(source, checkpoint), trainings=trainings,
+        baseline=source.report.baseline if source.report else None,
     )  # fmt: skip
 
 
