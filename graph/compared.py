@@ -26,6 +26,7 @@ from ..curriculum.comparing import (
 from ..errors import RunError
 from ..memory.run import RunFolder, write_whole
 from ..records import (
+    OVER,
     CellFigures,
     CellStatus,
     Comparison,
@@ -142,7 +143,7 @@ def _last(run: Run) -> Marks:
 
 
 def _status(folder: Path, cell: Cell, failed: dict[str, str]) -> CellStatus:
-    if status_of(folder, cell) == "done":
+    if status_of(folder, cell) in OVER:
         return "done"
     if cell.name in failed:
         return "failed"

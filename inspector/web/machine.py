@@ -14,10 +14,11 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from ...errors import RunError, printable
+from ..troubled import FAILED
 from .found import ThisRun
 from .rendering import page
 from .runs import Run
-from .trouble import resume, trouble_of
+from .trouble import fork, resume, trouble_of
 
 router = APIRouter()
 _CHECKPOINTS = 60
@@ -35,6 +36,8 @@ class Checkpoint:
     """Node that follows; empty at the end."""
     solver: str
     name: str
+    fork: str
+    """The command that begins a new run here; empty where no round is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +133,13 @@ def _read(run: Run) -> Iterator[Checkpoint]:
         for found in saver.list(where, limit=_CHECKPOINTS):
             values = found.checkpoint["channel_values"]
             following = [key.removeprefix("branch:to:") for key in values if key.startswith("branch:to:")]
+            round = int(values.get("round", 0))
+            after_gate = round > 0 and (not following or following == ["select"])
             yield Checkpoint(
                 at=datetime.fromisoformat(found.checkpoint["ts"]),
-                round=int(values.get("round", 0)),
+                round=round,
                 next=", ".join(following),
+                fork=fork(run, round - 1) if after_gate else "",
                 solver=str(values.get("solver", "base")),
                 name=str(found.checkpoint["id"]),
             )
@@ -178,7 +184,7 @@ def _arcs(places: dict[str, int]) -> Iterator[Arc]:
 
 def _calls(run: Run, round: int) -> list[dict[str, Any]]:
     return run.rows(
-        "SELECT role, stage, count(*) AS calls, count(*) FILTER (coalesce(failure, '') <> '') AS failed, "
+        f"SELECT role, stage, count(*) AS calls, count(*) FILTER ({FAILED}) AS failed, "  # noqa: S608
         "coalesce(sum(len(tried)), 0)::BIGINT AS again, sum(completion_tokens)::BIGINT AS tokens, "
         "sum(seconds) AS seconds FROM calls WHERE recorded_in = ? GROUP BY role, stage ORDER BY role, stage",
         [round],
