@@ -88,8 +88,8 @@ def check_weights(folder: Path, place: str) -> None:
     for file in files:
         if not _is_safetensors(file):
             raise ConfigError(
-                f"{place}: {str(file)!r} holds no safetensors, whatever it is called; fetch it again, or save "
-                "the model with safe_serialization"
+                f"{place}: {str(file)!r} holds no safetensors, whatever it is called; fetch it again, or "
+                "save the model with safe_serialization"
             )
 
 

@@ -38,12 +38,20 @@ def folder(tmp_path: Path, trace: Path) -> Path:
     """A model of a known kind, with code and pickles beside its weights."""
     made = tmp_path / "model"
     made.mkdir()
-    (made / "config.json").write_text(json.dumps({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]}))
+    (made / "config.json").write_text(
+        json.dumps({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]})
+    )
     (made / "model.safetensors").write_bytes(WEIGHTS)
     order = f"open({str(trace)!r}, 'w')\n"
     for name in ("modeling_qwen3.py", "configuration_evil.py", "tokenization_evil.py", "__init__.py"):
         (made / name).write_text(order)
-    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "adapter_model.bin", "rng_state.pth"):
+    for name in (
+        "pytorch_model.bin",
+        "training_args.bin",
+        "optimizer.pt",
+        "adapter_model.bin",
+        "rng_state.pth",
+    ):
         (made / name).write_bytes(pickle.dumps(Order(trace)))
     return made
 
@@ -55,7 +63,10 @@ def test_the_pickles_of_this_test_do_what_they_are_told(folder: Path, trace: Pat
 
 def test_weights_that_need_unpickling_are_refused_for_every_role(folder: Path, trace: Path) -> None:
     (folder / "model.safetensors").unlink()
-    for settings in ({"model": str(folder)}, {"teacher": {"model": str(folder), "endpoint": "local", "max_tokens": 64}}):
+    for settings in (
+        {"model": str(folder)},
+        {"teacher": {"model": str(folder), "endpoint": "local", "max_tokens": 64}},
+    ):
         with pytest.raises(ConfigError, match=r"has no \*.safetensors; .* can run any code"):
             check_models(config.load(given=settings))
     assert not trace.exists()

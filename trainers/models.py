@@ -47,7 +47,9 @@ def _whole(folder: str, **given: Any) -> Any:
     """A model's weights, by transformers' own code, and from safetensors alone: a pickle, or a module
     that lies beside them, could do anything."""
     check_weights(Path(folder), "model")
-    return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, **given)
+    return AutoModelForCausalLM.from_pretrained(
+        folder, use_safetensors=True, trust_remote_code=False, **given
+    )
 
 
 def _attention(job: TrainingJob) -> dict[str, str]:
