@@ -172,14 +172,18 @@ async def judged(model: Model, config: RunConfig, said: str) -> str:
     )  # fmt: skip
     judge = Judging(Requests(config.verifier, config.seed, Prompts()))
     (opinion,) = await judge.opinions([Case(TOWN, rollout, "undecided")], 1, "attempt", model.ask)
-    open_ = Verdict(rollout_id=rollout.id, question_id=TOWN.id, outcome="undecided", extracted=None, reason="")
+    open_ = Verdict(
+        rollout_id=rollout.id, question_id=TOWN.id, outcome="undecided", extracted=None, reason=""
+    )
     return concluded(open_, [weighed(opinion, config.verifier.threshold)]).outcome
 
 
 async def labelled(teacher: ModelTeacher, config: RunConfig, asked: Question, ask: Ask) -> str | None:
     """The answer that a question would be admitted with; None where its label is not trusted."""
     (solutions,) = await teacher.solve([asked], config.labels.solves, 1, "label0", ask)
-    claimed, *votes = grouped(asked, [asked.answer or None, *(final_answer(s) if s else None for s in solutions)])
+    claimed, *votes = grouped(
+        asked, [asked.answer or None, *(final_answer(s) if s else None for s in solutions)]
+    )
     found = label_of(Evidence(claimed=claimed, by_teacher=asked.origin == "teacher", teacher=tuple(votes)))
     return found.answer if found.confidence >= config.labels.threshold else None
 
@@ -261,7 +265,9 @@ def table(results: Mapping[str, Sequence[Played]]) -> str:
     lines.append("")
     for name, found in results.items():
         counted = Counter(one.outcome for one in found)
-        lines.append(f"{name:10} of {len(found)}: " + ", ".join(f"{n} {what}" for what, n in counted.most_common()))
+        lines.append(
+            f"{name:10} of {len(found)}: " + ", ".join(f"{n} {what}" for what, n in counted.most_common())
+        )
     return "\n".join(lines)
 
 
