@@ -28,7 +28,7 @@ resume: $(DONE)
 	$(BIN)/maieutic resume $(NAME) $(ARGS)
 
 test: $(DONE)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25 $(ARGS)
 
 check: $(DONE)
 	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 $(ARGS)

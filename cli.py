@@ -326,7 +326,7 @@ def show(
     handbook: Annotated[bool, typer.Option("--handbook", help="Moves named in right solutions.")] = False,
     role: Annotated[str | None, typer.Option(help="With --calls: teacher, solver, generator …")] = None,
     failed: Annotated[
-        bool, typer.Option("--failed", help="With --calls: those that failed, or were sent again.")
+        bool, typer.Option("--failed", help="With --calls: those that failed, were sent again or cut off.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="All of it, not the first or newest.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,

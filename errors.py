@@ -4,9 +4,12 @@
     ├── ConfigError      the configuration is wrong; nothing has been loaded
     ├── SeedError        a question file cannot be used
     ├── RunError         a run folder is missing, taken, or not resumable
-    │   └── RunHeld      another process is playing the run
+    │   ├── RunHeld      another process is playing the run
+    │   └── MemoryDamaged  the run's Chroma database; it can be made again from the records
     ├── MissingPart      something must be installed first; the message says how
-    ├── ServerError      the vLLM server did not start, died, or answers wrongly
+    ├── ServerError      the vLLM server cannot be had
+    │   ├── ServerGone   it ended or hangs: it can be started again
+    │   └── ServerWrong  it is there, and refuses what it is told, or answers as it should not
     ├── EndpointError    a model endpoint refused every retry
     ├── TrainingError    a training job failed
     └── Ended            no trouble: a run has come to an end that its settings name
@@ -49,6 +52,10 @@ class RunHeld(RunError):
     """Another process is playing the run; nothing of it was touched."""
 
 
+class MemoryDamaged(RunError):
+    """The memory of a run cannot be used; everything in it can be made again from the records."""
+
+
 class MissingPart(MaieuticError):
     """Software or room that this machine lacks; the message says how to get it."""
 
@@ -57,6 +64,14 @@ class MissingPart(MaieuticError):
 
 class ServerError(MaieuticError):
     """The model server failed; the message ends with its last log lines."""
+
+
+class ServerGone(ServerError):
+    """Its process has ended, was ended because it hung, or does not listen: it can be started again."""
+
+
+class ServerWrong(ServerError):
+    """It does not take what it is told, or does not answer as the weights that it was given do."""
 
 
 class EndpointError(MaieuticError):

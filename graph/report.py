@@ -324,6 +324,7 @@ def _train(folder: RunFolder, number: int) -> TrainingFigures:
             if key.removeprefix("first/") in _SHOWN or "guard/" in key
         },
         stopped=result.stopped,
+        notes=result.notes,
         rollouts=result.rollouts,
         tokens=result.tokens,
     )

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from random import Random
 
@@ -152,8 +152,8 @@ class Room:
         await self.fleet.ready(role)
         if checkpoint not in hosted.proven:
             weights = hosted.model if checkpoint == BASE else self.weights(checkpoint)
-            seconds = await hosted.put(checkpoint, weights)
-            await check_canary(self, hosted, checkpoint, round)
+            check = partial(check_canary, self, hosted, checkpoint, round)
+            seconds = await hosted.seat(checkpoint, weights, check)
             swaps = self.folder.read_json(round, "swaps") or []
             self.folder.write_json(round, "swaps", [*swaps, {"to": checkpoint, "seconds": seconds}])
         hosted.prove(checkpoint)

@@ -109,7 +109,7 @@ async def open_room(
         policy=policy,
         store=store,
         profile=WeaknessProfile(store),
-        bank=QuestionBank(store),
+        bank=QuestionBank(store, config.memory.active, config.curriculum.near_duplicate),
         handbook=Handbook(store),
         teacher=teacher,
         solver=Solver(
@@ -197,7 +197,7 @@ async def _play(
             launcher = kept.launcher if kept is not None else await stack.enter_async_context(_forked(folder))
             room = await open_room(config, folder, progress, kept, launcher)
             # Ended after the servers are: a tracker may take its time.
-            tracking = stack.enter_context(tracked(config, folder, progress.note))
+            tracking = await stack.enter_async_context(tracked(config, folder, progress.note))
             stack.push_async_callback(room.close)
             room.after_round = lambda over: _decided(folder, config, after_round, tracking, progress)
             status, ended = await _through(room, reviewer)

@@ -13,6 +13,7 @@ from ..errors import Ended, EndpointError
 from ..records import Call, Ending
 from ..serving.balance import Balanced
 from ..serving.client import Client
+from ..serving.lasting import Lasting
 from ..serving.requests import Reply, Request, unanswered
 from .accounts import Account, budget_of, concurrency
 from .room import Room
@@ -114,7 +115,7 @@ class Sending:
         for number, request in self._supply:
             if not await self._allowed(request):
                 break
-            if isinstance(self.client, Balanced):
+            if isinstance(self.client, Balanced | Lasting):
                 self.client.coming = len(self.requests) - number
             try:
                 came: Reply | Exception = _fitting(request, await self._sent(request), self.whole)

@@ -63,6 +63,7 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
         schedule=training.schedule,
         final_rate=training.final_rate,
         averaging=training.averaging,
+        least_batch=getattr(objective, "least_batch", 1),
         max_tokens=room.config.rollouts.max_tokens,
     )
     return {"candidate": name or state["solver"]}
@@ -160,6 +161,7 @@ async def _train(
         liger=training.liger,
         attention=training.attention,
         tracking=_tracking(room, name),
+        checkpoint_s=training.checkpoint_s,
         **objective,
     )
     result = await run_job(

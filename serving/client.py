@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -108,9 +109,8 @@ class Completions:
                     return told(await self.once(request, tries.patience), tries)
                 except Failed as failed:
                     pause = tries.wait(failed)
-                    if pause is None:
+                    if pause is None or await self._over_within(pause):
                         raise self.given_up(request, tries, failed) from failed
-                await asyncio.sleep(pause)
 
     async def once(self, request: Request, seconds: float) -> Reply:
         """Try a request one time, whatever is in flight.
@@ -156,6 +156,17 @@ class Completions:
             f"({call.error}); {self._remedy(failed)}",
             call,
         )
+
+    async def _over_within(self, seconds: float) -> bool:
+        """Wait; whether it is known meanwhile that nothing will ever answer there."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            try:
+                self.check()
+            except MaieuticError:
+                return True
+            await asyncio.sleep(min(left, _LOOK_S))
+        return False
 
     def _remedy(self, failed: Failed) -> str:
         if failed.status in (401, 403):
@@ -241,3 +252,6 @@ _LONGEST_LIST = 20_000_000
 
 _HEALTHY_S = 5.0
 """Seconds in which an endpoint must say that it is there."""
+
+_LOOK_S = 0.25
+"""Seconds between two looks, while a request waits for its next try, at whether its server has ended."""

@@ -112,6 +112,18 @@ def test_the_environment_is_a_package_with_the_bank_in_it(run: RunFolder, tmp_pa
         compile(file.read_text(encoding="utf-8"), str(file), "exec")
 
 
+COUNTED = """
+from pathlib import Path
+from maieutic.tasks.checkers.finding import Finding
+
+
+def check(question, completion):
+    with Path(__file__).with_name("counted").open("a") as file:
+        file.write("once ")
+    return Finding("right", completion)
+"""
+
+
 def test_verifiers_loads_it_and_scores_answers(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,5 +147,13 @@ def test_verifiers_loads_it_and_scores_answers(
     assert scored("3 + 4 = 7\n#### 7") == (1.0, 1.0)
     assert scored("#### 8") == (0.0, 1.0)
     assert scored("nothing to see,\nnowhere") == (0.0, 1.0)
+    counted = tmp_path / "counted.py"
+    counted.write_text(COUNTED)
+    counting = tasks[0].with_data(checker="counted:check")
+    trace = vf.Trace.model_construct(root_reply="#### 7", rewards={}, metrics={}, errors=[], nodes=[])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    asyncio.run(counting.score(trace))
+    assert trace.rewards["right"].value == 1.0 and trace.metrics["decided"] == 1.0
+    assert (tmp_path / "counted").read_text() == "once "  # a checker may take seconds
     for name in [name for name in sys.modules if name.startswith("maieutic_my_run")]:
         del sys.modules[name]

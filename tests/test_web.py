@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import signal
 import socket
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -397,6 +402,31 @@ def test_figures_without_end_are_no_figures_of_a_chart() -> None:
 def chart_data(report: RunReport) -> list[float | None]:
     (kl,) = (one for one in run_page.charts(report) if one.name == "guard-kl")
     return list(kl.series[0].values)
+
+
+@pytest.mark.slow
+def test_open_pages_hold_up_no_end(runs: Path, tmp_path: Path) -> None:
+    """Ten of them follow a run; SIGTERM ends the server at once, and nothing is complained of."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "maieutic", "inspect", "--no-open", "--port", "0", "--runs-dir", str(runs)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )  # fmt: skip
+    assert process.stdout
+    port = int(re.findall(r":(\d+)/", process.stdout.readline())[0])
+    (name, *_) = sorted(one.name for one in runs.iterdir())
+    asked = f"GET /run/{quote(name)}/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        following = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(10)]
+        for one in following:
+            one.sendall(asked.encode())
+        for one in following:
+            assert b"text/event-stream" in one.recv(10_000)
+        begun = time.monotonic()
+        process.terminate()
+        _, complaints = process.communicate(timeout=30)
+    assert time.monotonic() - begun < 2.5 and complaints == ""
+    assert process.returncode in (0, -signal.SIGTERM)
 
 
 def test_an_empty_host_is_not_every_address() -> None:

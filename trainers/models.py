@@ -36,6 +36,8 @@ def load(job: TrainingJob) -> Any:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
+    # What it begins with is drawn by chance, before any Trainer sets the seed.
+    torch.manual_seed(job.seed)
     return get_peft_model(base, settings)
 
 
@@ -58,6 +60,15 @@ def save(model: Any, folder: Path) -> None:
         model.save_pretrained(str(folder), selected_adapters=["default"])
     else:
         model.save_pretrained(folder, safe_serialization=True)
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def not_finite(model: Any) -> str:
+    """The first trained weight with a figure that is none, as a reason to stop; empty where all are."""
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and not bool(torch.isfinite(weight).all()):
+            return f"{name} is not finite: lower the learning rate"
+    return ""
 
 
 @contextlib.contextmanager

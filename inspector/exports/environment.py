@@ -36,18 +36,13 @@ class MaieuticData(vf.TaskData):  # type: ignore[misc]
 class MaieuticTask(vf.Task[MaieuticData]):  # type: ignore[misc]
     """Right is 1, all else 0; `decided` tells what no checker could judge from what is wrong."""
 
-    async def outcome(self, trace: vf.Trace) -> str:
-        asked = self.data.model_dump(include={"id", "text", "answer", "checker", "data"})
-        found = await asyncio.to_thread(check, asked, trace.last_reply)
-        return str(found.outcome)
-
     @vf.reward(weight=1.0)  # type: ignore[untyped-decorator]
     async def right(self, trace: vf.Trace) -> float:
-        return float(await self.outcome(trace) == "right")
-
-    @vf.metric  # type: ignore[untyped-decorator]
-    async def decided(self, trace: vf.Trace) -> float:
-        return float(await self.outcome(trace) != "undecided")
+        asked = self.data.model_dump(include={"id", "text", "answer", "checker", "data"})
+        found = await asyncio.to_thread(check, asked, trace.last_reply)
+        # Not a metric of its own: that would check the answer once more, and a checker may take seconds.
+        trace.record_metric("decided", float(found.outcome != "undecided"))
+        return float(found.outcome == "right")
 
 
 class MaieuticConfig(vf.TasksetConfig):  # type: ignore[misc]

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from ...errors import RunError, printable
+from ..troubled import FAILED
 from .found import ThisRun
 from .rendering import page
 from .runs import Run
@@ -183,7 +184,7 @@ def _arcs(places: dict[str, int]) -> Iterator[Arc]:
 
 def _calls(run: Run, round: int) -> list[dict[str, Any]]:
     return run.rows(
-        "SELECT role, stage, count(*) AS calls, count(*) FILTER (coalesce(failure, '') <> '') AS failed, "
+        f"SELECT role, stage, count(*) AS calls, count(*) FILTER ({FAILED}) AS failed, "  # noqa: S608
         "coalesce(sum(len(tried)), 0)::BIGINT AS again, sum(completion_tokens)::BIGINT AS tokens, "
         "sum(seconds) AS seconds FROM calls WHERE recorded_in = ? GROUP BY role, stage ORDER BY role, stage",
         [round],

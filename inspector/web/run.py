@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 
 from ...records import Evaluation, RoundReport, RunReport
 from ..console import summary
-from .charts import Chart, Series
+from .charts import Chart, Series, in_percent
 from .found import ThisRun
 from .rendering import page
 from .trouble import trouble_of
@@ -86,14 +86,14 @@ def _heldout(report: RunReport) -> Chart:
         [
             Series(
                 "held-out",
-                [_percent(one.accuracy) for one in measured],
-                [_percent(one.ci95[0]) for one in measured],
-                [_percent(one.ci95[1]) for one in measured],
+                [in_percent(one.accuracy) for one in measured],
+                [in_percent(one.ci95[0]) for one in measured],
+                [in_percent(one.ci95[1]) for one in measured],
                 [not one for one in kept],
             ),
             Series(
                 "validation",
-                [None, *(_percent(entry.validation.accuracy) for entry in report.rounds)],
+                [None, *(in_percent(entry.validation.accuracy) for entry in report.rounds)],
                 color=1,
             ),
         ],
@@ -179,10 +179,6 @@ def _tokens(rounds: Sequence[RoundReport], numbers: Sequence[str]) -> Chart:
         for place, role in enumerate(roles)
     ]
     return Chart("tokens", "Tokens written, by role", "stacked", numbers, series)
-
-
-def _percent(share: float) -> float:
-    return round(100 * share, 2)
 
 
 def _levels(report: RunReport | None) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import printable
+from ..database import left_out
 from .runs import Run, changed
 
 _LINES = 12
@@ -50,10 +51,8 @@ def trouble_of(run: Run) -> list[Trouble]:
         found.append(Trouble("Records are being read; the page fills up by itself."))
     if run.trouble:
         found.append(Trouble(run.trouble))
-    damaged = sorted(run.index.damaged.items())
-    if damaged:
-        named = "; ".join(f"{part} ({reason[:100]})" for part, reason in damaged[:5])
-        found.append(Trouble(f"{len(damaged)} parts cannot be read and are left out: {named}"))
+    if damaged := dict(run.index.damaged):
+        found.append(Trouble(left_out(damaged)))
     return found
 
 
