@@ -32,8 +32,8 @@ from .kept_rounds import kept_round, last_round, solver, writer
 from .report import forked_from
 
 _IDENTIFIES = (
-    "seeds", "heldout", "columns", "checker", "model", "pocket", "sets", "memory", "curriculum.horizon",
-    "solver.model", "generator.model",
+    "seeds", "heldout", "columns", "checker", "model", "pocket", "sets", "memory.embedding",
+    "curriculum.horizon", "solver.model", "generator.model",
 )  # fmt: skip
 """Settings that the records already there were made with: another needs a run of its own."""
 _TRAINED = ("training.method", "training.lora")

@@ -28,7 +28,7 @@ def alarms_of(folder: RunFolder, config: RunConfig, round: int, name: str) -> li
     Args:
         name: of the fixed set, as its files are called.
     """
-    if config.watch.reward_hacking == "off":
+    if config.watch.reward_hacking == "none":
         return []
     alarms = []
     watched = attempts_watched(folder, config, round, name)

@@ -214,7 +214,7 @@ async def test_where_it_is_told_to_an_alarm_ends_the_run_whatever_the_other_set_
     assert stopped.ended is not None
     assert stopped.ended.by == "watch.reward_hacking"
     assert "ended early: reward hacking?" in summary(stopped)
-    on = await played(folder, ["rounds=5", "watch.reward_hacking=off"])
+    on = await played(folder, ["rounds=5", "watch.reward_hacking=none"])
     assert (on.status, len(on.rounds), on.rounds[-1].alarms) == ("done", 5, [])
 
 
