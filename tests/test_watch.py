@@ -11,6 +11,7 @@ import pytest
 import simulated
 from hypothesis import given
 from hypothesis import strategies as st
+from maieutic.benchmarks.alarm import GAMED, HONEST, rates_of
 from maieutic.config import load
 from maieutic.curriculum.watch import training_alarm, watch, weights
 from maieutic.graph import train
@@ -23,8 +24,6 @@ from maieutic.memory.run import RunFolder
 from maieutic.records import RoundReport
 from maieutic.trainers.jobs import TrainingJob, TrainingResult
 from playing import made, played, simulate
-
-from benchmarks.alarm import GAMED, HONEST, rates_of
 
 FLAT = [(0.5, 0.5)] * 40
 UP = [(0.0, 1.0)] * 40
