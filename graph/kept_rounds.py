@@ -22,6 +22,12 @@ def kept_round(folder: RunFolder, round: int) -> int:
     return next(number for number in range(round, -1, -1) if number == 0 or promoted(folder, number))
 
 
+def played_by(folder: RunFolder, round: int) -> int:
+    """The round whose Solver played this one, which is over."""
+    noted = (folder.read_json(round, "gate") or {}).get("against_round")
+    return noted if isinstance(noted, int) else kept_round(folder, round - 1)
+
+
 def solver(kept: int) -> str:
     """Name of the Solver of a round that kept it."""
     return f"solver-{kept:04d}" if kept else BASE

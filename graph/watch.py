@@ -16,7 +16,7 @@ from ..curriculum.watch import Change, Pairs, Rates, Trained, Watched, training_
 from ..memory.run import RunFolder
 from ..records import Alarm, Question, Shift, Verdict
 from ..trainers.jobs import result_of
-from .kept_rounds import kept_round
+from .kept_rounds import played_by
 
 _REWARDS = {"reward", "first/reward"}
 """Figures of a training that samples: in its last logged steps, and in its first."""
@@ -57,7 +57,7 @@ def trainings_watched(folder: RunFolder, config: RunConfig, round: int, name: st
         made = result_of(folder.checkpoint(f"solver-{number:04d}"))
         if made is None or made.stopped or not made.rollouts or not made.metrics.keys() >= _REWARDS:
             continue
-        before, after = (_accuracy(folder, n, name) for n in (kept_round(folder, number - 1), number))
+        before, after = (_accuracy(folder, n, name) for n in (played_by(folder, number), number))
         rises.append(made.metrics["reward"] - made.metrics["first/reward"])
         results.append(after - before)
     return training_alarm(rises, results, config.watch.confidence)
@@ -80,9 +80,9 @@ def _fixed(folder: RunFolder, then: Sequence[int], later: Sequence[int], name: s
     questions = folder.read(0, f"sets/{name}", Question)
     marks = {
         number: right_marks(questions, folder.read(number, f"verdicts/{name}", Verdict))
-        for number in {kept_round(folder, played - 1) for played in (*then, *later)}
+        for number in {played_by(folder, played) for played in (*then, *later)}
     }
-    windows = [[marks[kept_round(folder, played - 1)] for played in window] for window in (then, later)]
+    windows = [[marks[played_by(folder, played)] for played in window] for window in (then, later)]
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for place, question in enumerate(questions):
         was, now = (fmean(float(row[place]) for row in window) for window in windows)

@@ -201,6 +201,12 @@ def test_what_belongs_to_later_rounds_stays_behind(begun: RunFolder) -> None:
     assert os.path.samefile(*weights)
 
 
+def test_an_address_with_a_password_is_refused_and_not_repeated(begun: RunFolder) -> None:
+    told = ["teacher.endpoint=http://me:canary-word@127.0.0.1:9/v1", "teacher.model=m"]
+    said = faulty(begun, 1, "new", told)
+    assert "teacher.endpoint" in said and "canary-word" not in said
+
+
 def test_a_run_that_is_being_played_can_be_forked(begun: RunFolder) -> None:
     with folders.locked(begun):
         folder, _ = fork(begun.path.parent, "old", 1, "new")
