@@ -75,8 +75,8 @@ async def test_a_budget_ends_a_run_that_goes_on_as_if_it_had_not(
     report = await played(folder)
     assert (report.status, report.ended and report.ended.by) == ("budget", f"budget.{name}")
     assert report.ended is not None
-    # A part of this run is at most 128 requests of two tokens each, and some kilobytes.
-    most = {"calls": 150, "tokens": 420 + 2, "disk_gb": 0.0014 + 0.0001}[name]
+    # On disk a node adds to the memory, too: its files grow by some hundred kilobytes at once.
+    most = {"calls": 150, "tokens": 420 + 2, "disk_gb": 0.0014 + 0.0005}[name]
     assert float(limit) <= report.ended.spent <= most
     assert "ended early: budget." in summary(report)
     at = calls_of(folder)
