@@ -109,6 +109,7 @@ def _card(template: str, front: dict[str, Any], source: Source, licence: str, **
         versions={**(source.report.versions if source.report else {}), "exported by maieutic": __version__},
         rounds=max(source.rounds, default=0),
         notes=source.notes,
+        forked=source.forked,
         licence=licence,
         **more,
     )
