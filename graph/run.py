@@ -187,6 +187,7 @@ async def _play(
     kept: Kept | None,
 ) -> RunReport:
     end_leftover(folder.path / "server.json")
+    folder.sweep()
     status: Status = "stopped"
     async with contextlib.AsyncExitStack() as stack:
         try:
