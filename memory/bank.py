@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..records import Attempt, Question, Zone
-from .store import Store, annotate, upsert
+from .store import TIES, Store, annotate, nearest_first, upsert
 
 
 class QuestionBank:
@@ -74,11 +74,12 @@ class QuestionBank:
         """The questions most similar to a text, nearest first; of one zone where it is named."""
         found = self._questions.query(
             query_embeddings=list(self.embedded([text])),
-            n_results=max(1, min(count, self.count())),
+            n_results=max(1, min(count + TIES, self.count())),
             where={"zone": zone} if zone else None,
-            include=["metadatas"],
+            include=["metadatas", "distances"],
         )
-        return [_question(metadata) for metadata in (found["metadatas"] or [[]])[0]]
+        metadatas = (found["metadatas"] or [[]])[0]
+        return [_question(metadatas[place]) for place in nearest_first(found, 0, count)]
 
     def embedded(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(texts, size), each of length 1."""
@@ -106,9 +107,11 @@ class QuestionBank:
     def _nearest_stored(self, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> list[tuple[str, float]]:
         if not self.count():
             return [("", 0.0)] * len(vectors)
-        found = self._questions.query(query_embeddings=list(vectors), n_results=1, include=["distances"])
-        rows = zip(found["ids"], found["distances"] or [], strict=True)
-        return [(ids[0], 1 - distances[0]) if ids else ("", 0.0) for ids, distances in rows]
+        wanted = min(1 + TIES, self.count())
+        found = self._questions.query(query_embeddings=list(vectors), n_results=wanted, include=["distances"])
+        best = [nearest_first(found, row, 1) for row in range(len(vectors))]
+        rows = zip(best, found["ids"], found["distances"] or [], strict=True)
+        return [(ids[at[0]], 1 - distances[at[0]]) if at else ("", 0.0) for at, ids, distances in rows]
 
 
 def _question(metadata: object) -> Question:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..records import Attempt, Question, Rollout, Zone
 from .forgetting import forgotten
-from .store import Store, delete, upsert
+from .store import TIES, Store, delete, nearest_first, upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +139,15 @@ class WeaknessProfile:
             return [[] for _ in texts]
         found = self._failures.query(
             query_texts=list(texts),
-            n_results=min(count, size),
+            n_results=min(count + TIES, size),
             where=learning,  # type: ignore[arg-type]
-            include=["documents", "metadatas"],
+            include=["documents", "metadatas", "distances"],
         )
         rows = zip(found["ids"], found["documents"] or [], found["metadatas"] or [], strict=True)
-        return [[_failure(*entry) for entry in zip(*row, strict=True)] for row in rows]
+        return [
+            [_failure(*(part[place] for part in row)) for place in nearest_first(found, number, count)]
+            for number, row in enumerate(rows)
+        ]
 
 
 def _weakness(metadata: object) -> Weakness:
@@ -158,7 +162,7 @@ def _weakness(metadata: object) -> Weakness:
     )
 
 
-def _failure(question_id: str, text: str, metadata: object) -> Failure:
+def _failure(question_id: Any, text: Any, metadata: object) -> Failure:
     values = dict(metadata)  # type: ignore[call-overload]
     return Failure(
         question_id=question_id,

@@ -40,6 +40,22 @@ class Store:
         )
 
 
+TIES = 16
+"""Entries that are looked at beyond those that are wanted. Of entries that are equally near, an index gives
+whichever it comes upon first, and no two processes come upon them in the same order."""
+
+
+def nearest_first(found: Any, row: int, count: int) -> list[int]:
+    """Places of the nearest entries of one query, equally near ones in the order of their ids.
+
+    Args:
+        found: a query's result with its distances, of `count + TIES` entries.
+    """
+    near = zip(found["distances"][row], found["ids"][row], strict=True)
+    ranked = sorted((round(distance, 5), key, place) for place, (distance, key) in enumerate(near))
+    return [place for _, _, place in ranked[:count]]
+
+
 _BATCH = 2000
 """Chroma refuses more than some thousands at once."""
 
