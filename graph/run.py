@@ -190,6 +190,7 @@ async def _play(
     kept: Kept | None,
 ) -> RunReport:
     end_leftover(folder.path / "server.json")
+    folder.sweep()
     status: Status = "stopped"
     ended: Ending | None = None
     async with contextlib.AsyncExitStack() as stack:

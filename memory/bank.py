@@ -19,7 +19,7 @@ from ..records import Attempt, Question, Zone
 from .archive import Archive
 from .retiring import retired
 from .shelf import Shelf
-from .store import Store
+from .store import TIES, Store, nearest_first
 
 Row = tuple[Question, Attempt | None]
 
@@ -128,12 +128,13 @@ class QuestionBank:
         """The questions most similar to a text, nearest first; of one zone where it is named."""
         found = self._questions.query(
             query_embeddings=list(self.embedded([text])),
-            n_results=max(1, min(count, self.count())),
+            n_results=max(1, min(count + TIES, self.count())),
             where={"zone": zone} if zone else None,
-            include=[],
+            include=["distances"],
         )
-        keys = [self._shelf.key(entry) for entry in found["ids"][0]]
-        return [self._rows[key][0] for key in keys if key in self._rows]
+        keys = self._keys(found["ids"][0])
+        near = nearest_first((found["distances"] or [[]])[0], keys, len(keys))
+        return [self._rows[keys[place]][0] for place in near if keys[place] in self._rows][:count]
 
     def embedded(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(texts, size), each of length 1."""
@@ -164,9 +165,20 @@ class QuestionBank:
     def _nearest_stored(self, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> list[tuple[str, float]]:
         if not self.count():
             return [("", 0.0)] * len(vectors)
-        found = self._questions.query(query_embeddings=list(vectors), n_results=1, include=["distances"])
-        rows = zip(found["ids"], found["distances"] or [], strict=True)
-        return [(self._shelf.key(ids[0]), 1 - distances[0]) if ids else ("", 0.0) for ids, distances in rows]
+        wanted = min(1 + TIES, self.count())
+        found = self._questions.query(query_embeddings=list(vectors), n_results=wanted, include=["distances"])
+        rows = [
+            (self._keys(ids), distances)
+            for ids, distances in zip(found["ids"], found["distances"] or [], strict=True)
+        ]
+        best = [nearest_first(distances, keys, 1) for keys, distances in rows]
+        return [
+            (keys[at[0]], 1 - distances[at[0]]) if at else ("", 0.0)
+            for at, (keys, distances) in zip(best, rows, strict=True)
+        ]
+
+    def _keys(self, entries: Sequence[str]) -> list[str]:
+        return [self._shelf.key(entry) for entry in entries]
 
 
 def _metadata(question: Question, last: Attempt | None) -> dict[str, Any]:
