@@ -31,7 +31,7 @@ from maieutic.trainers.jobs import TrainingJob, TrainingResult
 class SimulatedServer:
     """A server whose swaps always succeed."""
 
-    starts, swaps, name, key, url = 1, 0, "m", "k", "http://127.0.0.1:1"
+    starts, swaps, name, key, port, url = 1, 0, "m", "k", 1, "http://127.0.0.1:1"
     alive, asleep = True, False
 
     def __init__(self, model: Path) -> None:
@@ -41,7 +41,16 @@ class SimulatedServer:
     async def swap(self, weights: Path) -> float:
         return 0.01
 
-    def require_alive(self) -> None:
+    def require_alive(self, port: int = 0) -> None:
+        return
+
+    def look(self) -> None:
+        return
+
+    async def healthy(self) -> bool:
+        return True
+
+    async def start(self) -> None:
         return
 
     async def stop(self) -> None:
