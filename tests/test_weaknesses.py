@@ -57,9 +57,6 @@ def record(folder: RunFolder, round: int, asked: list[tuple[Question, list[str]]
     folder.write(round, "attempts", 0, attempts)
 
 
-FIELDS = ("rollout_id", "completion", "skill", "level", "zone", "round")
-
-
 def found(folder: RunFolder, until: int | None = None) -> list[Weak]:
     with Database(folder) as database:
         return weaknesses(database, until)
@@ -83,12 +80,15 @@ async def test_it_is_what_the_memory_of_a_played_run_holds(
         assert [e.pass_rate for e in weak.history] == pytest.approx([p for _, p, _ in other.history])
     kept = store.collection("failures").get(include=["documents", "metadatas"])
     remembered = {
-        tuple(row[name] for name in ("key", *FIELDS)) + (text,)
+        tuple(
+            [row["key"], text]
+            + [row[name] for name in ("rollout_id", "completion", "skill", "level", "zone", "round")]
+        )
         for text, row in zip(kept["documents"] or [], kept["metadatas"] or [], strict=True)
         if row["zone"] != FREE
     }
     told = {
-        (e.question_id, e.rollout_id, e.completion, weak.skill, weak.level, e.zone, e.round, e.text)
+        (e.question_id, e.text, e.rollout_id, e.completion, weak.skill, weak.level, e.zone, e.round)
         for weak in ours
         for e in weak.failures
     }
