@@ -20,7 +20,13 @@ _LONGEST = ("test_end_to_end.py", "test_four_models.py", "test_own_questions.py"
 """Files of minutes: begun first, so that no worker is left with one of them at the end."""
 
 
-_HEAVY = ("test_tool_training.py", "test_angles.py", "test_objectives.py", "test_guards.py", "test_resuming.py")
+_HEAVY = (
+    "test_tool_training.py",
+    "test_angles.py",
+    "test_objectives.py",
+    "test_guards.py",
+    "test_resuming.py",
+)
 """Files that import torch and TRL; all of their tests are slow."""
 
 
