@@ -64,23 +64,20 @@ def weights(one: TrainingJob) -> bytes:
 async def test_one_that_died_by_a_signal_goes_on_from_its_checkpoint(base: Path, warm: Warm) -> None:
     alone = job(base, "alone")
     assert (await played(alone, warm)).notes == []
-    for how, name in (("crashes", "SIGSEGV"), ("is_killed", "SIGKILL")):
-        one = job(base, how, how=how, once=str(base / f"{how}.once"))
-        result = await played(one, warm)
-        assert result.notes[0] == f"its process died by {name} and was started again"
-        assert "was cut short, and went on from step" in result.notes[1]
-        assert result.steps == 4
-        assert weights(one) == weights(alone)
-        assert not Path(f"{one.output}.trainer").exists()
+    one = job(base, "out", how="crashes", once=str(base / "once"))
+    result = await played(one, warm)
+    assert result.notes[0] == "its process died by SIGSEGV and was started again"
+    assert "was cut short, and went on from step" in result.notes[1]
+    assert result.steps == 4
+    assert weights(one) == weights(alone)
+    assert not Path(f"{one.output}.trainer").exists()
 
 
 async def test_an_exception_is_told_at_once_and_the_run_can_go_on_from_the_checkpoint(
     base: Path, warm: Warm
 ) -> None:
     one = job(base, "out", how="raises", once=str(base / "once"))
-    with pytest.raises(
-        TrainingError, match=r"ended with exit code 1 and no checkpoint[\s\S]*ZeroDivisionErr"
-    ):
+    with pytest.raises(TrainingError, match=r"ended with exit code 1 and no checkpoint[\s\S]*ZeroDiv"):
         await played(one, warm)
     result = await played(one, warm)
     assert "was cut short, and went on from step" in result.notes[0]
@@ -104,19 +101,21 @@ async def test_one_that_has_too_little_memory_is_done_in_smaller_batches(
 
 async def test_one_that_is_told_to_end_keeps_what_it_did(base: Path, warm: Warm) -> None:
     """As a run does that is stopped: a scheduler's SIGTERM, Ctrl-C."""
-    one = job(base, "out", how="waits", once=str(base / "once")).model_copy(update={"checkpoint_s": 1000.0})
+    one = job(base, "out", how="waits", at=1, once=str(base / "once"))
+    one = one.model_copy(update={"checkpoint_s": 1000.0})
     doing = asyncio.create_task(played(one, warm))
     while not (base / "once").exists():
         await asyncio.sleep(0.05)
         assert not doing.done()
     assert not list(Path(f"{one.output}.trainer").glob("checkpoint-*"))
-    (base / "once.told").write_text("")  # the step goes on, and ends within the grace
     doing.cancel()
+    # What it was told reaches it through three processes; then its step goes on, and ends within the grace.
+    asyncio.get_running_loop().call_later(2.0, (base / "once.told").write_text, "")
     with contextlib.suppress(asyncio.CancelledError):
         await doing
     (kept,) = Path(f"{one.output}.trainer").glob("checkpoint-*")
     step = json.loads((kept / "trainer_state.json").read_text())["global_step"]
-    assert step >= 3
+    assert step == 2
     below = [" ".join(process.cmdline()) for process in psutil.Process().children(recursive=True)]
     assert not [line for line in below if "trainers.asking" in line]
     result = await played(one, warm)

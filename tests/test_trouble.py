@@ -125,9 +125,7 @@ async def test_where_the_smallest_does_not_fit_it_says_what_to_do(tmp_path: Path
     small = job(tmp_path, options={"fits": 0, "code": NO_MEMORY}, batch_size=2)
     # What is known not to fit is not tried again when the run goes on; other settings begin anew.
     for expected in ("2x3 1x6", "1x6"):
-        with pytest.raises(
-            TrainingError, match="solver-0001 ran out of memory with a batch of 1, which cann"
-        ):
+        with pytest.raises(TrainingError, match="solver-0001 ran out of memory with a batch of 1, which"):
             await played(small, tmp_path)
         assert tried(tmp_path) == expected
     other = small.model_copy(update={"options": {"fits": 2, "code": NO_MEMORY}})

@@ -69,6 +69,7 @@ class Troubled:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def _crashes(self, batch: int) -> None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.kill(os.getpid(), signal.SIGSEGV)
 
     def _waits(self, batch: int) -> None:
