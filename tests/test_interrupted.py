@@ -61,29 +61,38 @@ def weights(one: TrainingJob) -> bytes:
     return (Path(one.output) / "model.safetensors").read_bytes()
 
 
-async def test_one_that_died_by_a_signal_goes_on_from_its_checkpoint(base: Path, warm: Warm) -> None:
-    alone = job(base, "alone")
+@pytest.fixture(scope="module")
+async def undisturbed(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The weights that each of these jobs comes to by itself."""
+    folder = tmp_path_factory.mktemp("alone")
+    tiny.save(folder / "base")
+    write_table(folder / "rows.parquet", ROWS)
+    alone = job(folder, "alone")
     assert (await played(alone, warm)).notes == []
+    return weights(alone)
+
+
+async def test_one_that_died_by_a_signal_goes_on_from_its_checkpoint(
+    base: Path, warm: Warm, undisturbed: bytes
+) -> None:
     one = job(base, "out", how="crashes", once=str(base / "once"))
     result = await played(one, warm)
     assert result.notes[0] == "its process died by SIGSEGV and was started again"
     assert "was cut short, and went on from step" in result.notes[1]
     assert result.steps == 4
-    assert weights(one) == weights(alone)
+    assert weights(one) == undisturbed
     assert not Path(f"{one.output}.trainer").exists()
 
 
 async def test_an_exception_is_told_at_once_and_the_run_can_go_on_from_the_checkpoint(
-    base: Path, warm: Warm
+    base: Path, warm: Warm, undisturbed: bytes
 ) -> None:
     one = job(base, "out", how="raises", once=str(base / "once"))
     with pytest.raises(TrainingError, match=r"ended with exit code 1 and no checkpoint[\s\S]*ZeroDiv"):
         await played(one, warm)
     result = await played(one, warm)
     assert "was cut short, and went on from step" in result.notes[0]
-    alone = job(base, "alone")
-    await played(alone, warm)
-    assert weights(one) == weights(alone)
+    assert weights(one) == undisturbed
 
 
 @pytest.mark.parametrize("how", ["asks", "says", "is_killed"])
@@ -99,7 +108,7 @@ async def test_one_that_has_too_little_memory_is_done_in_smaller_batches(
         assert {"asks": "can't allocate memory", "says": "CUDA out of memory"}[how] in log
 
 
-async def test_one_that_is_told_to_end_keeps_what_it_did(base: Path, warm: Warm) -> None:
+async def test_one_that_is_told_to_end_keeps_what_it_did(base: Path, warm: Warm, undisturbed: bytes) -> None:
     """As a run does that is stopped: a scheduler's SIGTERM, Ctrl-C."""
     one = job(base, "out", how="waits", at=1, once=str(base / "once"))
     one = one.model_copy(update={"checkpoint_s": 1000.0})
@@ -120,7 +129,5 @@ async def test_one_that_is_told_to_end_keeps_what_it_did(base: Path, warm: Warm)
     assert not [line for line in below if "trainers.asking" in line]
     result = await played(one, warm)
     assert result.notes == [f"was cut short, and went on from step {step} of 4"]
-    alone = job(base, "alone")
-    await played(alone, warm)
-    assert weights(one) == weights(alone)
+    assert weights(one) == undisturbed
     assert result_of(one.output) == result
