@@ -188,6 +188,7 @@ async def _train(
         steps=result.steps,
         seconds=result.seconds,
         stopped=result.stopped,
+        notes=result.notes,
         metrics=json.dumps(result.metrics),
     )
     room.folder.write(round, f"trainings/{role}", 0, [done])
