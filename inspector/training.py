@@ -33,7 +33,8 @@ def training_line(train: TrainingFigures) -> str:
     given = f"{train.examples} rows" + (f" ({pairs})" if pairs else "")
     sampled = f", {train.rollouts} completions sampled ({train.tokens} tokens)" if train.rollouts else ""
     stopped = f"STOPPED: {printable(train.stopped)}; " if train.stopped else ""
-    return f"{stopped}{train.objective} on {given}, {train.seconds:.0f} s{sampled}; {figures}"
+    notes = "".join(f"; {printable(note)}" for note in train.notes)
+    return f"{stopped}{train.objective} on {given}, {train.seconds:.0f} s{sampled}; {figures}{notes}"
 
 
 def _change(name: str, metrics: Mapping[str, float]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ class Store:
     """A persistent Chroma database inside a run folder."""
 
     def __init__(self, folder: Path, embedding: EmbeddingFunction[Documents]) -> None:
-        self.embedding = embedding
+        self.embedding, self.folder = embedding, folder
+        self.closed: list[Callable[[], None]] = []
+        """Called when it is closed: what else has files open in this folder."""
         try:
             self._client = chromadb.PersistentClient(
                 path=str(folder), settings=Settings(anonymized_telemetry=False)
@@ -30,6 +33,8 @@ class Store:
 
     def close(self) -> None:
         """Let go of files and memory: a process may play many runs."""
+        for let_go in self.closed:
+            let_go()
         self._client.close()  # type: ignore[attr-defined]
 
     def collection(self, name: str) -> Collection:

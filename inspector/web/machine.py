@@ -18,7 +18,7 @@ from ..troubled import FAILED
 from .found import ThisRun
 from .rendering import page
 from .runs import Run
-from .trouble import resume, trouble_of
+from .trouble import fork, resume, trouble_of
 
 router = APIRouter()
 _CHECKPOINTS = 60
@@ -36,6 +36,8 @@ class Checkpoint:
     """Node that follows; empty at the end."""
     solver: str
     name: str
+    fork: str
+    """The command that begins a new run here; empty where no round is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,13 @@ def _read(run: Run) -> Iterator[Checkpoint]:
         for found in saver.list(where, limit=_CHECKPOINTS):
             values = found.checkpoint["channel_values"]
             following = [key.removeprefix("branch:to:") for key in values if key.startswith("branch:to:")]
+            round = int(values.get("round", 0))
+            after_gate = round > 0 and (not following or following == ["select"])
             yield Checkpoint(
                 at=datetime.fromisoformat(found.checkpoint["ts"]),
-                round=int(values.get("round", 0)),
+                round=round,
                 next=", ".join(following),
+                fork=fork(run, round - 1) if after_gate else "",
                 solver=str(values.get("solver", "base")),
                 name=str(found.checkpoint["id"]),
             )
