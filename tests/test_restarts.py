@@ -214,7 +214,7 @@ async def test_a_port_that_is_taken_before_the_server_has_it_is_not_used(tmp_pat
         await seat(model, tmp_path)
         (server,) = model.servers
         assert server.port != strangers[0].server_address[1]
-        assert server.starts == 1
+        assert server.starts == 1, told
         assert Stranger.seen
         assert not any(server.key in said for said in Stranger.seen)
         assert told == []
