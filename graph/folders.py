@@ -42,6 +42,7 @@ from .local import check_models, own_models
 from .remote import check_role, elsewhere, reach
 from .report import versions
 from .tracking import check_trackers
+from .versions import header, require_ours
 
 ROOM_ON_DISK = 500_000_000
 """Bytes that must be free before a run begins; a pocket run needs about a fifth."""
@@ -198,8 +199,7 @@ def begin(folder: RunFolder, config: RunConfig, material: Material) -> None:
 
 
 def _note_config(folder: RunFolder, config: RunConfig) -> None:
-    noted = "".join(f"# {package} {number}\n" for package, number in versions().items())
-    write_whole(folder.config, noted + dump(absolute(config)))
+    write_whole(folder.config, header(versions()) + dump(absolute(config)))
 
 
 def absolute(config: RunConfig) -> RunConfig:
@@ -246,7 +246,8 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
     """An existing run with its configuration.
 
     Raises:
-        RunError: there is none of that name, or it is a comparison; the message lists those there are.
+        RunError: there is none of that name, or it is a comparison; the message lists those there are. Or
+            its settings cannot be read, and another version wrote them.
     """
     folder = RunFolder(runs / Path(name).name)
     if len(os.fsencode(name)) > 100 or not folder.config.exists():
@@ -260,7 +261,11 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
         raise RunError(f"no run {name[:60]!r}; {known}")
     if not folder.config.read_bytes().strip():
         raise RunError(f"{folder.config} is empty; bring it back from a copy, or play a new run")
-    return folder, load(folder.config)
+    try:
+        return folder, load(folder.config)
+    except ConfigError:
+        require_ours(folder)  # which says more, where a later version wrote what is not understood
+        raise
 
 
 CHANGEABLE = ("serving", "training", "pairs")
@@ -287,6 +292,7 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
     """
     if folder.report.exists() and '"status": "done"' in folder.report.read_text(errors="replace")[:1000]:
         raise RunError(f"{folder.path.name} is done, and --set can change nothing in it; play a new run")
+    require_ours(folder)
     for override in overrides:
         name = override.partition("=")[0]
         if name.partition(".")[0] not in CHANGEABLE and name not in _ALONE:

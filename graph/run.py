@@ -54,6 +54,7 @@ from .review import Desk, Reviewer
 from .room import Room
 from .state import LoopState
 from .tracking import Tracking, tracked
+from .versions import began, require_ours
 
 
 def teacher_of(config: RunConfig, family: Family, prompts: Prompts) -> Teacher:
@@ -166,8 +167,10 @@ async def play(
     Returns:
         The final report. A run that is cut short leaves a report with status `stopped`.
     Raises:
+        RunError: it is another version's, which this one does not go on with (`versions.py`).
         MaieuticError: it cannot go on; what is done is kept.
     """
+    require_ours(folder)
     try:
         with locked(folder):
             return await _play(config, folder, progress or Quiet(), after_round, reviewer, kept)
@@ -251,4 +254,10 @@ async def _through(room: Room, reviewer: Reviewer | None) -> Status:
                 return "waiting for review"
             write_report(room.folder, room.config, "running")
             await graph.ainvoke(Command(resume="reviewed"), where, durability="sync")
+        if not (await graph.aget_state(where)).values.get("over"):
+            # A node that this version does not have: the graph then ends as if it were done.
+            raise RunError(
+                f"{room.folder.path}: the graph stopped before the run was over; it was begun by "
+                f"{began(room.folder)}: go on with that version, or play a new run"
+            )
     return "done"
