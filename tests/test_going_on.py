@@ -93,8 +93,8 @@ class Answering:
     async def ask(self, request: Request) -> Reply:
         self.asked.append(request.subject_id)
         call = Call(
-            id=f"call-{request.subject_id}", round=1, stage="attempt", role="solver", model="m", checkpoint="",
-            template="", subject_id=request.subject_id, messages="[]", sampling="{}",
+            id=f"call-{request.subject_id}", round=1, stage="attempt", role="solver", model="m",
+            checkpoint="", template="", subject_id=request.subject_id, messages="[]", sampling="{}",
             completions=["#### 1", "#### 2"], finished=[True, False], prompt_tokens=1, completion_tokens=4,
             seconds=0.1,
         )  # fmt: skip
