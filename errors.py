@@ -4,11 +4,15 @@
     ├── ConfigError      the configuration is wrong; nothing has been loaded
     ├── SeedError        a question file cannot be used
     ├── RunError         a run folder is missing, taken, or not resumable
-    │   └── RunHeld      another process is playing the run
+    │   ├── RunHeld      another process is playing the run
+    │   └── MemoryDamaged  the run's Chroma database; it can be made again from the records
     ├── MissingPart      something must be installed first; the message says how
-    ├── ServerError      the vLLM server did not start, died, or answers wrongly
+    ├── ServerError      the vLLM server cannot be had
+    │   ├── ServerGone   it ended or hangs: it can be started again
+    │   └── ServerWrong  it is there, and refuses what it is told, or answers as it should not
     ├── EndpointError    a model endpoint refused every retry
-    └── TrainingError    a training job failed
+    ├── TrainingError    a training job failed
+    └── Ended            no trouble: a run has come to an end that its settings name
 
 A message says in one line where, what was found, what was expected, what to do; the last
 lines of a log may follow where a process of ours failed.
@@ -48,6 +52,10 @@ class RunHeld(RunError):
     """Another process is playing the run; nothing of it was touched."""
 
 
+class MemoryDamaged(RunError):
+    """The memory of a run cannot be used; everything in it can be made again from the records."""
+
+
 class MissingPart(MaieuticError):
     """Software or room that this machine lacks; the message says how to get it."""
 
@@ -56,6 +64,14 @@ class MissingPart(MaieuticError):
 
 class ServerError(MaieuticError):
     """The model server failed; the message ends with its last log lines."""
+
+
+class ServerGone(ServerError):
+    """Its process has ended, was ended because it hung, or does not listen: it can be started again."""
+
+
+class ServerWrong(ServerError):
+    """It does not take what it is told, or does not answer as the weights that it was given do."""
 
 
 class EndpointError(MaieuticError):
@@ -68,6 +84,16 @@ class EndpointError(MaieuticError):
 
 class TrainingError(MaieuticError):
     """A training job ended without a checkpoint; the message ends with its log."""
+
+
+class Ended(MaieuticError):
+    """A budget is spent, in the middle of a round; what is done is kept."""
+
+    exit_code = 0
+
+    def __init__(self, message: str, ending: object = None) -> None:
+        super().__init__(message)
+        self.ending = ending
 
 
 def printable(text: str) -> str:

@@ -89,6 +89,9 @@ class SolverTraining(Section):
     """Batches that make one step: `batch_size` is that of one."""
     gradient_checkpointing: bool = False
     """Compute activations again in place of keeping them: less memory, a third more time."""
+    checkpoint_s: float = Field(300.0, ge=0)
+    """Seconds between two checkpoints of a training, from which it goes on where it is cut short; further
+    apart where writing one takes more than a twentieth of them. 0 for none: it starts over."""
     max_length: int = Field(512, ge=32)
     """Tokens of prompt and completion; what is longer is cut."""
     liger: Literal["auto", "on", "off"] = "auto"

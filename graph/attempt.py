@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..curriculum.difficulty import zone_of
 from ..memory.handbook import kept
@@ -53,6 +53,7 @@ async def profile(room: Room, state: LoopState) -> LoopState:
         room.folder.write(round, "attempts", 0, summed_up(selected(room, round), verdicts, round))
     _remember(room, round)
     learn(room, round)
+    room.bank.retire(set(room.folder.read_json(round, "selected")))
     return {}
 
 
@@ -79,18 +80,27 @@ def restore(room: Room) -> None:
     mark = room.folder.memory / "filled"
     if mark.exists():
         return
-    room.bank.add(room.folder.read(0, "labelled", Question))
-    for round in room.folder.rounds():
-        turns = room.folder.count(round, "vetted") if round else 1
-        for turn in range(turns):
-            room.bank.add(room.folder.part(round, "questions", turn, Question))
-        if room.folder.has(round, "attempts"):
-            _remember(room, round)
+    with room.bank.filled():
+        for round in room.folder.rounds():
+            # In the order in which it happened: what a round adds is vetted after what it asked is known.
+            if room.folder.has(round, "attempts"):
+                _remember(room, round)
+                room.bank.retire(set(room.folder.read_json(round, "selected")))
+            for questions in _added(room, round):
+                room.bank.add(questions)
     found = [
         one for round in room.folder.rounds() for one in room.folder.read(round, "behaviours", Behaviour)
     ]
     room.handbook.hold(kept(found, room.config.handbook.most))
     mark.touch()
+
+
+def _added(room: Room, round: int) -> Iterator[list[Question]]:
+    """What a round added to the bank, in the order in which it did."""
+    if round == 0:
+        yield room.folder.read(0, "labelled", Question)
+    for turn in range(room.folder.count(round, "vetted") if round else 1):
+        yield room.folder.part(round, "questions", turn, Question)
 
 
 def summed_up(questions: Sequence[Question], verdicts: Sequence[Verdict], round: int) -> list[Attempt]:

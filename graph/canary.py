@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ServerError
+from ..errors import ServerError, ServerWrong
 from ..memory.run import write_whole
 from ..records import short_id
 from ..serving.client import Client, Request
@@ -58,7 +58,7 @@ async def compare(room: Room, clients: Sequence[Client], file: Path, checkpoint:
     for client, item in itertools.product(clients, canary["items"]):
         said = await _ask(room, client, checkpoint, round, item["prompt"], item["max_tokens"])
         if said != [item["expected"]]:
-            raise ServerError(
+            raise ServerWrong(
                 f"the server does not answer as {checkpoint} does: to {item['prompt']!r} it said "
                 f"{said}, the checkpoint says {item['expected']!r}. Its weights "
                 f"were not taken over; see {room.folder.logs}, and resume the run"
@@ -71,7 +71,7 @@ async def _note_canary(room: Room, hosted: Hosted, file: Path, round: int) -> No
     items = []
     for question in room.sets.validation[:_QUESTIONS]:
         prompt = room.solver.prompt(question)
-        said = await _ask(room, hosted.client(BASE), BASE, round, prompt, _TOKENS)
+        said = await _ask(room, hosted.now(BASE), BASE, round, prompt, _TOKENS)
         items += [{"prompt": prompt, "expected": text, "max_tokens": _TOKENS} for text in said]
     write_whole(file, json.dumps({"items": items, "distinguishes": True}))
 
@@ -80,7 +80,9 @@ async def _ask(
     room: Room, client: Client, checkpoint: str, round: int, prompt: str, tokens: int
 ) -> list[str]:
     """The greedy completion, its call recorded."""
+    account = room.accounts.of("canary")
     reply = await client.ask(canary_request(checkpoint, round, prompt, tokens))
+    account.add(reply.call)
     room.folder.write(round, "calls/canary", room.folder.count(round, "calls/canary"), [reply.call])
     return reply.completions
 

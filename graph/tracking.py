@@ -6,13 +6,14 @@ note. Trainings tell theirs themselves (`trainers/tracking.py`).
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from ..config import RunConfig
@@ -24,8 +25,9 @@ from ..trainers.jobs import PROJECT
 Figures = dict[str, float]
 Note = Callable[[str], None]
 
-_PATIENCE_S = 60.0
-"""Seconds for trackers to send what they have when a run ends."""
+_PATIENCE_S, _STOPPED_S = 15.0, 2.0
+"""Seconds for trackers to send what they have when a run ends, and when it is stopped."""
+_LOOKED_S = 0.05
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -33,12 +35,18 @@ def check_trackers(names: Sequence[str]) -> None:
     Raises:
         MissingPart: the package of one is not installed.
     """
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    missing = [name for name in names if not _installed(name)]
     if missing:
         raise MissingPart(
             f"report_to: {', '.join(missing)} is not installed in this Python; "
             f"`pip install {' '.join(missing)}`, or leave it out"
         )
+
+
+def _installed(name: str) -> bool:
+    """A folder of that name on the path, such as the one that wandb writes to, is no package."""
+    found = importlib.util.find_spec(name)
+    return found is not None and found.origin is not None
 
 
 class Tracker(Protocol):
@@ -155,14 +163,19 @@ class Tracking:
         for teller in self._tellers:
             teller.wanted.put((round, figures))
 
-    def close(self) -> None:
-        end = time.monotonic() + _PATIENCE_S
+    async def close(self, patience: float = _PATIENCE_S) -> None:
+        """
+        Args:
+            patience: seconds that all together may still take; a signal may cut them short.
+        """
         for teller in self._tellers:
             teller.wanted.put(None)
+        end = time.monotonic() + patience
+        while any(teller.is_alive() for teller in self._tellers) and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOKED_S)  # a join would hear no signal
         for teller in self._tellers:
-            teller.join(max(0.0, end - time.monotonic()))
             if teller.is_alive():
-                teller.failed = f"not done after {_PATIENCE_S:g} s"
+                teller.failed = f"not done after {patience:g} s"
         self._hear()
 
     def _hear(self) -> None:
@@ -172,8 +185,8 @@ class Tracking:
         self._tellers = [teller for teller in self._tellers if teller not in failed]
 
 
-@contextmanager
-def tracked(config: RunConfig, folder: RunFolder, note: Note) -> Iterator[Tracking]:
+@asynccontextmanager
+async def tracked(config: RunConfig, folder: RunFolder, note: Note) -> AsyncIterator[Tracking]:
     """The trackers that a configuration names, for as long as a run is played."""
 
     def teller(name: str) -> Teller:
@@ -182,8 +195,10 @@ def tracked(config: RunConfig, folder: RunFolder, note: Note) -> Iterator[Tracki
     tracking = Tracking([teller(name) for name in config.report_to], note)
     try:
         yield tracking
-    finally:
-        tracking.close()
+    except BaseException:
+        await tracking.close(_STOPPED_S)
+        raise
+    await tracking.close()
 
 
 def last_round(report: RunReport) -> tuple[int, Figures]:

@@ -44,9 +44,10 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
             f"{training.least_pairs}){later}"
         )
         return {"candidate": state["solver"]}
-    rows = payable(room.folder, room.config, round, rows, objective, room.rng(round, "prompts"))
+    left = room.spending.tokens_left()
+    rows = payable(room.folder, room.config, round, rows, objective, room.rng(round, "prompts"), left)
     if not rows:
-        room.progress.note(f"round {round}: what is left of budget.rollouts pays for no training")
+        room.progress.note(f"round {round}: what is left of the budget pays for no training")
         return {"candidate": state["solver"]}
     name = await _train(
         room,
@@ -63,6 +64,7 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
         schedule=training.schedule,
         final_rate=training.final_rate,
         averaging=training.averaging,
+        least_batch=getattr(objective, "least_batch", 1),
         max_tokens=room.config.rollouts.max_tokens,
     )
     return {"candidate": name or state["solver"]}
@@ -160,11 +162,14 @@ async def _train(
         liger=training.liger,
         attention=training.attention,
         tracking=_tracking(room, name),
+        checkpoint_s=training.checkpoint_s,
         **objective,
     )
     result = await run_job(
         job, room.folder.jobs, name, room.progress.done, launcher=room.launcher, gpus=room.fleet.gpus
     )
+    if role == "solver":
+        room.accounts.trained()[name] = result.tokens
     done = Training(
         id=name,
         round=round,

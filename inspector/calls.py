@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from .stages import STEP, TURN
 from .tables import Row, Tables, first_round
+from .troubled import AGAIN, CUT_OFF, FAILED, TROUBLED
 
 MOST = 50
 """Shown where nothing else is asked for."""
 
 TAIL = 400
 """Signs of what came back that are shown: its end, where the answer is and where it breaks off."""
-
-_FAILED = "(coalesce(c.failure, '') <> '' OR coalesce(c.error, '') <> '')"
-_AGAIN = "len(coalesce(c.tried, [])) > 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,8 @@ class Calls:
     """That came to nothing, after all tries."""
     again: int
     """That were sent more than once."""
+    cut_off: int
+    """Of which the tokens of a reply ran out."""
     prompt_tokens: int
     completion_tokens: int
     seconds: float
@@ -46,19 +46,20 @@ def calls(
     """
     Args:
         role: of the model; canaries, which check weights and ask nothing, only where they are named.
-        failed: only those that failed, or had to be sent again.
+        failed: only those that failed, had to be sent again or were cut off.
         most: how many are shown; all with None.
     """
     where = (
         "c.recorded_in = coalesce(?, c.recorded_in) AND (c.role = ? OR (? IS NULL AND c.role <> 'canary'))"
     )
-    where += f" AND ({_FAILED} OR {_AGAIN})" if failed else ""
+    where += f" AND {TROUBLED}" if failed else ""
     given = [round, role, role]
     counts = tables.rows(
         "SELECT c.recorded_in, count(*) AS count, coalesce(sum(c.seconds), 0) AS seconds, "  # noqa: S608
         "coalesce(sum(c.prompt_tokens), 0)::BIGINT AS prompt_tokens, "
         "coalesce(sum(c.completion_tokens), 0)::BIGINT AS completion_tokens, "
-        f"count(*) FILTER ({_FAILED}) AS failed, count(*) FILTER ({_AGAIN}) AS again "
+        f"count(*) FILTER ({FAILED}) AS failed, count(*) FILTER ({AGAIN}) AS again, "
+        f"count(*) FILTER ({CUT_OFF}) AS cut_off "
         f"FROM calls c WHERE {where} GROUP BY c.recorded_in",
         given,
     )
@@ -66,6 +67,7 @@ def calls(
         total=sum(row["count"] for row in counts),
         failed=sum(row["failed"] for row in counts),
         again=sum(row["again"] for row in counts),
+        cut_off=sum(row["cut_off"] for row in counts),
         prompt_tokens=sum(row["prompt_tokens"] for row in counts),
         completion_tokens=sum(row["completion_tokens"] for row in counts),
         seconds=sum(row["seconds"] for row in counts),
@@ -95,7 +97,7 @@ def _newest(tables: Tables, where: str, given: Sequence[object], first: int, mos
         "SELECT id, recorded_in AS round, stage, role, model, endpoint, checkpoint, template, subject_id, "
         "seconds, prompt_tokens, completion_tokens, coalesce(failure, '') AS failure, "
         "left(coalesce(error, ''), ?) AS error, coalesce(tried, []) AS tried, "
-        "list_contains(coalesce(finished, []), false) AS cut_off, len(completions) AS completions, "
+        f"{CUT_OFF} AS cut_off, len(completions) AS completions, "
         "right(coalesce(completions[-1], ''), ?) AS \"end\", "
         "coalesce(length(completions[-1]), 0) AS length "
         "FROM asked ORDER BY recorded_in DESC, turn DESC, step DESC, place DESC",

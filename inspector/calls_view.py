@@ -43,7 +43,8 @@ def _none(found: Calls, role: str | None) -> str:
 def summed_up(found: Calls) -> str:
     """All calls that fit, in a line."""
     return (
-        f"{found.total:,} calls, newest first; {found.failed:,} failed, {found.again:,} sent again; "
+        f"{found.total:,} calls, newest first; {found.failed:,} failed, {found.again:,} sent again, "
+        f"{found.cut_off:,} cut off; "
         f"{found.prompt_tokens:,} tokens in, {found.completion_tokens:,} out; "
         f"{found.seconds / max(1, found.total):.2f} s each on average"
     )
@@ -66,7 +67,7 @@ def _trouble(row: Row) -> str:
     failed = row["failure"] or ("failed" if row["error"] else "")
     error = f"{failed}: {row['error']}" if row["error"] else failed
     again = f"sent again after {', '.join(row['tried'])}" if row["tried"] else ""
-    cut_off = "tokens ran out" if row["cut_off"] else ""
+    cut_off = "cut off: its tokens ran out" if row["cut_off"] else ""
     return "; ".join(str(in_line(part, 300)) for part in (error, again, cut_off) if part)
 
 

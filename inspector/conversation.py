@@ -14,13 +14,9 @@ from dataclasses import dataclass
 
 from .stages import STEP, TURN, node_of
 from .tables import Row, Tables
+from .troubled import TROUBLED
 
 _ORDER = "recorded_in DESC, turn, step, length(recorded_as), recorded_as, place"
-FAILED = (
-    "(coalesce(failure, '') <> '' OR coalesce(error, '') <> '' OR len(coalesce(tried, [])) > 0 "
-    "OR list_contains(coalesce(finished, []), false))"
-)
-"""Came to nothing, had to be sent again, or was cut off."""
 _LONG = 60_000
 """Signs of a prompt that a list shows; a longer one is only on its own page."""
 _CUT = 6_000
@@ -39,6 +35,7 @@ class Wanted:
     """Of one of its rollouts."""
     stage: str = ""
     failed: bool = False
+    """Those in trouble alone; see `troubled.py`."""
     text: str = ""
     """In the prompt, a completion or the subject, in small or capital letters."""
 
@@ -60,10 +57,10 @@ def newest_round(tables: Tables) -> int | None:
 
 
 def stages(tables: Tables, round: int) -> list[Row]:
-    """A round's stages in order: node, stage, role, how many calls, how many of them failed."""
+    """A round's stages in order: node, stage, role, how many calls, how many of them in trouble."""
     rows = tables.rows(
         f"SELECT {TURN} AS turn, step, stage, role, count(*) AS count, "  # noqa: S608
-        f"count(*) FILTER ({FAILED}) AS failed FROM "
+        f"count(*) FILTER ({TROUBLED}) AS troubled FROM "
         f"(SELECT *, {STEP} AS step FROM calls WHERE recorded_in = ?) GROUP BY turn, step, stage, role "
         "ORDER BY turn, step, stage, role",
         [round],
@@ -124,7 +121,7 @@ def _where(wanted: Wanted, low: int, high: int) -> tuple[str, list[object]]:
         (wanted.role, "role = ?", [wanted.role]),
         (not wanted.role and wanted.stage != "canary", "role <> 'canary'", []),
         (wanted.stage, "stage = ?", [wanted.stage]),
-        (wanted.failed, FAILED, []),
+        (wanted.failed, TROUBLED, []),
         (wanted.skill, _OF_SKILL, [wanted.skill, low, high]),
         (wanted.verdict, _OF_VERDICT, [low, high, low, high, wanted.verdict]),
         (wanted.text, _OF_TEXT, [wanted.text, _as_json(wanted.text), wanted.text, wanted.text]),

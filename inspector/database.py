@@ -9,7 +9,7 @@ It is here and not in memory/ because it reads held-out results, which nothing t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,12 +86,17 @@ VIEWS: dict[str, View] = {
 class Database:
     """Views of one run; used as a context manager.
 
+    Args:
+        forgiving: leave out parts that cannot be read, and note them in `damaged`.
     Raises:
         RunError: on use, whatever DuckDB says against a statement or a damaged part, in one line.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, forgiving: bool = False) -> None:
         self._run, self._folder = folder, folder.path.resolve()
+        self._forgiving = forgiving
+        self.damaged: dict[str, str] = {}
+        """Parts that were left out, such as `0002/pairs/pairs-0000.parquet`, with the reason."""
         self._connection = duckdb.connect(":memory:")
         self._connection.execute(f"SET memory_limit = '{_MOST_MEMORY}'")
         self._connection.execute("SET autoinstall_known_extensions = false")
@@ -130,14 +135,44 @@ class Database:
         """Rows of one statement by the names of their columns.
 
         Raises:
-            RunError: as `ask`.
+            RunError: as `ask`; of a damaged part only where it is not to be left out.
         """
-        names, rows = self.ask(statement, given)
+        try:
+            names, rows = self.ask(statement, given)
+        except RunError:
+            if not (self._forgiving and self._leave_out(_words(statement))):
+                raise
+            names, rows = self.ask(statement, given)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def heldout(self, round: int) -> float | None:
         """Held-out accuracy of the Solver that a round came to; None where it was not measured."""
-        return measured(self._run, round)
+        try:
+            return measured(self._run, round)
+        except RunError as error:
+            if not self._forgiving:
+                raise
+            self.damaged[f"{round:04d}/heldout.json"] = str(error)
+            return None
+
+    def _leave_out(self, words: set[str]) -> bool:
+        """Look through the parts of the views that a statement names; whether some more are damaged."""
+        known = len(self.damaged)
+        for name in VIEWS.keys() & words:
+            for part in self._parts(VIEWS[name]):
+                if reason := self._damage(VIEWS[name], part):
+                    self.damaged[_named(part)] = reason
+                    self._made.discard(name)
+        return len(self.damaged) > known
+
+    def _damage(self, view: View, part: Path) -> str:
+        """Why a part cannot be read to its end; empty where it can."""
+        source = parts_as(view.record, [literal(part)])
+        try:
+            self._connection.execute(f"SELECT bit_xor(hash(part)) FROM ({source}) part").fetchall()  # noqa: S608
+        except duckdb.Error as error:
+            return printable(" ".join(str(error).split()))[:300]
+        return ""
 
     def _make_views(self, statement: str) -> None:
         """Those that a statement may mean: making one opens every part. All, where it names none, so that
@@ -146,17 +181,29 @@ class Database:
         for name in sorted(named - self._made):
             self._connection.execute(f"CREATE OR REPLACE VIEW {name} AS {self._reading(VIEWS[name])}")
         # One without parts is made anew: some may have come by then.
-        self._made |= {name for name in named if self._has(VIEWS[name])}
+        self._made |= {name for name in named if any(self._parts(VIEWS[name]))}
 
-    def _has(self, view: View) -> bool:
-        return any((self._folder / "rounds").glob(f"[0-9]*/{view.parts}.parquet"))
+    def _parts(self, view: View) -> Iterator[Path]:
+        found = (self._folder / "rounds").glob(f"[0-9]*/{view.parts}.parquet")
+        return (part for part in found if _named(part) not in self.damaged)
 
     def _reading(self, view: View) -> str:
         """A view's SELECT: an empty table with all columns, and the parts joined to it by name, so that what
         a part of an older version lacks is NULL."""
-        if not self._has(view):
+        if not any(self._parts(view)):
             return _nothing(view.record)
+        if self.damaged:
+            return parts_as(view.record, [literal(part) for part in sorted(self._parts(view))])
         return parts_as(view.record, [f"{literal(self._folder / 'rounds')}/[0-9]*/{view.parts}.parquet"])
+
+
+def left_out(damaged: Mapping[str, str]) -> str:
+    """What is said of parts that a view does without, in the terminal and on a page."""
+    first = sorted(damaged.items())[:5]
+    named = "; ".join(f"{part} ({printable(reason)[:100]})" for part, reason in first)
+    if len(damaged) == 1:
+        return f"1 part cannot be read and is left out: {named}"
+    return f"{len(damaged):,} parts cannot be read and are left out: {named}"
 
 
 def measured(folder: RunFolder, round: int) -> float | None:
@@ -199,6 +246,11 @@ def _nothing(record: type[Record]) -> str:
     """An empty table with all columns."""
     columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns_of(record))
     return f"SELECT {columns}, NULL::BIGINT AS recorded_in, NULL::VARCHAR AS recorded_as WHERE false"
+
+
+def _named(part: Path) -> str:
+    """Round, kind and name, as a person is told of it."""
+    return "/".join(part.parts[-3:])
 
 
 def _words(statement: str) -> set[str]:

@@ -15,6 +15,11 @@ _WORDS = {
     "guard/kl": "KL to the round's start",
     "frac_reward_zero_std": "groups of one mind",
 }
+"""Figures by the names of docs/training.md, which the terminal and the pages share."""
+
+
+def word_of(figure: str) -> str:
+    return _WORDS.get(figure, figure)
 
 
 def training_line(train: TrainingFigures) -> str:
@@ -28,10 +33,11 @@ def training_line(train: TrainingFigures) -> str:
     given = f"{train.examples} rows" + (f" ({pairs})" if pairs else "")
     sampled = f", {train.rollouts} completions sampled ({train.tokens} tokens)" if train.rollouts else ""
     stopped = f"STOPPED: {printable(train.stopped)}; " if train.stopped else ""
-    return f"{stopped}{train.objective} on {given}, {train.seconds:.0f} s{sampled}; {figures}"
+    notes = "".join(f"; {printable(note)}" for note in train.notes)
+    return f"{stopped}{train.objective} on {given}, {train.seconds:.0f} s{sampled}; {figures}{notes}"
 
 
 def _change(name: str, metrics: Mapping[str, float]) -> str:
     """A figure, from the first steps to the last."""
-    word, first = _WORDS.get(name, name), metrics.get(f"first/{name}")
+    word, first = word_of(name), metrics.get(f"first/{name}")
     return f"{word} {metrics[name]:.3g}" if first is None else f"{word} {first:.3g} → {metrics[name]:.3g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from ..memory.run import RunFolder
 from . import calls as asked
 from . import pairs as preferred
 from .calls_view import draw_calls
-from .database import Database
+from .database import Database, left_out
 from .difference import Differing, Side, difference
 from .difference_view import draw_difference
 from .handbook import HandbookData, draw_handbook, handbook
@@ -78,13 +78,15 @@ def show_view(name: str, options: Options, as_json: bool, paged: bool) -> None:
     """
     chosen = choose(options)
     folder, config = find_run(options.runs, name)
-    with Database(folder) as tables:
+    with Database(folder, forgiving=True) as tables:
         run, view = Run(folder, config, tables), VIEWS[chosen]
         data = view.data(run, options)
         if as_json:
-            show(document(chosen, run.name, data), paged)
+            show(document(chosen, run.name, data, tables.damaged), paged)
             return
         with output(paged) as console:
+            if tables.damaged:
+                console.print(left_out(tables.damaged), style="yellow", markup=False, highlight=False)
             view.draw(console, run, options, data)
 
 
@@ -118,9 +120,14 @@ def _typed(view: str) -> str:
     return "the table of rounds" if view == "run" else f"--{view}"
 
 
-def document(view: str, run: str, data: object) -> str:
-    """One JSON document, in ASCII, so that nothing in it commands a terminal."""
+def document(view: str, run: str, data: object, damaged: Mapping[str, str] | None = None) -> str:
+    """One JSON document, in ASCII, so that nothing in it commands a terminal.
+
+    Args:
+        damaged: parts that were left out, with the reason; it says so only where there are any.
+    """
     whole = {"schema_version": 1, "run": run, "view": view, "data": _plain(data)}
+    whole |= {"damaged": dict(damaged)} if damaged else {}
     return json.dumps(whole, indent=1, default=str) + "\n"
 
 
@@ -161,8 +168,10 @@ def _pairs(run: Run, options: Options) -> preferred.Pairs:
 
 def _diff(run: Run, options: Options) -> Differing:
     folder, config = find_run(options.runs, options.diff or "")
-    with Database(folder) as tables:
-        return difference(_side(run), _side(Run(folder, config, tables)))
+    with Database(folder, forgiving=True) as tables:
+        found = difference(_side(run), _side(Run(folder, config, tables)))
+    run.tables.damaged.update({f"{folder.path.name}: {part}": why for part, why in tables.damaged.items()})
+    return found
 
 
 def _side(run: Run) -> Side:

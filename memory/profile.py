@@ -9,7 +9,11 @@ from typing import Any
 
 from ..records import Attempt, Question, Rollout, Zone
 from .forgetting import forgotten
-from .store import TIES, Store, delete, nearest_first, upsert
+from .shelf import Shelf
+from .store import TIES, Store, nearest_first, upsert
+
+HISTORY = 100
+"""Rounds of a skill and level that are remembered here; the records have all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class WeaknessProfile:
 
     def __init__(self, store: Store) -> None:
         self._cells = store.collection("weaknesses")
-        self._failures = store.collection("failures")
+        self._shelf = Shelf(store.collection("failures"), spare=1000)
+        self._failures = self._shelf.collection
 
     def update(
         self, round: int, attempts: Sequence[Attempt], failures: Sequence[tuple[Question, Rollout]]
@@ -67,6 +72,7 @@ class WeaknessProfile:
             rate = sum(a.pass_rate for a in group) / len(group)
             before = known.get((skill, level))
             history = [entry for entry in before.history if entry[0] != round] if before else []
+            again = sum(entry[2] for entry in before.history if entry[0] == round) if before else 0
             history.append((round, rate, len(group)))
             ids.append(f"{skill}/{level}")
             documents.append(f"{skill} level {level}: {rate:.0%} right in round {round}")
@@ -74,9 +80,9 @@ class WeaknessProfile:
                 {
                     "skill": skill,
                     "level": level,
-                    "attempts": sum(entry[2] for entry in history),
+                    "attempts": (before.attempts if before else 0) - again + len(group),
                     "pass_rate": rate,
-                    "history": json.dumps(history),
+                    "history": json.dumps(history[-HISTORY:]),
                     "last_seen": round,
                 }
             )
@@ -89,9 +95,15 @@ class WeaknessProfile:
     ) -> None:
         """One wrong rollout for each question that failed; the oldest of a cell make room."""
         rows = {question.id: (question, rollout) for question, rollout in failures}
+        there = {
+            key: (str(metadata["cell"]), int(str(metadata["round"]))) for key, metadata in self._shelf.read()
+        }
+        new = {key: (f"{question.skill}/{question.level}", round) for key, (question, _) in rows.items()}
+        gone = forgotten({**there, **new}, zones)
+        self._shelf.drop([key for key in gone if key in there])
+        rows = {key: row for key, row in rows.items() if key not in set(gone)}
         if rows:
-            upsert(
-                self._failures,
+            self._shelf.put(
                 list(rows),
                 [question.text for question, _ in rows.values()],
                 [
@@ -107,12 +119,6 @@ class WeaknessProfile:
                     for question, rollout in rows.values()
                 ],
             )
-        found = self._failures.get(include=["metadatas"])
-        remembered = {
-            key: (str(metadata["cell"]), int(str(metadata["round"])))
-            for key, metadata in zip(found["ids"], found["metadatas"] or [], strict=True)
-        }
-        delete(self._failures, forgotten(remembered, zones))
 
     def all(self) -> list[Weakness]:
         """Every skill and level that was ever attempted."""
@@ -143,11 +149,13 @@ class WeaknessProfile:
             where=learning,  # type: ignore[arg-type]
             include=["documents", "metadatas", "distances"],
         )
-        rows = zip(found["ids"], found["documents"] or [], found["metadatas"] or [], strict=True)
-        return [
-            [_failure(*(part[place] for part in row)) for place in nearest_first(found, number, count)]
-            for number, row in enumerate(rows)
-        ]
+        columns = (found["ids"], found["documents"] or [], found["metadatas"] or [])
+        said = []
+        for *row, distances in zip(*columns, found["distances"] or [], strict=True):
+            failures = [_failure(*entry) for entry in zip(*row, strict=True)]
+            best = nearest_first([one.question_id for one in failures], distances, count)
+            said.append([failures[place] for place in best])
+        return said
 
 
 def _weakness(metadata: object) -> Weakness:
@@ -162,10 +170,10 @@ def _weakness(metadata: object) -> Weakness:
     )
 
 
-def _failure(question_id: Any, text: Any, metadata: object) -> Failure:
+def _failure(entry: Any, text: Any, metadata: object) -> Failure:
     values = dict(metadata)  # type: ignore[call-overload]
     return Failure(
-        question_id=question_id,
+        question_id=values.get("key", entry),
         question=text,
         rollout_id=values["rollout_id"],
         completion=values["completion"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ class Store:
     """A persistent Chroma database inside a run folder."""
 
     def __init__(self, folder: Path, embedding: EmbeddingFunction[Documents]) -> None:
-        self.embedding = embedding
+        self.embedding, self.folder = embedding, folder
+        self.closed: list[Callable[[], None]] = []
+        """Called when it is closed: what else has files open in this folder."""
         try:
             self._client = chromadb.PersistentClient(
                 path=str(folder), settings=Settings(anonymized_telemetry=False)
@@ -30,6 +33,8 @@ class Store:
 
     def close(self) -> None:
         """Let go of files and memory: a process may play many runs."""
+        for let_go in self.closed:
+            let_go()
         self._client.close()  # type: ignore[attr-defined]
 
     def collection(self, name: str) -> Collection:
@@ -45,14 +50,11 @@ TIES = 16
 whichever it comes upon first, and no two processes come upon them in the same order."""
 
 
-def nearest_first(found: Any, row: int, count: int) -> list[int]:
-    """Places of the nearest entries of one query, equally near ones in the order of their ids.
-
-    Args:
-        found: a query's result with its distances, of `count + TIES` entries.
-    """
-    near = zip(found["distances"][row], found["ids"][row], strict=True)
-    ranked = sorted((round(distance, 5), key, place) for place, (distance, key) in enumerate(near))
+def nearest_first(keys: Sequence[str], distances: Sequence[float], count: int) -> list[int]:
+    """Places of the nearest entries that a query found, equally near ones in the order of their keys."""
+    ranked = sorted(
+        (round(far, 5), key, place) for place, (key, far) in enumerate(zip(keys, distances, strict=True))
+    )
     return [place for _, _, place in ranked[:count]]
 
 

@@ -134,6 +134,8 @@ class TrainingFigures(Record):
     """The trainer's last figures; `first/…` are those of its first steps, `guard/…` those of the guards."""
     stopped: str = ""
     """Why a guard stopped it, and the round went on with the Solver before; empty where none did."""
+    notes: list[str] = []
+    """What befell it: cut short and gone on, out of memory and divided, a tracker that failed."""
     rollouts: int = 0
     """Completions that the training sampled itself."""
     tokens: int = 0

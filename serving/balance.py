@@ -108,6 +108,11 @@ class Balanced:
         for lane in self.lanes:
             await lane.client.close()
 
+    def retire(self) -> None:
+        """Look after endpoints no more that are out: others have taken their place."""
+        for probe in self._probes:
+            probe.cancel()
+
     async def ask(self, request: Request) -> Reply:
         """Complete one request somewhere; see `Completions.ask`.
 

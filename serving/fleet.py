@@ -44,6 +44,10 @@ class Fleet:
     idle: dict[int, int] = field(default_factory=dict)
     """What others used of each GPU before our servers were up."""
 
+    def __post_init__(self) -> None:
+        for hosted in self.all():
+            hosted.changed = self._noted
+
     def all(self) -> list[Hosted]:
         """Every model once."""
         return list({id(hosted): hosted for hosted in self.hosted.values()}.values())
@@ -65,7 +69,7 @@ class Fleet:
             ServerError: a server does not start, or is gone.
         """
         hosted = self.hosted[role]
-        if not hosted.started or hosted.resting:
+        if not hosted.started or hosted.resting or not hosted.alive:
             if not self.up:
                 self.idle = await asyncio.to_thread(self.used)
             await hosted.ready()

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from ..config import ServingConfig
+from ..errors import EndpointError, MaieuticError, ServerGone, ServerWrong
 from .balance import Balanced
 from .client import Client, Completions
+from .lasting import Lasting
 from .planned import Mode
+from .restarts import Restarts, first_line
 from .server import VllmServer
+from .watch import Watch
 
 LOADED = 4
 """Adapters that are left loaded, so that going back to the last one costs nothing."""
 
 
+Check = Callable[[], Awaitable[None]]
+"""Has the servers show that they answer as a checkpoint does."""
+
+
 class Hosted:
     """A model that every one of its servers holds alike.
 
-    Checkpoints come as whole weights, of which a server has one set at a time, or as adapters over
-    the model, each under the name of its checkpoint.
+    Servers that end, hang or answer wrongly are started again, with the checkpoint that was asked last, as
+    often as `serving.restarts` allows. Checkpoints come as whole weights, of which a server has one set at
+    a time, or as adapters over the model, each under the name of its checkpoint.
     """
 
     def __init__(
@@ -32,6 +43,19 @@ class Hosted:
         self.proven: list[str] = []
         """Checkpoints that are there and have answered as they should, the last used at the end."""
         self.resting = False
+        self.generation = 0
+        """How often servers were started again."""
+        self.tell: Callable[[str], None] = lambda said: None
+        """Hears what went wrong and was mended."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there are other processes than before."""
+        self.watch = Watch(servers, config, self._revive_now, lambda: self._mending.locked())
+        self._mending = asyncio.Lock()
+        self._restarts = Restarts(config.restarts)
+        self._seats: dict[str, tuple[Path, Check]] = {}
+        """How proven checkpoints came to be there."""
+        self._left: list[Completions] = []
+        """Clients of servers that are no more; others may still be asked through them."""
         self._runs = 0
         self._clients: dict[str, list[Completions]] = {}
         self._together: dict[str, Balanced] = {}
@@ -54,19 +78,107 @@ class Hosted:
 
     async def ready(self) -> None:
         """Start the servers, or wake them, where they are not up."""
-        # One that was started and has died by itself is not: who asks is told so.
-        ended = [server for server in self.servers if not server.alive]
-        down = [server for server in ended if self.resting or not server.starts]
-        if down:
+        async with self._mending:
+            down = [s for s in self.servers if not s.alive and (self.resting or not s.starts)]
+            if down:
+                self.proven = []
+                await self._close_clients()
+                # One after another: vLLM measures the memory of its GPU while it starts, others' with it.
+                for server in down:
+                    await self._start(server)
+            try:
+                for server in self.servers:
+                    server.require_alive()
+                    if server.asleep:
+                        await server.wake()
+            except (ServerGone, ServerWrong) as error:
+                await self._again(error, isinstance(error, ServerWrong))
+            self.resting = False
+
+    async def _start(self, server: VllmServer) -> None:
+        """Start one; once more where it took too long: what it reads is then in the system's cache. One
+        that ends by itself would end again."""
+        try:
+            await server.start()
+        except ServerGone as error:
+            if not server.slow:
+                raise
+            self.tell(f"{first_line(error)}; it is tried once more")
+            await server.start()
+
+    async def seat(self, checkpoint: str, weights: Path, check: Check) -> float:
+        """Have a checkpoint on every server, and prove it; servers that do not take it, or do not answer
+        as it does, are started again, and then tried once more.
+
+        Returns:
+            Seconds that putting it there took.
+        Raises:
+            ServerError: they answer wrongly after that, too, or were started again too often.
+        """
+        wrong = False
+        while True:
+            try:
+                with self.watch.asked():
+                    seconds = await self.put(checkpoint, weights)
+                    await check()
+                break
+            except ServerWrong as error:
+                if wrong:
+                    raise
+                wrong = True
+                await self._again(error, everyone=True)
+            except ServerGone as error:
+                await self._again(error)
+            except EndpointError as error:
+                if await self.any_healthy():
+                    raise
+                await self._again(error)
+        self.prove(checkpoint)
+        self._seats = {name: seat for name, seat in self._seats.items() if name in self.proven}
+        self._seats[checkpoint] = (weights, check)
+        return seconds
+
+    async def any_healthy(self) -> bool:
+        """Whether any server is up and says that it is well."""
+        return any([server.alive and await server.healthy() for server in self.servers])
+
+    async def revive(self, error: MaieuticError, generation: int) -> None:
+        """Start what is gone again, with the checkpoint that was asked last.
+
+        Args:
+            error: why that is wanted.
+            generation: the one that failed; where there is a newer one, nothing is done.
+        Raises:
+            ServerError: it was done too often, or does not help.
+        """
+        async with self._mending:
+            if generation != self.generation:
+                return
+            last = self.proven[-1:]
+            await self._again(error)
+            for checkpoint in last:
+                if checkpoint in self._seats:
+                    await self.seat(checkpoint, *self._seats[checkpoint])
+
+    async def _revive_now(self, error: ServerGone) -> None:
+        await self.revive(error, self.generation)
+
+    async def _again(self, error: MaieuticError, everyone: bool = False) -> None:
+        """Start servers again: those that are gone or do not even say that they are well, or all."""
+        while True:
+            self.tell(self._restarts.count(error))
+            down = [s for s in self.servers if everyone or not s.alive or not await s.healthy()]
             self.proven = []
-            await self._close_clients()
-            # One after another: vLLM measures the memory of its GPU while it starts, others' with it.
-            for server in down:
-                await server.start()
-        for server in self.servers:
-            if server.asleep:
-                await server.wake()
-        self.resting = False
+            self._leave_clients()
+            self.generation += 1
+            try:
+                for server in down:
+                    await server.stop()
+                    await self._start(server)
+                self.changed()
+                return
+            except ServerGone as failed:
+                error, everyone = failed, False
 
     async def put(self, checkpoint: str, weights: Path) -> float:
         """Have a checkpoint on every server; it counts as there once it is `proven`.
@@ -114,13 +226,19 @@ class Hosted:
         name = adapter if adapter in server.adapters else server.name
         if name not in self._clients:
             self._clients[name] = [
-                Completions(server.url, server.key, name, self.config, server.require_alive)
+                Completions(
+                    server.url, server.key, name, self.config, partial(server.require_alive, server.port)
+                )
                 for server in self.servers
             ]
         return self._clients[name]
 
     def client(self, checkpoint: str) -> Client:
-        """The servers as one."""
+        """The servers as one, which lasts when they are started again."""
+        return Lasting(self, checkpoint)
+
+    def now(self, checkpoint: str) -> Client:
+        """The servers as one, as they are now."""
         clients = self.clients(checkpoint)
         if len(clients) == 1:
             return clients[0]
@@ -139,13 +257,24 @@ class Hosted:
 
     async def stop(self) -> None:
         self.proven = []
+        await self.watch.close()
         await self._close_clients()
         await asyncio.gather(*(server.stop() for server in self.servers))
+
+    def _leave_clients(self) -> None:
+        """Make new clients for the next requests: servers that are started again listen elsewhere."""
+        self._left += [client for each in self._clients.values() for client in each]
+        self._clients = {}
+        for balanced in self._together.values():
+            balanced.retire()
+        self._together = {}
 
     async def _close_clients(self) -> None:
         together, self._together = self._together, {}
         for balanced in together.values():
             await balanced.close()
         clients, self._clients = self._clients, {}
-        for client in (client for each in clients.values() for client in each):
-            await client.close()
+        left, self._left = self._left, []
+        for client in (*left, *(client for each in clients.values() for client in each)):
+            with contextlib.suppress(RuntimeError):  # closed already
+                await client.close()

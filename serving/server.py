@@ -11,11 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from ..config import ServingConfig
-from ..errors import ServerError
+from ..errors import ServerError, ServerGone, ServerWrong
 from ..processes import Launcher, Running, last_lines, launch
 from .command import HOST, Hosting, command, environment, require_vllm
+from .ending import Pressure, how_it_ended
+
+_PORTS_TRIED = 3
+"""Ports that others may take from us, between choice and use, before we give up."""
+
+_TAKEN = "address already in use"
+"""What the system says of a port that another process has."""
+
+_HEALTHY_S = 5.0
+"""Seconds in which a server must say that it is healthy."""
 
 
 def free_port() -> int:
@@ -42,7 +53,12 @@ class VllmServer:
         """What it serves; None while that is being replaced, or where replacing it failed."""
         self.adapters: dict[str, Path] = {}
         self.asleep = False
+        self.slow = False
+        """Whether the last start was given up because it took too long."""
+        self._fate = ""
+        """Why we ended it, where it had done nothing to be ended for."""
         self._running: Running | None = None
+        self._pressure = Pressure()
 
     @property
     def log(self) -> Path:
@@ -60,46 +76,95 @@ class VllmServer:
 
     @property
     def alive(self) -> bool:
-        return self._running is not None and self._running.alive
+        return self._running is not None and self._running.alive and not self._fate
 
     async def start(self) -> None:
         """Start the process and wait until it is healthy.
 
         Raises:
             MissingPart: vLLM is not installed.
-            ServerError: it died or was not healthy within the deadline.
+            ServerGone: it died or was not healthy within the deadline. A port that was taken meanwhile is
+                another one's: the next is tried.
         """
         require_vllm()
-        self.port = free_port()
         self.starts += 1
-        line = command(self.hosting, self.name, self.port, self.config)
-        self._running = await self._launcher(line, self.log, environment(self.hosting, self.key, self.config))
-        self.weights, self.adapters, self.asleep = self.hosting.model, {}, False
-        await self._wait_healthy()
+        self.weights, self.adapters, self.asleep, self.slow = self.hosting.model, {}, False, False
+        for left in reversed(range(_PORTS_TRIED)):
+            self.port, self._fate, self._pressure = free_port(), "", Pressure()
+            before = self.log.stat().st_size if self.log.exists() else 0
+            line = command(self.hosting, self.name, self.port, self.config)
+            its = environment(self.hosting, self.key, self.config)
+            self._running = await self._launcher(line, self.log, its)
+            try:
+                await self._wait_healthy()
+                return
+            except ServerGone:
+                if self.slow or not left or _TAKEN not in _since(self.log, before).lower():
+                    raise
 
     async def _wait_healthy(self) -> None:
         deadline = time.monotonic() + self.config.startup_deadline_s
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
-            while time.monotonic() < deadline:
-                self.require_alive()
-                with contextlib.suppress(httpx.HTTPError):
-                    if (await http.get(f"{self.url}/health")).status_code == 200:
-                        return
-                await asyncio.sleep(0.25)
+        while time.monotonic() < deadline:
+            self.require_alive()
+            if await self.healthy() and self._listens():
+                return
+            await asyncio.sleep(0.25)
+        self.slow = True
         await self.stop()
-        raise ServerError(
+        raise ServerGone(
             f"the vLLM server was not healthy after {self.config.startup_deadline_s:g} s; raise "
             f"serving.startup_deadline_s or read {self.log}. Its last lines:\n{last_lines(self.log)}"
         )
 
-    def require_alive(self) -> None:
-        """Raises ServerError, with the end of the log, when the process has ended."""
+    async def healthy(self) -> bool:
+        """Whether whoever listens on the port says that it is well."""
+        with contextlib.suppress(httpx.HTTPError):
+            async with httpx.AsyncClient(timeout=_HEALTHY_S, trust_env=False) as http:
+                return (await http.get(f"{self.url}/health")).status_code == 200
+        return False
+
+    def _listens(self) -> bool:
+        """Whether it is our own process that has the port, and not one that took it before ours could:
+        what we send is for ours alone."""
+        noted = self.noted()
+        for entry in noted:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                try:
+                    listeners = psutil.Process(int(entry["pid"])).net_connections("tcp")
+                except psutil.AccessDenied:
+                    return True  # the system does not say
+                if any(c.status == psutil.CONN_LISTEN and c.laddr.port == self.port for c in listeners):
+                    return True
+        return not noted
+
+    def require_alive(self, port: int = 0) -> None:
+        """Raises ServerGone, with the end of the log, when the process has ended.
+
+        Args:
+            port: where it was asked; one that listens elsewhere now is another process.
+        """
+        if port not in (0, self.port):
+            raise ServerGone(f"the vLLM server at port {port} was started again at {self.port}")
         if not self.alive:
             code = self._running.exit_code if self._running else None
-            raise ServerError(
-                f"the vLLM server ended by itself (exit code {code}); its log is {self.log}. "
-                f"Its last lines:\n{last_lines(self.log)}"
+            raise ServerGone(
+                f"the vLLM server {self._fate or 'ended by itself ' + self._how(code)}; its log is "
+                f"{self.log}. Its last lines:\n{last_lines(self.log)}"
             )
+
+    def _how(self, code: int | None) -> str:
+        lower = "serving.max_num_seqs, serving.max_model_len or serving.cpu_kv_cache_gib"
+        return f"({how_it_ended(code, self._pressure, lower)})"
+
+    def look(self) -> None:
+        """Note what there is of memory now, to be told where the system takes it back."""
+        self._pressure.look()
+
+    async def end(self, why: str) -> None:
+        """End a server that is no use any more; whoever waits for it is told why."""
+        self._fate = f"was ended: {why}"
+        if self._running is not None:
+            await self._running.stop()
 
     async def swap(self, weights: Path) -> float:
         """Replace the served weights in place; the process goes on.
@@ -171,7 +236,8 @@ class VllmServer:
                 (await http.post(f"{self.url}{route}", json=body)).raise_for_status()
         except httpx.HTTPError as error:
             self.require_alive()
-            raise ServerError(
+            kind = ServerWrong if isinstance(error, httpx.HTTPStatusError) else ServerGone
+            raise kind(
                 f"the vLLM server did not take {what} ({error!r}). Its last lines:\n{last_lines(self.log)}"
             ) from error
 
@@ -184,3 +250,13 @@ class VllmServer:
     def noted(self) -> list[dict[str, float]]:
         """What identifies its processes, for `end_leftover`."""
         return self._running.noted() if self._running else []
+
+
+def _since(log: Path, place: int) -> str:
+    """What was written to a log after a place; not all of it where that is much."""
+    try:
+        with log.open("rb") as file:
+            file.seek(place)
+            return file.read(200_000).decode("utf-8", "replace")
+    except OSError:
+        return ""

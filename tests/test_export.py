@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,20 @@ def test_a_damaged_part_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"questions-0000\.parquet is damaged"):
         written(run, "jsonl", tmp_path / "there" / "out")
     assert not list((tmp_path / "there").iterdir())
+
+
+def test_a_full_disk_is_told_as_that(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    with pytest.raises(RunError, match="the disk is full") as told, whole(place, False):
+        shutil.copyfile(__file__, "/dev/full")
+    assert "(No space left on device); nothing of the export is left there" in str(told.value)
+    assert "Free some room" in str(told.value) and not list(tmp_path.iterdir())
+    with pytest.raises(RunError, match="may not be written") as told, whole(place, False):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    assert "Permission denied" in str(told.value) and "room" not in str(told.value)
+    with pytest.raises(RunError, match="the export stopped") as told, whole(place, False):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "/runs/r/calls.parquet")
+    assert "Input/output error at /runs/r/calls.parquet" in str(told.value)
 
 
 def test_what_is_there_is_never_overwritten_unless_it_is_an_export(run: RunFolder, tmp_path: Path) -> None:

@@ -112,16 +112,29 @@ def test_the_environment_is_a_package_with_the_bank_in_it(run: RunFolder, tmp_pa
         compile(file.read_text(encoding="utf-8"), str(file), "exec")
 
 
+COUNTED = """
+from pathlib import Path
+from maieutic.tasks.checkers.finding import Finding
+
+
+def check(question, completion):
+    with Path(__file__).with_name("counted").open("a") as file:
+        file.write("once ")
+    return Finding("right", completion)
+"""
+
+
 def test_verifiers_loads_it_and_scores_answers(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vf = pytest.importorskip("verifiers.v1", reason="pip install verifiers")
-    from verifiers.v1.utils.loaders import load_taskset, taskset_class
+    from verifiers.v1.utils.loaders import default_harness_id, load_taskset, taskset_class
 
     written(run, "verifiers", tmp_path / "out")
     monkeypatch.syspath_prepend(str(tmp_path / "out"))
     importlib.invalidate_caches()
     made = taskset_class("maieutic-my-run")
+    assert default_harness_id("maieutic-my-run") == "maieutic-my-run"  # and no agent with a shell
     config = importlib.import_module("maieutic_my_run.taskset").MaieuticConfig
     tasks = list(load_taskset(config(id="maieutic-my-run")))
     assert made.__name__ == "MaieuticTaskset" and [task.data.id for task in tasks] == ["q1", "q2", "n1", "n2"]
@@ -135,5 +148,13 @@ def test_verifiers_loads_it_and_scores_answers(
     assert scored("3 + 4 = 7\n#### 7") == (1.0, 1.0)
     assert scored("#### 8") == (0.0, 1.0)
     assert scored("nothing to see,\nnowhere") == (0.0, 1.0)
+    counted = tmp_path / "counted.py"
+    counted.write_text(COUNTED)
+    counting = tasks[0].with_data(checker="counted:check")
+    trace = vf.Trace.model_construct(root_reply="#### 7", rewards={}, metrics={}, errors=[], nodes=[])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    asyncio.run(counting.score(trace))
+    assert trace.rewards["right"].value == 1.0 and trace.metrics["decided"] == 1.0
+    assert (tmp_path / "counted").read_text() == "once "  # a checker may take seconds
     for name in [name for name in sys.modules if name.startswith("maieutic_my_run")]:
         del sys.modules[name]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from maieutic.config import ServingConfig
-from maieutic.errors import ServerError
+from maieutic.errors import ServerError, ServerGone
 from maieutic.serving.command import Hosting, command, environment
 from maieutic.serving.fleet import Fleet
 from maieutic.serving.hosted import LOADED, Hosted
@@ -22,7 +22,7 @@ class Server:
 
     def __init__(self, model: Path, rank: int = 0, asleep_keeps: int = 1, ended_keeps: int = 0) -> None:
         self.hosting = Hosting(model, Path("log"), rank=rank)
-        self.name, self.url, self.key = "maieutic", "http://127.0.0.1:1", "k"
+        self.name, self.port, self.url, self.key = "maieutic", 1, "http://127.0.0.1:1", "k"
         self.starts = self.swaps = 0
         self.alive = self.asleep = False
         self.adapters: dict[str, Path] = {}
@@ -60,9 +60,12 @@ class Server:
     async def stop(self) -> None:
         self.alive = False
 
-    def require_alive(self) -> None:
+    def require_alive(self, port: int = 0) -> None:
         if not self.alive:
-            raise ServerError("gone")
+            raise ServerGone("gone")
+
+    async def healthy(self) -> bool:
+        return self.alive
 
     def noted(self) -> list[dict[str, float]]:
         return [{"pid": 1, "started": 5.0}] if self.alive else []
@@ -121,15 +124,21 @@ async def test_memory_that_is_not_back_stops_training_with_a_remedy(tmp_path: Pa
         await fleet.rest(print)
 
 
-async def test_a_server_that_died_by_itself_is_not_started_again(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+async def test_a_server_that_died_by_itself_is_started_again_a_few_times(tmp_path: Path) -> None:
+    server, told = Server(tmp_path), list[str]()
     fleet = fleet_of(tmp_path, "stop", server)
+    fleet.hosted["solver"].tell = told.append
     await fleet.ready("solver")
-    server.alive = False
-    assert fleet.lost
-    with pytest.raises(ServerError, match="gone"):
+    for time in range(1, 4):
+        server.alive = False
+        assert fleet.lost
         await fleet.ready("solver")
-    assert server.starts == 1
+        assert (server.starts, server.alive) == (1 + time, True)
+        assert told[-1] == f"gone; it is started again ({time} of 3 times an hour)"
+    server.alive = False
+    with pytest.raises(ServerError, match=r"started again 3 times within an hour .* failed once more: gone"):
+        await fleet.ready("solver")
+    assert server.starts == 4
 
 
 async def test_the_last_adapters_stay_loaded_and_older_ones_go(tmp_path: Path) -> None:

@@ -271,22 +271,25 @@ def test_calls_by_role_round_and_failure(tmp_path: Path) -> None:
         teacher.model_copy(update={"failure": "timeout", "error": "no answer in 5 s", "completions": []}),
         teacher.model_copy(update={"tried": ["connection"]}),
         teacher,
+        teacher.model_copy(update={"finished": [True, False], "completions": ["so", "so it wou"]}),
     ])  # fmt: skip
     with Database(folder) as database:
         everything = calls(database)
-        assert (everything.total, len(everything.shown)) == (123, 50)
-        assert [row["role"] for row in everything.shown[:4]] == ["teacher"] * 3 + ["solver"]
-        assert everything.shown[3]["subject_id"] == "q-119"
-        assert everything.roles == {"canary": 1, "solver": 120, "teacher": 3}
-        assert len(calls(database, most=None).shown) == 123
+        assert (everything.total, len(everything.shown)) == (124, 50)
+        assert [row["role"] for row in everything.shown[:5]] == ["teacher"] * 4 + ["solver"]
+        assert everything.shown[4]["subject_id"] == "q-119"
+        assert everything.roles == {"canary": 1, "solver": 120, "teacher": 4}
+        assert len(calls(database, most=None).shown) == 124
         assert calls(database, role="canary").total == 1
         failed = calls(database, role="teacher", failed=True)
-        assert (failed.total, failed.failed, failed.again, failed.prompt_tokens) == (2, 1, 1, 4)
+        assert (failed.total, failed.failed, failed.again, failed.cut_off) == (3, 1, 1, 1)
+        assert failed.prompt_tokens == 6
         assert calls(database, round=1, failed=True).shown == []
     told = drawn(folder, "calls", 160, failed=True)
     assert "timeout: no answer in 5 s" in told and "sent again after connection" in told
-    assert "73 older ones are not shown; see them with --all" in drawn(folder, "calls", 160)
-    assert "all calls there are: 1 of canary, 120 of solver, 3 of teacher" in drawn(
+    assert "1 failed, 1 sent again, 1 cut off" in told and "cut off: its tokens ran out" in told
+    assert "74 older ones are not shown; see them with --all" in drawn(folder, "calls", 160)
+    assert "all calls there are: 1 of canary, 120 of solver, 4 of teacher" in drawn(
         folder, "calls", 160, role="nobody"
     )
 
@@ -310,6 +313,29 @@ def test_records_of_an_older_version_are_shown(tmp_path: Path) -> None:
     assert (pair["weight"], pair["smoothing"], pair["stage"]) == (1.0, 0.0, 0)
     (call,) = as_json(folder, "calls")["data"]["shown"]
     assert (call["failure"], call["error"], call["tried"], call["cut_off"]) == ("", "", [], False)
+
+
+def test_a_damaged_part_is_left_out_and_named(tmp_path: Path) -> None:
+    """As the page does it; `query` and `export` stop at it instead."""
+    folder = RunFolder(tmp_path / "r")
+    write_whole(folder.config, dump(load()))
+    write_everything(folder, "words")
+    parts = [folder.round(1) / "rollouts/attempt-0000.parquet", folder.round(2) / "hints/hints-0000.parquet"]
+    whole = [part.read_bytes() for part in parts]
+    parts[0].write_bytes(whole[0][:40])
+    parts[1].write_bytes(whole[1][:20] + b"\xff" * (len(whole[1]) - 28) + whole[1][-8:])
+    there = ("r", "--runs-dir", str(tmp_path), "--question", "q-made")
+    code, told = shown("", *there)
+    assert code == 0 and "2 parts cannot be read and are left out: 0001/rollouts/attempt-0000.parquet" in told
+    assert "q-seed.1.attempt.0" not in told and "wrong by judge" in told  # that of round 2 is there
+    code, told = shown("", *there, "--json")
+    document = json.loads(told)
+    assert code == 0 and list(document)[-1] == "damaged" and len(document["damaged"]) == 2
+    assert len(document["data"]["uses"]) == 1
+    for part, content in zip(parts, whole, strict=True):
+        part.write_bytes(content)
+    assert "cannot be read" not in shown("", *there)[1]
+    assert "damaged" not in json.loads(shown("", *there, "--json")[1])
 
 
 def test_a_run_that_has_just_begun_says_so(tmp_path: Path) -> None:
@@ -384,7 +410,8 @@ KEYS = {
     "round": {"round", "report", "asked", "examples", "baseline", "seed_labels", "start_seconds"},
     "question": {"ancestors", "uses", "children", "descendants"},
     "calls": {
-        "total", "failed", "again", "prompt_tokens", "completion_tokens", "seconds", "roles", "shown",
+        "total", "failed", "again", "cut_off", "prompt_tokens", "completion_tokens", "seconds", "roles",
+        "shown",
     },
     "pairs": {"total", "kinds", "replayed", "questions", "shown"},
     "diff": {"names", "status", "settings", "versions", "rounds", "accuracy", "final", "cells", "spent"},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,16 @@ def test_a_missing_package_stops_before_anything_is_loaded(monkeypatch: pytest.M
         folders.check(load(None, ["report_to=[trackio]"]))
 
 
+def test_a_folder_that_is_called_as_a_tracker_is_no_tracker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tracker_that_nobody_has").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    with pytest.raises(MissingPart, match="`pip install tracker_that_nobody_has`"):
+        tracking.check_trackers(["tracker_that_nobody_has"])
+
+
 def test_the_figures_of_a_round(report: RunReport) -> None:
     round, figures = tracking.last_round(report)
     assert round == 2
@@ -75,14 +87,14 @@ def rounds(report: RunReport) -> list[RunReport]:
     return [report.model_copy(update={"rounds": report.rounds[:count]}) for count in range(3)]
 
 
-def test_one_that_fails_is_a_note_and_the_others_go_on(report: RunReport) -> None:
+async def test_one_that_fails_is_a_note_and_the_others_go_on(report: RunReport) -> None:
     good, bad, notes = Kept(), Kept(fails=1), list[str]()
     tellers = [tracking.Teller("good", lambda: good), tracking.Teller("bad", lambda: bad)]
     tellers.append(tracking.Teller("none", lambda: Kept(1 // 0)))
     told = tracking.Tracking(tellers, notes.append)
     for each in rounds(report):
         told.tell(each)
-    told.close()
+    await told.close()
     assert good.told == [0, 1, 2] and good.closed
     assert bad.told == [0]
     assert sorted(notes) == [
@@ -91,8 +103,7 @@ def test_one_that_fails_is_a_note_and_the_others_go_on(report: RunReport) -> Non
     ]
 
 
-def test_one_that_hangs_holds_nothing_up(report: RunReport, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "_PATIENCE_S", 0.2)
+async def test_one_that_hangs_holds_nothing_up(report: RunReport) -> None:
     never, notes = threading.Event(), list[str]()
 
     def hang() -> Kept:
@@ -101,9 +112,35 @@ def test_one_that_hangs_holds_nothing_up(report: RunReport, monkeypatch: pytest.
 
     told = tracking.Tracking([tracking.Teller("slow", hang)], notes.append)
     told.tell(report)
-    told.close()
+    await told.close(0.2)
     never.set()
     assert notes == ["report_to: slow failed and hears no more: not done after 0.2 s"]
+
+
+async def test_a_run_that_is_stopped_waits_for_no_tracker(
+    run: RunFolder, report: RunReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never, notes, begun = threading.Event(), list[str](), time.monotonic()
+
+    def hang(folder: RunFolder, name: str) -> Kept:
+        never.wait(60)
+        return Kept()
+
+    async def play() -> None:
+        async with tracking.tracked(load(None, ["report_to=[wandb]"]), run, notes.append) as told:
+            told.tell(report)
+            await asyncio.sleep(60)
+
+    monkeypatch.setitem(tracking.TRACKERS, "wandb", hang)
+    playing = asyncio.create_task(play())
+    await asyncio.sleep(0.1)
+    playing.cancel()
+    await asyncio.sleep(0.1)
+    playing.cancel()  # a second Ctrl-C: nothing is waited for any more
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    assert time.monotonic() - begun < 1.5
+    never.set()
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -112,11 +149,11 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def test_tensorboard_reads_the_rounds(report: RunReport, tmp_path: Path) -> None:
+async def test_tensorboard_reads_the_rounds(report: RunReport, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="pip install tensorboard")
     notes: list[str] = []
     config = load(None, ["report_to=[tensorboard]"])
-    with tracking.tracked(config, RunFolder(tmp_path), notes.append) as told:
+    async with tracking.tracked(config, RunFolder(tmp_path), notes.append) as told:
         for each in rounds(report):
             told.tell(each)
     found = scalars(tmp_path / "tensorboard" / "rounds")
@@ -125,6 +162,7 @@ def test_tensorboard_reads_the_rounds(report: RunReport, tmp_path: Path) -> None
 
 
 TOLD = """
+import asyncio
 import sys
 from pathlib import Path
 from maieutic.config import load
@@ -132,11 +170,14 @@ from maieutic.graph import tracking
 from maieutic.memory.run import RunFolder
 from maieutic.records import RunReport
 report = RunReport.model_validate_json(Path(sys.argv[1]).read_text())
-notes = []
-with tracking.tracked(load(None, [f"report_to=[{sys.argv[3]}]"]), RunFolder(Path(sys.argv[2])), notes.append) as told:
-    told.tell(report)
-print("notes", notes)
-"""  # noqa: E501
+config, folder = load(None, [f"report_to=[{sys.argv[3]}]"]), RunFolder(Path(sys.argv[2]))
+async def play():
+    notes = []
+    async with tracking.tracked(config, folder, notes.append) as told:
+        told.tell(report)
+    print("notes", notes)
+asyncio.run(play())
+"""
 
 
 def told_in_a_process(run: RunFolder, folder: Path, tracker: str, **environment: str) -> str:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import signal
 import socket
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import ormsgpack
@@ -19,7 +25,10 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from maieutic.errors import RunError
+from maieutic.graph.build import build
+from maieutic.graph.room import Room
 from maieutic.inspector.web import application, mathematics, serving
 from maieutic.inspector.web import run as run_page
 from maieutic.inspector.web.mathematics import marked_up
@@ -235,6 +244,24 @@ def test_what_cannot_be_read_is_said(runs: Path, client: TestClient) -> None:
     assert client.get("/").status_code == 200
 
 
+async def test_the_graph_says_how_to_begin_a_new_run_from_a_round_that_is_over(
+    runs: Path, client: TestClient
+) -> None:
+    async def nobody() -> Room:
+        raise RuntimeError("nothing is played here")
+
+    folder = shown_run.write(runs / "forked")
+    where: Any = {"configurable": {"thread_id": "forked"}}
+    async with AsyncSqliteSaver.from_conn_string(str(folder.graph)) as saver:
+        graph = build(nobody).compile(checkpointer=saver)
+        for round, over, node in ((3, False, "gate"), (3, False, "select"), (4, True, "gate")):
+            state = {"round": round, "over": over, "solver": "base", "again": False}
+            await graph.aupdate_state(where, state, as_node=node)
+    text = client.get("/run/forked/graph").text
+    for last in (2, 3):
+        assert text.count(f"maieutic fork forked --round {last} --runs-dir {runs}") == 1
+
+
 def test_no_checkpoint_of_a_stranger_calls_a_function(runs: Path, client: TestClient) -> None:
     folder = shown_run.write(runs / "foreign")
     made = folder.path / "made by a checkpoint"
@@ -375,6 +402,31 @@ def test_figures_without_end_are_no_figures_of_a_chart() -> None:
 def chart_data(report: RunReport) -> list[float | None]:
     (kl,) = (one for one in run_page.charts(report) if one.name == "guard-kl")
     return list(kl.series[0].values)
+
+
+@pytest.mark.slow
+def test_open_pages_hold_up_no_end(runs: Path, tmp_path: Path) -> None:
+    """Ten of them follow a run; SIGTERM ends the server at once, and nothing is complained of."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "maieutic", "inspect", "--no-open", "--port", "0", "--runs-dir", str(runs)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )  # fmt: skip
+    assert process.stdout
+    port = int(re.findall(r":(\d+)/", process.stdout.readline())[0])
+    (name, *_) = sorted(one.name for one in runs.iterdir())
+    asked = f"GET /run/{quote(name)}/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        following = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(10)]
+        for one in following:
+            one.sendall(asked.encode())
+        for one in following:
+            assert b"text/event-stream" in one.recv(10_000)
+        begun = time.monotonic()
+        process.terminate()
+        _, complaints = process.communicate(timeout=30)
+    assert time.monotonic() - begun < 2.5 and complaints == ""
+    assert process.returncode in (0, -signal.SIGTERM)
 
 
 def test_an_empty_host_is_not_every_address() -> None:

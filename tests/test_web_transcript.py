@@ -108,6 +108,15 @@ def test_verdicts_answers_and_failures_are_shown(path: Path) -> None:
         assert HOSTILE[:20] in page.said and "\x1b" not in page.said and "\u202e" not in page.said
 
 
+def test_trouble_is_the_same_in_a_terminal(path: Path) -> None:
+    """Failed, sent again or cut off."""
+    with pages(path) as client:
+        shown = order(client.get("/run/r/transcript?failed=true").text)
+    assert set(shown) == {"call-x", "call-l0", "call-l1", "call-b"}
+    with Database(run_folder(path)) as database:
+        assert [row["id"] for row in calls(database, failed=True).shown] == shown[::-1]
+
+
 @pytest.mark.parametrize(
     ("asked", "found"),
     [

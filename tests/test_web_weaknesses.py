@@ -9,8 +9,8 @@ from maieutic.config import load
 from maieutic.graph import train
 from maieutic.inspector.database import Database
 from maieutic.inspector.teaching import Subject, Taught, interval, sentence, teaching, told_best
-from maieutic.inspector.weaknesses import Passed, profile, weaknesses
-from maieutic.inspector.web.weaknesses import spark
+from maieutic.inspector.weaknesses import profile, weaknesses
+from maieutic.inspector.web.charts import sparkline
 from maieutic.memory.run import RunFolder, write_whole
 from maieutic.records import (
     Evaluation,
@@ -157,9 +157,11 @@ def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
 
 
 def test_a_small_curve_has_few_points() -> None:
-    assert spark([Passed(1, 0.5, 3)]) == ""
-    assert spark([Passed(1, 0.0, 3), Passed(3, 1.0, 3)]) == "0.0,22.0 100.0,2.0"
-    long = spark([Passed(round, 0.5, 1) for round in range(1, 601)])
+    assert sparkline([(1, 0.5)]) == ""
+    assert sparkline([(1, 0.0), (3, 1.0)]) == "0.0,22.0 100.0,2.0"
+    assert sparkline([(0, -5.0), (1, 0.0)], low=-5.0, high=0.0, width=200) == "0.0,22.0 200.0,2.0"
+    assert sparkline([(0, 0.4), (1, 0.4)], low=0.4, high=0.4) == "0.0,22.0 100.0,22.0"
+    long = sparkline([(round, 0.5) for round in range(1, 601)])
     assert len(long.split()) <= 52 and long.endswith("100.0,12.0")
 
 

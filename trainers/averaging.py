@@ -26,6 +26,13 @@ class Averaging(TrainerCallback):  # type: ignore[misc]
         self.config = config
         self.snapshots: deque[Weights] = deque(maxlen=config.last if config.kind == "mean" else 1)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"snapshots": list(self.snapshots)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.snapshots.clear()
+        self.snapshots.extend(state["snapshots"])
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.snapshots.clear()
 

@@ -156,6 +156,7 @@ async def _build(folder: Path, pocket: PocketModel, excluded: Collection[str], p
         warmup_steps=100,
         schedule="cosine",
         adam_beta2=0.98,
+        checkpoint_s=300,
         pocket=pocket,
     )
     await run_job(job, work, "base", progress)

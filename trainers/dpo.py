@@ -26,10 +26,11 @@ from trl import DPOConfig, DPOTrainer
 from .common import arguments, cut_short, figures, like_length
 from .conversations import PAIR_COLUMNS, ConversationDPO, has_conversations, prepared
 from .jobs import TrainingJob
-from .models import load, save
+from .models import load
 from .options import TRL_LOSSES, Dpo, Redi
 from .pair_losses import LOSSES, UNWEIGHED, Pairs, redi
 from .pair_training import ConversationPairs, PairTrainer
+from .resuming import fit, hand_on, handed_on
 
 Row = dict[str, Any]
 Trained = tuple[Any, dict[str, float]]
@@ -121,26 +122,29 @@ def _by_stages(
     """Train the rows' stages in their order; what one comes to is the next one's start and reference."""
     stages = sorted({int(row.get("stage") or 0) for row in rows}) if staged else [0]
     history: list[Row] = []
-    start, steps = job, 0
-    for place, stage in enumerate(stages):
-        part = [row for row in rows if not staged or int(row.get("stage") or 0) == stage]
-        trainer = _fitted(start, part, tokenizer, make)
-        history += trainer.state.log_history
-        steps += trainer.state.global_step
-        if cut_short(trainer):
-            break
-        if place + 1 < len(stages):
-            # TRL loads its reference from a folder.
-            folder = Path(f"{job.output}.trainer") / f"stage-{stage}"
-            save(trainer.model, folder)
-            start = job.model_copy(update={"model": str(folder)})
+    start, steps, over = job, 0, False
+    while not over:
+        stage = stages.pop(0)
+        # TRL loads its reference from a folder.
+        folder = Path(f"{job.output}.trainer") / f"stage-{stage}"
+        done = handed_on(folder) if stages else None
+        if done is None:
+            part = [row for row in rows if not staged or int(row.get("stage") or 0) == stage]
+            trainer = _fitted(start, part, tokenizer, make)
+            done = {"history": trainer.state.log_history, "steps": trainer.state.global_step}
+            over = cut_short(trainer) or not stages
+            if not over:
+                hand_on(trainer, folder, done)
+        history += done["history"]
+        steps += done["steps"]
+        start = job.model_copy(update={"model": str(folder)})
     return trainer.model, figures(history) | {"step": float(steps)}
 
 
 def _fitted(job: TrainingJob, rows: list[Row], tokenizer: PreTrainedTokenizerBase, make: Make) -> Any:
     sides = ("chosen", "rejected")
     lengths = [sum(len(row.get(f"{side}_messages") or row[side]) for side in sides) for row in rows]
-    rows = like_length(rows, lengths, job.batch_size, job.seed)
+    rows = like_length(rows, lengths, job.whole_batch, job.seed)
     conversations, collator = has_conversations(rows), None
     if conversations:
         data, collator = prepared(rows, tokenizer, job.max_length)
@@ -155,7 +159,7 @@ def _fitted(job: TrainingJob, rows: list[Row], tokenizer: PreTrainedTokenizerBas
         data_collator=collator,
         processing_class=tokenizer,
     )
-    trainer.train()
+    fit(trainer)
     return trainer
 
 

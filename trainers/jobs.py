@@ -20,6 +20,7 @@ from ..config import AveragingConfig, GuardsConfig, LoraConfig, PocketModel
 from ..errors import TrainingError
 from ..memory.run import write_whole
 from ..processes import Launcher, last_lines, launch, visible
+from . import checkpoints, trouble
 
 _STALL_S = 1800.0
 """A job reports every step; one that is silent for so long, loading included, hangs."""
@@ -86,12 +87,38 @@ class TrainingJob(BaseModel):
     dtype: Literal["float32", "bfloat16"] = "float32"
     accumulation: int = 1
     """Batches that make one step."""
+    parts: int = 1
+    """Batches that one of the configuration's was divided into, since it did not fit into memory:
+    `batch_size` and `accumulation` are those after it, and a step takes the same rows as before."""
+    least_batch: int = 1
+    """Rows that the objective needs in a batch."""
     gradient_checkpointing: bool = False
     liger: Literal["auto", "on", "off"] = "off"
     attention: Literal["auto", "flash_attention_2", "sdpa", "eager"] = "auto"
     tracking: Tracking | None = None
+    checkpoint_s: float = 0.0
+    """Seconds between two checkpoints of the training itself, to go on from; 0 for none."""
+    notes: list[str] = []
+    """What happened to it so far, for its result."""
     pocket: PocketModel | None = None
     """Build this untrained model at `model` before training."""
+
+    @property
+    def whole_batch(self) -> int:
+        """Rows of a batch as the configuration has it, divided or not."""
+        return self.batch_size * self.parts
+
+    def divided(self) -> TrainingJob | None:
+        """The same steps with batches of half as many rows or fewer; None where there are no smaller ones."""
+        for parts in range(2 * self.parts, self.whole_batch // self.least_batch + 1):
+            if self.whole_batch % parts == 0:
+                smaller = {
+                    "batch_size": self.whole_batch // parts,
+                    "accumulation": self.accumulation // self.parts * parts,
+                    "parts": parts,
+                }
+                return self.model_copy(update=smaller)
+        return None
 
 
 class TrainingResult(BaseModel):
@@ -139,6 +166,9 @@ async def run_job(
 ) -> TrainingResult:
     """Run a job to its end, or take its result where it has ended before.
 
+    One that was cut short goes on from its last checkpoint; one whose process died by a signal is started
+    again, once, and one that ran out of memory as often as its batches can be divided (`trouble.py`).
+
     Args:
         gpus: what it may use; the first that is visible where none are given.
         folder: takes `<name>.json` (the job) and `<name>.log`.
@@ -148,17 +178,53 @@ async def run_job(
         TrainingError: the process ended without a checkpoint.
     """
     if (result := result_of(job.output)) is not None:
+        _sweep(Path(job.output), of_training=True)
         return result
     _sweep(Path(job.output))
+    log, deaths = folder / f"{name}.log", 0
+    log.unlink(missing_ok=True)
+    job = _as_before(job, folder / f"{name}.json")
+    while True:
+        killed = trouble.killed_by_kernel()
+        code = await _ended(job, folder, name, progress, launcher, gpus)
+        if code == 0 and (result := result_of(job.output)) is not None:
+            return result
+        again = trouble.next_try(job, code, deaths, killed != trouble.killed_by_kernel())
+        if again is None:
+            raise TrainingError(
+                f"training job {name} {trouble.what_happened(job, code)}; its log is {log}. Its last "
+                f"lines:\n{last_lines(log)}"
+            )
+        deaths += trouble.signal_of(code) > 0
+        job = again
+        _sweep(Path(job.output))
+
+
+def _as_before(job: TrainingJob, file: Path) -> TrainingJob:
+    """The job as it was tried last before a run was cut short, where it is the same one: with its batches
+    divided where that was needed, and with its notes."""
+    try:
+        before = TrainingJob.model_validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        return job
+    if checkpoints.settings(before) != checkpoints.settings(job):
+        return job
+    as_it_was = ("batch_size", "accumulation", "parts", "notes")
+    return job.model_copy(update={field: getattr(before, field) for field in as_it_was})
+
+
+async def _ended(
+    job: TrainingJob, folder: Path, name: str, progress: Progress, launcher: Launcher, gpus: Sequence[int]
+) -> int:
+    """The exit code of one process that does a job."""
     file, log = folder / f"{name}.json", folder / f"{name}.log"
     write_whole(file, job.model_dump_json(indent=1))
-    log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "maieutic.trainers.worker", str(file)]
     running = await launcher(command, log, os.environ | _one_device(gpus), piped=True)
     try:
         while line := await asyncio.wait_for(running.line(), _STALL_S):
             _pass_on(line, progress)
-        code = await asyncio.wait_for(running.wait(), _STALL_S)
+        return await asyncio.wait_for(running.wait(), _STALL_S)
     except TimeoutError:
         raise TrainingError(
             f"training job {name} said nothing for {_STALL_S / 60:g} minutes and was ended; its "
@@ -166,12 +232,6 @@ async def run_job(
         ) from None
     finally:
         await running.stop()
-    if code != 0 or (result := result_of(job.output)) is None:
-        raise TrainingError(
-            f"training job {name} ended with exit code {code} and no checkpoint; its log is "
-            f"{log}. Its last lines:\n{last_lines(log)}"
-        )
-    return result
 
 
 def _one_device(gpus: Sequence[int]) -> dict[str, str]:
@@ -180,10 +240,12 @@ def _one_device(gpus: Sequence[int]) -> dict[str, str]:
     return visible(gpus[:1]) or first
 
 
-def _sweep(output: Path) -> None:
-    """Remove what a killed job left beside its output."""
-    for left in (*output.parent.glob(f".{output.name}.[0-9]*"), Path(f"{output}.trainer")):
+def _sweep(output: Path, of_training: bool = False) -> None:
+    """Remove what a killed job left beside its output; and what it would go on from, where it is done."""
+    for left in output.parent.glob(f".{output.name}.[0-9]*"):
         shutil.rmtree(left, ignore_errors=True)
+    if of_training:
+        shutil.rmtree(f"{output}.trainer", ignore_errors=True)
 
 
 def _pass_on(line: bytes, progress: Progress) -> None:

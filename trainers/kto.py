@@ -18,6 +18,7 @@ from .common import arguments, figures, like_length
 from .jobs import TrainingJob
 from .models import load
 from .options import Kto
+from .resuming import fit
 
 Row = dict[str, Any]
 
@@ -52,7 +53,7 @@ def train(
         The trained model and the trainer's figures.
     """
     lengths = [len(row["prompt"]) + len(row["completion"]) for row in rows]
-    rows = like_length(rows, lengths, job.batch_size, job.seed)
+    rows = like_length(rows, lengths, job.whole_batch, job.seed)
     if len(rows) % job.batch_size == 1:
         rows = rows[:-1]  # a completion alone has no other to be compared with
     data = Dataset.from_list(
@@ -78,7 +79,7 @@ def train(
         train_dataset=data,
         processing_class=tokenizer,
     )
-    trainer.train()
+    fit(trainer)
     return trainer.model, figures(trainer.state.log_history)
 
 

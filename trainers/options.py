@@ -106,6 +106,7 @@ class Kto:
     """Completions that are good or bad, each by itself; see `kto.py`."""
 
     rows: ClassVar[str] = "labelled"
+    least_batch: ClassVar[int] = 2
 
     beta: Annotated[float, Field(gt=0)] = 0.1
     loss: Literal["kto", "apo_zero_unpaired"] = "kto"
@@ -114,7 +115,7 @@ class Kto:
     undesirable: Annotated[float, Field(gt=0)] = 1.0
 
     def check(self, batch: int, accumulation: int) -> None:
-        if batch < 2:
+        if batch < self.least_batch:
             raise ValueError(
                 "each completion is compared with others of its batch; set training.batch_size to 2"
             )

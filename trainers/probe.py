@@ -66,7 +66,7 @@ class Probe:
         renderer = Renderer(tokenizer) if any(row.get("tools") for row in drawn) else None
         for row in drawn:
             self._take(row, tokenizer, renderer, job.max_length)
-        self._start: Tensor | None = None
+        self.start: Tensor | None = None
         """Distributions before training, at the first positions."""
 
     def _take(
@@ -124,9 +124,9 @@ class Probe:
         return found
 
     def _moved(self, now: Tensor) -> float:
-        if self._start is None:
-            self._start = now
-        return float((now.exp() * (now - self._start)).sum(-1).mean())
+        if self.start is None:
+            self.start = now
+        return float((now.exp() * (now - self.start)).sum(-1).mean())
 
     def _seen(self, model: Any, texts: Sequence[Text], whole: bool = False) -> Iterator[Seen]:
         kept = 0

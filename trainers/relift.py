@@ -17,6 +17,7 @@ from trl import GRPOConfig
 from .common import cut_short, rendered
 from .grpo import Sampler
 from .jobs import TrainingJob
+from .resuming import fit
 from .sampled_options import Relift
 from .sampling import Row, Trained, sampler, told
 
@@ -31,6 +32,15 @@ class Gathering(Sampler):
         super().__init__(*args, **kwargs)
         self.buffer: list[Reference] = []
         self.supervised = 0
+
+    def sampled_state(self) -> Row:
+        more = {"buffer": self.buffer, "supervised": self.supervised}
+        return super().sampled_state() | more
+
+    def load_sampled_state(self, state: Row) -> None:
+        super().load_sampled_state(state)
+        self.buffer = [(prompt, ids) for prompt, ids in state["buffer"]]
+        self.supervised = state["supervised"]
 
     def _generate(self, prompts: list[Any]) -> Any:
         made = super()._generate(prompts)
@@ -99,7 +109,7 @@ def train(job: TrainingJob, rows: list[Row], tokenizer: PreTrainedTokenizerBase,
     with sampler(Gathering, GRPOConfig, job, rows, tokenizer, options) as trainer:
         alternating = Alternating(trainer, options.buffer, options.sft_weight)
         trainer.add_callback(alternating)
-        trainer.train()
+        fit(trainer)
         while trainer.buffer and not cut_short(trainer):
             alternating.empty(options.buffer)
         return trainer.model, told(trainer) | {"supervised": float(trainer.supervised)}

@@ -16,6 +16,7 @@ from .common import figures, shared
 from .grading import Grader, question_of, rewarded
 from .groups import counts, spread
 from .jobs import TrainingJob
+from .resuming import fit
 from .rewards import Reward, Sampled, rewards_of
 from .sampled_options import Sampling
 
@@ -95,6 +96,28 @@ class Counting:
     rows: list[Row]
     rollouts = 0
     tokens = 0
+    epochs_before = 0
+    """Passes over the prompts that were through when the training was cut short."""
+    _step: int
+    _buffered_inputs: Any
+
+    def sampled_state(self) -> Row:
+        """What was sampled and is not used up, and where in it the training is."""
+        return {
+            "step": self._step, "buffered": self._buffered_inputs, "rollouts": self.rollouts,
+            "tokens": self.tokens,
+        }  # fmt: skip
+
+    def load_sampled_state(self, state: Row) -> None:
+        self._step, self._buffered_inputs = state["step"], state["buffered"]
+        self.rollouts, self.tokens = state["rollouts"], state["tokens"]
+
+    def _get_train_sampler(self, *given: Any) -> Any:
+        """TRL's draws an order for each pass from one seed: where passes were through, theirs are drawn."""
+        sampler = super()._get_train_sampler(*given)  # type: ignore[misc]
+        for _ in range(self.epochs_before):
+            next(iter(sampler))
+        return sampler
 
     def _generate(self, prompts: list[Any]) -> Any:
         made = super()._generate(prompts)  # type: ignore[misc]
@@ -134,7 +157,10 @@ def sampler(
     logging.getLogger("trl.trainer").setLevel(logging.ERROR)
     settings = options.settings
     max_tokens = options.max_tokens or job.max_tokens
-    batches = options.batches(job.batch_size, job.accumulation, job.epochs)
+    batches = options.batches(job.whole_batch, job.accumulation // job.parts, job.epochs)
+    if "steps_per_generation" in settings:
+        # A batch that was divided: as many completions are sampled together as before.
+        settings["steps_per_generation"] *= job.parts
     if 0 < options.prompts < len(rows):
         rows = Random(job.seed).sample(rows, options.prompts)
     times = [float(row.get("times", 1.0)) for row in rows]
@@ -171,7 +197,7 @@ def trained(
 ) -> Trained:
     """Train on prompts; the model, and figures with what was sampled."""
     with sampler(trainer_of, config_of, job, rows, tokenizer, options) as trainer:
-        trainer.train()
+        fit(trainer)
         return trainer.model, told(trainer)
 
 

@@ -22,6 +22,7 @@ from .common import arguments, figures, like_length
 from .jobs import TrainingJob
 from .models import load
 from .options import Sft
+from .resuming import fit
 
 Row = dict[str, Any]
 
@@ -62,7 +63,7 @@ def train(
         The trained model and the trainer's figures.
     """
     lengths = [len(row["prompt"]) + len(row["completion"]) for row in rows]
-    rows = like_length(rows, lengths, job.batch_size, job.seed)
+    rows = like_length(rows, lengths, job.whole_batch, job.seed)
     data = Dataset.from_list(
         [
             {
@@ -80,5 +81,5 @@ def train(
         processing_class=tokenizer,
         confident=options.loss == "dft",
     )
-    trainer.train()
+    fit(trainer)
     return trainer.model, figures(trainer.state.log_history)

@@ -13,9 +13,11 @@ import os
 import shutil
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from .jobs import TrainingJob, TrainingResult, stopped_at
+from .trouble import NO_MEMORY, out_of_memory
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
@@ -32,18 +34,23 @@ def run(job: TrainingJob) -> None:
     from .objectives import objective_of
     from .tracking import tracked
 
+    if not job.checkpoint_s:
+        shutil.rmtree(f"{job.output}.trainer", ignore_errors=True)
+
     objective = objective_of(job.objective, job.options)
     output = Path(job.output)
     beside = output.with_name(f".{output.name}.{os.getpid()}")
     if job.pocket is not None:
         _make_untrained(job)
-    tokenizer = AutoTokenizer.from_pretrained(job.model)
+    tokenizer = AutoTokenizer.from_pretrained(job.model, trust_remote_code=False)
     rows = pq.read_table(job.data).to_pylist()
     started = time.monotonic()
     with watching(job, rows, tokenizer) as watch, tracked(job) as notes:
         model, metrics = objective.train(job, rows, tokenizer)
         watch.finish(model)
-    seconds = time.monotonic() - started
+    seconds, kept = time.monotonic() - started, watch.keeping
+    if kept is not None:
+        seconds += kept.seconds_before
     beside.mkdir(parents=True)
     try:
         save(model, beside)
@@ -60,13 +67,14 @@ def run(job: TrainingJob) -> None:
             # JSON has no word for the others.
             metrics={k: v for k, v in (metrics | watch.figures).items() if math.isfinite(v)},
             stopped=watch.stopped,
-            notes=notes,
+            notes=[*job.notes, *(kept.notes if kept else []), *notes],
         )
         (beside / "result.json").write_text(result.model_dump_json(indent=1))
         beside.rename(stopped_at(output) if watch.stopped else output)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(f"{job.output}.trainer", ignore_errors=True)
+    # Not before: where the disk was too full for the weights, what was trained is not lost.
+    shutil.rmtree(f"{job.output}.trainer", ignore_errors=True)
 
 
 def _make_untrained(job: TrainingJob) -> None:
@@ -79,5 +87,16 @@ def _make_untrained(job: TrainingJob) -> None:
     )
 
 
+def main(file: str) -> None:
+    """Do the job of a file; a lack of memory has an exit code of its own, for it is met otherwise."""
+    try:
+        run(TrainingJob.model_validate_json(Path(file).read_text()))
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        traceback.print_exc()
+        sys.exit(NO_MEMORY)
+
+
 if __name__ == "__main__":
-    run(TrainingJob.model_validate_json(Path(sys.argv[1]).read_text()))
+    main(sys.argv[1])

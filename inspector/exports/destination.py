@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -40,26 +41,53 @@ def whole(place: Path, force: bool) -> Iterator[Path]:
     Args:
         force: whether an earlier export that is there is replaced.
     Raises:
-        RunError: something else is there, or the disk is full or not writable.
+        RunError: something else is there, the disk is full, the place may not be written, or the run could
+            not be read.
     """
     place = Path(os.path.abspath(place))
     _check(place, force)
     beside = place.with_name(f".{place.name[:200]}.{os.getpid()}")
     try:
-        beside.mkdir(parents=True)
-        yield beside
-        _put(beside, place)
-    except OSError as error:
-        raise RunError(
-            f"{place}: cannot be written ({error.strerror or error}); free some room, or name another folder"
-        ) from error
+        with told_of(place):
+            beside.mkdir(parents=True)
+            yield beside
+            _put(beside, place)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def told_of(place: Path) -> Iterator[None]:
+    """
+    Args:
+        place: where is written.
+    Raises:
+        RunError: the system refuses something; with its words, and what helps against that.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(_trouble(place, error)) from error
 
 
 def mark(folder: Path, told: dict[str, object]) -> None:
     """Note what an export is of, so that another may replace it."""
     (folder / MARK).write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _trouble(place: Path, error: OSError) -> str:
+    said = os.strerror(error.errno) if error.errno else str(error)
+    nothing = "nothing of the export is left there"
+    if error.errno in _FULL:
+        return f"{place}: the disk is full ({said}); {nothing}. Free some room, or name another disk"
+    if error.errno in _FORBIDDEN:
+        return f"{place}: may not be written ({said}); name a folder of yours"
+    where = f" at {error.filename}" if error.filename and str(place) not in str(error.filename) else ""
+    return f"{place}: the export stopped ({said}{where}); {nothing}. Mend that, or name another folder"
 
 
 def _check(place: Path, force: bool) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import verifiers.v1 as vf
+from verifiers.v1.harnesses.null import NullHarness
 
 try:
     from maieutic.tasks.checking import check
 except ImportError as error:
     raise ImportError("Maieutic's checkers are not installed; see the README of this package") from error
 
-__all__ = ["MaieuticTaskset"]
+__all__ = ["MaieuticHarness", "MaieuticTaskset"]
 
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
 
@@ -36,18 +37,17 @@ class MaieuticData(vf.TaskData):  # type: ignore[misc]
 class MaieuticTask(vf.Task[MaieuticData]):  # type: ignore[misc]
     """Right is 1, all else 0; `decided` tells what no checker could judge from what is wrong."""
 
-    async def outcome(self, trace: vf.Trace) -> str:
-        asked = self.data.model_dump(include={"id", "text", "answer", "checker", "data"})
-        found = await asyncio.to_thread(check, asked, trace.last_reply)
-        return str(found.outcome)
-
     @vf.reward(weight=1.0)  # type: ignore[untyped-decorator]
     async def right(self, trace: vf.Trace) -> float:
-        return float(await self.outcome(trace) == "right")
+        asked = self.data.model_dump(include={"id", "text", "answer", "checker", "data"})
+        found = await asyncio.to_thread(check, asked, trace.last_reply)
+        # Not a metric of its own: that would check the answer once more, and a checker may take seconds.
+        trace.record_metric("decided", float(found.outcome != "undecided"))
+        return float(found.outcome == "right")
 
-    @vf.metric  # type: ignore[untyped-decorator]
-    async def decided(self, trace: vf.Trace) -> float:
-        return float(await self.outcome(trace) != "undecided")
+
+class MaieuticHarness(NullHarness):  # type: ignore[misc]
+    """One prompt, one reply, as in the run; what verifiers would take instead is an agent with a shell."""
 
 
 class MaieuticConfig(vf.TasksetConfig):  # type: ignore[misc]

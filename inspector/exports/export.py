@@ -16,7 +16,7 @@ from ...config import RunConfig
 from ...errors import ConfigError, MaieuticError, RunError, printable
 from ...memory.run import RunFolder
 from .checkpoint import KEPT, NONE
-from .destination import mark, repository, whole
+from .destination import mark, repository, told_of, whole
 from .source import Source, source_of
 from .tables import Advance, write_csv, write_jsonl
 
@@ -96,11 +96,12 @@ def _to_hub(source: Source, name: str, options: Options, advance: Advance) -> li
     with tempfile.TemporaryDirectory(prefix="maieutic-export-") as made:
         folder = Path(made) / "export"
         folder.mkdir()
-        with _as_maieutic_writes(source):
-            told = _huggingface(options, name)(source, folder, advance)
-        for place in (folder, folder / MODEL):
-            if place.exists():
-                _mark(source, "hf", place)
+        with told_of(folder):
+            with _as_maieutic_writes(source):
+                told = _huggingface(options, name)(source, folder, advance)
+            for place in (folder, folder / MODEL):
+                if place.exists():
+                    _mark(source, "hf", place)
         return told + publish(api, folder, name, options.public)
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from ...records import RunReport
 from ..difference import flat
-from .charts import Chart, Series
+from .charts import Chart, Series, in_percent, sparkline
 from .found import AllRuns, home
 from .rendering import page
 from .runs import Run
@@ -50,7 +50,9 @@ def compared(runs: AllRuns, run: Annotated[list[str] | None, Query()] = None) ->
 
 def _line(run: Run) -> Line:
     report = run.report()
-    return Line(run, report, home(run), _spark(curve(report)))
+    values = curve(report)
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    return Line(run, report, home(run), sparkline(list(enumerate(values)), low, high))
 
 
 def curve(report: RunReport | None) -> list[float]:
@@ -63,16 +65,6 @@ def curve(report: RunReport | None) -> list[float]:
     return kept
 
 
-def _spark(values: list[float]) -> str:
-    if len(values) < 2:
-        return ""
-    low, high = min(values), max(values)
-    width, height = 100 / (len(values) - 1), 20 / ((high - low) or 1)
-    return " ".join(
-        f"{place * width:.1f},{22 - (value - low) * height:.1f}" for place, value in enumerate(values)
-    )
-
-
 def _charts(lines: list[Line]) -> list[Chart]:
     if not lines:
         return []
@@ -81,7 +73,7 @@ def _charts(lines: list[Line]) -> list[Chart]:
     series = [
         Series(
             line.run.key,
-            [round(100 * value, 2) for value in values] + [None] * (longest - len(values)),
+            [in_percent(value) for value in values] + [None] * (longest - len(values)),
             color=place,
         )
         for place, (line, values) in enumerate(zip(lines, curves, strict=True))

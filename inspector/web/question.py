@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from ..lineage import Use, lineage
 from ..tables import BANK, Row, Tables
+from .charts import sparkline
 from .found import ThisRun
 from .rendering import environment, page
 from .runs import Run
@@ -20,6 +21,8 @@ router = APIRouter()
 _CHILDREN = 100
 _TURNS = 40
 """Rounds of a question of a fixed set that are shown, the newest."""
+_UNLIKELY = -5.0
+"""The lower edge of the curve of log-probabilities (nats)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,12 @@ def confidence(rollout: Row) -> Confidence | None:
     if not tokens:
         return None
     answer: Sequence[float] = rollout.get("answer_logprobs") or []
-    step = 200 / max(1, len(tokens) - 1)
-    points = (f"{place * step:.1f},{1 + 22 * min(5.0, -value) / 5:.1f}" for place, value in enumerate(tokens))
+    curve = [(place, max(_UNLIKELY, value)) for place, value in enumerate(tokens)]
     return Confidence(
         mean=_mean(tokens),
         least=math.exp(min(tokens)),
         answer=_mean(answer) if answer else None,
-        line=" ".join(points),
+        line=sparkline(curve, _UNLIKELY, 0.0, width=200, most=len(curve)),
     )
 
 

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
 
 from ..listing import Asked, questions, reasons, refusals
+from ..tables import Row
 from .asked import Number, Page, Text
 from .found import ThisRun, below
 from .rendering import page
@@ -23,65 +25,79 @@ SETS = {
 }  # fmt: skip
 ORIGINS = ("seed", "teacher", "generator")
 ZONES = ("mastered", "learning", "too_hard")
-Set = Annotated[Literal["bank", "refused", "validation", "heldout", ""], Query(alias="set")]
-In = Annotated[Literal["admitted", "asked", ""], Query(alias="in")]
+
+
+class Search(BaseModel):
+    """What the form asks for; what is empty asks for nothing."""
+
+    of: Annotated[Literal["bank", "refused", "validation", "heldout", ""], Field(alias="set")] = ""
+    skill: Text = ""
+    level: Number = None
+    origin: Text = ""
+    zone: Text = ""
+    round: Number = None
+    within: Annotated[Literal["admitted", "asked", ""], Field(alias="in")] = ""
+    """What a question has to do with the round."""
+    q: Text = ""
+    refused: Text = ""
+    """The reason."""
+    at: Page = 1
+
+    @property
+    def kept(self) -> str:
+        """Which of `SETS`."""
+        return self.of or ("refused" if self.refused else "bank")
+
+    def there(self) -> dict[str, object]:
+        """As the address of a page says it, but for the page's number."""
+        return {**self.model_dump(by_alias=True, exclude={"at"}), "set": self.kept}
+
+    def wanted(self) -> Asked:
+        return Asked(
+            of="bank" if self.kept == "refused" else self.kept,
+            skill=self.skill,
+            level=self.level,
+            origin=self.origin,
+            zone=self.zone,
+            admitted=None if self.within == "asked" else self.round,
+            attempted=self.round if self.within == "asked" else None,
+            text=self.q,
+        )
 
 
 @router.get("/questions", response_class=HTMLResponse)
-def listed(
-    run: ThisRun,
-    of: Set = "",
-    skill: Text = "",
-    level: Number = None,
-    origin: Text = "",
-    zone: Text = "",
-    round: Number = None,
-    within: In = "",
-    q: Text = "",
-    refused: Text = "",
-    at: Page = 1,
-) -> HTMLResponse:
-    if round is not None and round not in run.folder.rounds():
-        raise HTTPException(404, f"this run has no round {round}")
-    kept = of or ("refused" if refused else "bank")
-    there: dict[str, object] = {
-        "set": kept, "q": q, "skill": skill, "level": level, "origin": origin, "zone": zone, "round": round,
-        "in": within, "refused": refused,
-    }  # fmt: skip
-    wanted = Asked(
-        of="bank" if kept == "refused" else kept,
-        skill=skill,
-        level=level,
-        origin=origin,
-        zone=zone,
-        admitted=None if within == "asked" else round,
-        attempted=round if within == "asked" else None,
-        text=q,
-    )
-    skip = _PAGE * (at - 1)
-    if kept == "refused":
-        rows, more = refusals(run, wanted, refused, origin, _PAGE, skip)
-    else:
-        rows, more = questions(run, wanted, _PAGE, skip)
+def listed(run: ThisRun, search: Annotated[Search, Query()]) -> HTMLResponse:
+    if search.round is not None and search.round not in run.folder.rounds():
+        raise HTTPException(404, f"this run has no round {search.round}")
+    rows, more = _found(run, search)
+    there, refused = search.there(), search.kept == "refused"
     return page(
         "questions.jinja",
         run=run,
         trouble=trouble_of(run),
-        of=kept,
+        of=search.kept,
         sets=SETS,
         asked=there,
         filtered=any(value not in (None, "") for key, value in there.items() if key != "set"),
         rows=rows,
         more=more,
-        at=at,
+        at=search.at,
         address_of=lambda at: below(run, "questions", **there, page=at),
         skills=skills_of(run),
         levels=levels_of(run),
-        origins=ORIGINS[1:] if kept == "refused" else ORIGINS,
+        origins=ORIGINS[1:] if refused else ORIGINS,
         zones=ZONES,
-        reasons=reasons(run, round) if kept == "refused" else [],
+        reasons=reasons(run, search.round) if refused else [],
         last=_last(run),
     )
+
+
+def _found(run: Run, search: Search) -> tuple[list[Row], bool]:
+    """Those of the page, and whether more follow."""
+    skip = _PAGE * (search.at - 1)
+    if search.kept == "refused":
+        return refusals(run, search.wanted(), search.refused, search.origin, _PAGE, skip)
+    return questions(run, search.wanted(), _PAGE, skip)
 
 
 def _last(run: Run) -> int:

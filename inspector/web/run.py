@@ -13,7 +13,8 @@ from fastapi.responses import HTMLResponse
 
 from ...records import Evaluation, RoundReport, RunReport
 from ..console import summary
-from .charts import Chart, Series
+from ..training import word_of
+from .charts import Chart, Series, in_percent
 from .found import ThisRun
 from .rendering import page
 from .trouble import trouble_of
@@ -86,14 +87,14 @@ def _heldout(report: RunReport) -> Chart:
         [
             Series(
                 "held-out",
-                [_percent(one.accuracy) for one in measured],
-                [_percent(one.ci95[0]) for one in measured],
-                [_percent(one.ci95[1]) for one in measured],
+                [in_percent(one.accuracy) for one in measured],
+                [in_percent(one.ci95[0]) for one in measured],
+                [in_percent(one.ci95[1]) for one in measured],
                 [not one for one in kept],
             ),
             Series(
                 "validation",
-                [None, *(_percent(entry.validation.accuracy) for entry in report.rounds)],
+                [None, *(in_percent(entry.validation.accuracy) for entry in report.rounds)],
                 color=1,
             ),
         ],
@@ -142,7 +143,7 @@ def _guards(rounds: Sequence[RoundReport], numbers: Sequence[str]) -> list[Chart
             series = [Series("at the end", last), Series("in its first steps", first, color=1)]
             name = key.removeprefix("guard/").replace("_", " ")
             made.append(
-                Chart(f"guard-{name.replace(' ', '-')}", f"Training: {name}", "line", numbers, series)
+                Chart(f"guard-{name.replace(' ', '-')}", f"Training: {word_of(key)}", "line", numbers, series)
             )
     return made
 
@@ -179,10 +180,6 @@ def _tokens(rounds: Sequence[RoundReport], numbers: Sequence[str]) -> Chart:
         for place, role in enumerate(roles)
     ]
     return Chart("tokens", "Tokens written, by role", "stacked", numbers, series)
-
-
-def _percent(share: float) -> float:
-    return round(100 * share, 2)
 
 
 def _levels(report: RunReport | None) -> list[str]:

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, PlainTextResponse
+from pydantic import BaseModel
 
 from .. import conversation
 from ..conversation import Wanted
@@ -31,56 +32,69 @@ ROLES = ("teacher", "solver", "generator", "verifier", "canary")
 VERDICTS = ("right", "wrong", "invalid", "undecided")
 
 
+class Search(BaseModel):
+    """What the form asks for; what is empty asks for nothing."""
+
+    round: RoundOrAll = ""
+    role: Text = ""
+    skill: Text = ""
+    verdict: Text = ""
+    stage: Text = ""
+    failed: bool = False
+    q: Text = ""
+    at: Page = 1
+    until: Number = None
+    """Of all rounds, the one to begin at."""
+
+    def there(self) -> dict[str, object]:
+        """As the address of a page says it, but for where in the list it is."""
+        told = self.model_dump(exclude={"at", "until"})
+        return {**told, "failed": "true" if self.failed else ""}
+
+    def wanted(self) -> Wanted:
+        return Wanted(self.role, self.skill, self.verdict, self.stage, self.failed, self.q)
+
+
 @router.get("/transcript", response_class=HTMLResponse)
-def transcript(
-    run: ThisRun,
-    round: RoundOrAll = "",
-    role: Text = "",
-    skill: Text = "",
-    verdict: Text = "",
-    stage: Text = "",
-    failed: bool = False,
-    q: Text = "",
-    page_number: Page = 1,
-    until: Number = None,
-) -> HTMLResponse:
+def transcript(run: ThisRun, search: Annotated[Search, Query()]) -> HTMLResponse:
     newest = conversation.newest_round(run)
-    wanted = Wanted(role, skill, verdict, stage, failed, q)
-    number = newest if round in ("", "all") else int(round)
+    number = newest if search.round in ("", "all") else int(search.round)
     _known(run, number)
-    skip = _PAGE * (page_number - 1)
-    if number is None:
-        found = conversation.Found([], False)
-    elif round == "all":
-        found = conversation.of_all(run, number if until is None else min(until, number), wanted, _PAGE, skip)
-    else:
-        found = conversation.of_round(run, number, wanted, _PAGE, skip)
+    found = _found(run, number, search)
     stages = conversation.stages(run, number) if number is not None else []
-    asked: dict[str, object] = {
-        "round": round, "role": role, "skill": skill, "verdict": verdict, "stage": stage,
-        "failed": "true" if failed else "", "q": q,
-    }  # fmt: skip
+    asked, everything = search.there(), search.round == "all"
     return page(
         "transcript.jinja",
         run=run,
         trouble=trouble_of(run),
-        round=None if round == "all" else number,
+        round=None if everything else number,
         asked=asked,
         filtered=any(value for key, value in asked.items() if key != "round"),
         talks=talks(run, found.calls),
         more=found.more,
         until=found.until,
-        at=page_number,
-        address_of=lambda at: below(run, "transcript", **asked, until=until, page=at),
+        at=search.at,
+        address_of=lambda at: below(run, "transcript", **asked, until=search.until, page=at),
         further=below(run, "transcript", **asked, until=(found.until or 1) - 1),
         strip=_strip(run, number, stages) if number is not None else [],
         stages=stages,
-        neighbours=_neighbours(run, number) if round != "all" else (None, None),
+        neighbours=(None, None) if everything else _neighbours(run, number),
         skills=skills_of(run),
         roles=ROLES,
         verdicts=VERDICTS,
         hashes=_Hashes(run),
     )
+
+
+def _found(run: Run, number: int | None, search: Search) -> conversation.Found:
+    """Calls of a round, or of all up to it; none where no model was asked yet."""
+    skip = _PAGE * (search.at - 1)
+    if number is None:
+        return conversation.Found([], False)
+    if search.round != "all":
+        return conversation.of_round(run, number, search.wanted(), _PAGE, skip)
+    newest = number if search.until is None else min(search.until, number)
+    return conversation.of_all(run, newest, search.wanted(), _PAGE, skip)
 
 
 def _known(run: Run, number: int | None) -> None:

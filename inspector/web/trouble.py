@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import printable
+from ..database import left_out
 from .runs import Run, changed
 
 _LINES = 12
@@ -50,10 +51,8 @@ def trouble_of(run: Run) -> list[Trouble]:
         found.append(Trouble("Records are being read; the page fills up by itself."))
     if run.trouble:
         found.append(Trouble(run.trouble))
-    damaged = sorted(run.index.damaged.items())
-    if damaged:
-        named = "; ".join(f"{part} ({reason[:100]})" for part, reason in damaged[:5])
-        found.append(Trouble(f"{len(damaged)} parts cannot be read and are left out: {named}"))
+    if damaged := dict(run.index.damaged):
+        found.append(Trouble(left_out(damaged)))
     return found
 
 
@@ -64,6 +63,13 @@ def resume(run: Run) -> str:
         words = ["compare", "--resume", path.parent.name, "--runs-dir", str(path.parent.parent)]
     else:
         words = ["resume", path.name, "--runs-dir", str(path.parent)]
+    return shlex.join(["maieutic", *words])
+
+
+def fork(run: Run, round: int) -> str:
+    """The command that begins a new run after a round of this one."""
+    path = run.folder.path
+    words = ["fork", path.name, "--round", str(round), "--runs-dir", str(path.parent)]
     return shlex.join(["maieutic", *words])
 
 

@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse
 from ...records import Evaluation
 from ..lesson import lesson
 from ..teaching import Subject, Taught, interval, sentence, teaching, told_best
-from ..weaknesses import Passed, Weak, profile
+from ..weaknesses import Weak, profile
 from .asked import Number, Page, Text
-from .charts import Chart, Series
+from .charts import Chart, Series, in_percent, sparkline
 from .found import ThisRun, below
 from .rendering import page
 from .runs import Run
@@ -22,8 +22,6 @@ from .trouble import trouble_of
 router = APIRouter()
 _PAGE = 25
 """Rounds of a skill that a page lists."""
-_POINTS = 50
-"""Of a small curve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +43,15 @@ def weaknesses(
     measured = _measured(run)
     last = measured[max(measured)] if measured else None
     lines = [
-        Line(weak, spark(weak.history), last.by_cell.get(f"{weak.skill}/{weak.level}") if last else None)
+        Line(weak, _curve(weak), last.by_cell.get(f"{weak.skill}/{weak.level}") if last else None)
         for weak in profile(run)
         if level is None or weak.level == level
     ]
     return page("weaknesses.jinja", run=run, trouble=trouble_of(run), lines=lines, level=level)
 
 
-def spark(history: Sequence[Passed]) -> str:
-    """A small curve, thinned out where there are many rounds."""
-    if len(history) < 2:
-        return ""
-    step = max(1, -(-len(history) // _POINTS))
-    kept = [*history[:-1:step], history[-1]]
-    first, span = kept[0].round, (kept[-1].round - kept[0].round) or 1
-    return " ".join(
-        f"{100 * (entry.round - first) / span:.1f},{22 - 20 * entry.pass_rate:.1f}" for entry in kept
-    )
+def _curve(weak: Weak) -> str:
+    return sparkline([(entry.round, entry.pass_rate) for entry in weak.history])
 
 
 def _measured(run: Run) -> dict[int, Evaluation]:
@@ -145,12 +135,12 @@ def _pass_rates(
         [
             Series(
                 "held-out",
-                [_percent(accuracy.get(number)) for number in numbers],
-                [_percent(end[0]) if end else None for end in ends] if all(ends) else [],
-                [_percent(end[1]) if end else None for end in ends] if all(ends) else [],
+                [in_percent(accuracy.get(number)) for number in numbers],
+                [in_percent(end[0]) if end else None for end in ends] if all(ends) else [],
+                [in_percent(end[1]) if end else None for end in ends] if all(ends) else [],
                 [gate is not None and gate["trained"] and not gate["promoted"] for gate in gates],
             ),
-            Series("pass rate of the attempts", [_percent(share) for share in asked], color=1),
+            Series("pass rate of the attempts", [in_percent(share) for share in asked], color=1),
         ],
         unit="%",
         said=f"Intervals are 95 % (Wilson) on {questions:,} held-out questions. An empty point is a Solver "
@@ -172,7 +162,3 @@ def _taught(numbers: Sequence[int], rounds: Mapping[int, Taught]) -> Chart:
             Series("new pairs", pairs, color=2),
         ],
     )
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else round(100 * share, 2)
