@@ -149,13 +149,13 @@ class WeaknessProfile:
             where=learning,  # type: ignore[arg-type]
             include=["documents", "metadatas", "distances"],
         )
-        columns = (found["ids"], found["documents"] or [], found["metadatas"] or [])
-        said = []
-        for *row, distances in zip(*columns, found["distances"] or [], strict=True):
-            failures = [_failure(*entry) for entry in zip(*row, strict=True)]
-            best = nearest_first([one.question_id for one in failures], distances, count)
-            said.append([failures[place] for place in best])
-        return said
+        rows = zip(found["ids"], found["documents"] or [], found["metadatas"] or [], strict=True)
+        told = [[_failure(*entry) for entry in zip(*row, strict=True)] for row in rows]
+        near = zip(told, found["distances"] or [], strict=True)
+        return [
+            [row[place] for place in nearest_first(distances, [one.question_id for one in row], count)]
+            for row, distances in near
+        ]
 
 
 def _weakness(metadata: object) -> Weakness:

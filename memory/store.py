@@ -50,11 +50,15 @@ TIES = 16
 whichever it comes upon first, and no two processes come upon them in the same order."""
 
 
-def nearest_first(keys: Sequence[str], distances: Sequence[float], count: int) -> list[int]:
-    """Places of the nearest entries that a query found, equally near ones in the order of their keys."""
-    ranked = sorted(
-        (round(far, 5), key, place) for place, (key, far) in enumerate(zip(keys, distances, strict=True))
-    )
+def nearest_first(distances: Sequence[float], keys: Sequence[str], count: int) -> list[int]:
+    """Places of the nearest entries of one query, equally near ones in the order of their keys.
+
+    Args:
+        distances: of what a query for `count + TIES` entries found.
+        keys: whose these are; not the collection's own ids, which may be given away (see `shelf.py`).
+    """
+    near = enumerate(zip(distances, keys, strict=True))
+    ranked = sorted((round(distance, 5), key, place) for place, (distance, key) in near)
     return [place for _, _, place in ranked[:count]]
 
 
