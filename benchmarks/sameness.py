@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 _TIMES = {"seconds", "endpoint", "swap_seconds", "started", "name", "versions", "tried"}
 """Fields and files that are of one play alone."""
 
-_PLAYED = {"seconds.json", "swaps.json", "report.json"}
+_PLAYED = {"seconds.json", "swaps.json", "report.json", "calls_so_far.json"}
 
 Entry = tuple[str, str]
 """A kind of record with its round, and the record as JSON."""
