@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..curriculum.difficulty import zone_of
+from ..errors import MemoryDamaged
 from ..memory.handbook import kept
 from ..records import Attempt, Behaviour, Question, Rollout, Verdict
 from .curriculum import choose, learn
@@ -77,7 +78,8 @@ def restore(room: Room) -> None:
     A mark in its folder says that this was done to the end.
     """
     mark = room.folder.memory / "filled"
-    if mark.exists():
+    # One that was emptied says nothing of it.
+    if mark.exists() and (room.bank.count() or not room.folder.count(0, "questions")):
         return
     room.bank.add(room.folder.read(0, "labelled", Question))
     for round in room.folder.rounds():
@@ -91,6 +93,19 @@ def restore(room: Room) -> None:
     ]
     room.handbook.hold(kept(found, room.config.handbook.most))
     mark.touch()
+
+
+def refill(room: Room, why: MemoryDamaged) -> None:
+    """Put a damaged memory aside, and fill a new one from the records: all that is in it follows from them.
+
+    Raises:
+        MemoryDamaged: it cannot be put aside.
+    """
+    if room.store is None:
+        raise why
+    aside = room.store.renew()
+    room.tell(f"{why.said}; it is kept as {aside.name}, and a new memory is filled from the records")
+    restore(room)
 
 
 def summed_up(questions: Sequence[Question], verdicts: Sequence[Verdict], round: int) -> list[Attempt]:

@@ -114,6 +114,11 @@ class Room:
         """Random numbers for one stage of one round, the same after a resume."""
         return Random(f"{self.config.seed}/{round}/{stage}")
 
+    def tell(self, text: str) -> None:
+        """Say what went wrong and was mended, or is waited for; it is kept in logs/faults.log, too."""
+        self.progress.note(text)
+        self.folder.log(text)
+
     @property
     def lost(self) -> bool:
         """Whether a server was started and is gone: such a room cannot go on."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import chromadb.errors
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 
 from ..agents.generator import Generator
@@ -27,7 +26,7 @@ from ..memory.embedding import embedding_function
 from ..memory.handbook import Handbook
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
-from ..memory.store import Store
+from ..memory.store import opened
 from ..processes import Launcher, launch
 from ..prompts import Prompts
 from ..records import Question, RunReport, Status
@@ -41,12 +40,13 @@ from ..trainers.base import ensure_base
 from .attempt import restore
 from .build import beginning, build
 from .canary import BASE
+from .checkpoints import put_aside, rebuild, saver_of, sound
 from .curriculum import recall
+from .damage import mend
 from .evaluate import tell_heldout
 from .folders import locked, read_prompts, read_sets
 from .kept import Kept
 from .local import fleet_of, own_models
-from .plain import only_plain
 from .progress import Progress, Quiet
 from .remote import client_of, elsewhere
 from .report import write_report
@@ -85,7 +85,7 @@ async def open_room(
     family = family_of(config, folder.read(0, "questions", Question))
     prompts = read_prompts(folder, config)
     teacher = teacher_of(config, family, prompts)
-    store = Store(folder.memory, embedding_function(config.memory.embedding))
+    store = opened(folder.memory, embedding_function(config.memory.embedding), _teller(folder, progress))
     base = await _base(config, folder, sets, progress)
     own = {role: folder_of(model, f"{role}.model") for role, model in own_models(config).items()}
     if kept is not None:
@@ -120,9 +120,21 @@ async def open_room(
         remote={name: client_of(name, role, config) for name, role in elsewhere(config).items()},
         progress=progress,
     )
+    for hosted in fleet.all():
+        hosted.tell = room.tell
     restore(room)
     recall(room)
     return room
+
+
+def _teller(folder: RunFolder, progress: Progress) -> Callable[[str], None]:
+    """Says what was mended before there is a room, and keeps it."""
+
+    def tell(text: str) -> None:
+        progress.note(text)
+        folder.log(text)
+
+    return tell
 
 
 async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress: Progress) -> Path:
@@ -187,6 +199,7 @@ async def _play(
     kept: Kept | None,
 ) -> RunReport:
     end_leftover(folder.path / "server.json")
+    again = mend(folder, _teller(folder, progress))
     status: Status = "stopped"
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -196,7 +209,7 @@ async def _play(
             tracking = await stack.enter_async_context(tracked(config, folder, progress.note))
             stack.push_async_callback(room.close)
             room.after_round = lambda over: _decided(folder, config, after_round, tracking)
-            status = await _through(room, reviewer)
+            status = await _through(room, reviewer, again)
         finally:
             # Before the server is ended: a second Ctrl-C may cut that short.
             report = write_report(folder, config, status)
@@ -223,20 +236,30 @@ async def _forked(folder: RunFolder) -> AsyncIterator[Launcher]:
         yield launcher
 
 
-async def _through(room: Room, reviewer: Reviewer | None) -> Status:
-    """Run the graph from its last checkpoint to its end, or until a person has to decide."""
+async def _through(room: Room, reviewer: Reviewer | None, again: bool = False) -> Status:
+    """Run the graph from its last checkpoint to its end, or until a person has to decide.
+
+    Args:
+        again: go through the round that is not over from its beginning; its stages skip what is there.
+    """
 
     async def this_room() -> Room:
         return room
 
-    async with AsyncSqliteSaver.from_conn_string(str(room.folder.graph)) as saver:
-        saver.serde = only_plain()
+    if again or not sound(room.folder.graph):
+        aside = put_aside(room.folder)
+        if aside and not again:
+            room.tell(f"graph.sqlite was damaged; it is kept as {aside.name}")
+    async with saver_of(room.folder) as saver:
         graph = build(this_room).compile(checkpointer=saver)
         where: Any = {
             "configurable": {"thread_id": room.folder.path.name},
             "recursion_limit": 24 * (room.config.rounds + 1),
         }
         begun = (await graph.aget_state(where)).created_at is not None
+        if not begun and await rebuild(graph, where, room):
+            begun = True
+            room.tell("where the run stands was found out from its records: it goes on after its last gate")
         start: LoopState | None = None if begun else beginning(room)
         if begun:
             tell_heldout(room)
