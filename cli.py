@@ -93,7 +93,7 @@ def resume(
     runs_dir: RunsDir = Path("runs"),
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="key=value of serving, training, pairs, teacher.endpoint …; repeatable."),
+        typer.Option("--set", help="key=value of serving, training, budget, rounds …; repeatable."),
     ] = None,
     review: Review = None,
 ) -> None:
@@ -106,6 +106,25 @@ def resume(
     if changes:
         config = folders.change(folder, changes)
     folders.check(config)
+    _play(config, folder)
+
+
+@app.command()
+def fork(
+    name: Name,
+    at: Annotated[int, typer.Option("--round", min=0, help="Last round to take over; one that is over.")],
+    new: Annotated[
+        str | None, typer.Option("--name", help="Name of the new run; one is chosen if left out.")
+    ] = None,
+    runs_dir: RunsDir = Path("runs"),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value to go on with; repeatable.")
+    ] = None,
+) -> None:
+    """Begin a new run with the first rounds of another, and play on from there."""
+    from .graph.fork import fork as forked
+
+    folder, config = forked(runs_dir, name, at, new, settings or [])
     _play(config, folder)
 
 
@@ -148,7 +167,8 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     except MaieuticError:
         typer.echo(
             f"what is done is kept; go on with: {_resume(folder)} (--set changes serving.*, training.*, "
-            "each role's .concurrency, .deadline_s, .budget.*, and .endpoint, .key of teacher, verifier)",
+            "rounds, budget.*, each role's .concurrency, .deadline_s, .budget.*, and .endpoint, .key of "
+            "teacher, verifier)",
             err=True,
         )
         raise
@@ -156,6 +176,9 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
     console.print(shown.summary(report), markup=False, highlight=False)
     if report.status == "waiting for review":
         typer.echo(f"new questions wait to be read; go on with: {_command(folder, 'resume')} --review teach")
+    if report.ended is not None:
+        more = f" --set {report.ended.by}=…"
+        typer.echo(f"to go on, allow for more: {_resume(folder)}{more}")
     console.print(f"report: {page}", markup=False, highlight=False)
     for said, command in (("more", "show"), ("look", "inspect")):
         console.print(f"{said}:   {_command(folder, command)}", markup=False, highlight=False, soft_wrap=True)

@@ -11,7 +11,8 @@
     │   ├── ServerGone   it ended or hangs: it can be started again
     │   └── ServerWrong  it is there, and refuses what it is told, or answers as it should not
     ├── EndpointError    a model endpoint refused every retry
-    └── TrainingError    a training job failed
+    ├── TrainingError    a training job failed
+    └── Ended            no trouble: a run has come to an end that its settings name
 
 A message says in one line where, what was found, what was expected, what to do; the last
 lines of a log may follow where a process of ours failed.
@@ -88,6 +89,16 @@ class EndpointError(MaieuticError):
 
 class TrainingError(MaieuticError):
     """A training job ended without a checkpoint; the message ends with its log."""
+
+
+class Ended(MaieuticError):
+    """A budget is spent, in the middle of a round; what is done is kept."""
+
+    exit_code = 0
+
+    def __init__(self, message: str, ending: object = None) -> None:
+        super().__init__(message)
+        self.ending = ending
 
 
 def printable(text: str) -> str:

@@ -33,6 +33,7 @@ from .sections import (
     PocketModel,
     ServingConfig,
     SetsConfig,
+    WatchConfig,
 )
 from .training import AveragingConfig, GuardsConfig, LoraConfig, SolverTraining
 
@@ -67,6 +68,7 @@ __all__ = [
     "SolverTraining",
     "TeacherConfig",
     "VerifierConfig",
+    "WatchConfig",
     "changed",
     "dump",
     "load",

@@ -29,6 +29,7 @@ from .sections import (
     PocketModel,
     ServingConfig,
     SetsConfig,
+    WatchConfig,
 )
 from .training import SolverTraining
 
@@ -65,6 +66,7 @@ class RunConfig(Section):
     pairs: PairsConfig = PairsConfig()
     training: SolverTraining = SolverTraining()
     gate: GateConfig = GateConfig()
+    watch: WatchConfig = WatchConfig()
     sets: SetsConfig = SetsConfig()
     memory: MemoryConfig = MemoryConfig()
     handbook: HandbookConfig = HandbookConfig()

@@ -130,7 +130,23 @@ class GateConfig(Section):
     """Of the two-sided interval."""
     resamples: int = Field(2000, ge=100, le=100_000)
     patience: int = Field(3, ge=1)
-    """The run ends early when so many checkpoints in a row were refused."""
+    """The run ends early, as a plateau, when so many checkpoints in a row were refused."""
+    plateau: int = Field(0, ge=0, le=10_000)
+    """The run ends early, as a plateau, when the best checkpoint is not surely better on the validation
+    set than the best of so many rounds ago; 0 for never. Choose more rounds than a gain needs to show: on
+    504 questions about four points."""
+
+
+class WatchConfig(Section):
+    """What is looked for beside the gate, round by round; see docs/reliability.md."""
+
+    reward_hacking: Literal["alarm", "stop", "none"] = "alarm"
+    """Where what is rewarded goes up and the validation set does not: `alarm` says so in the report,
+    `stop` ends the run, too, by the validation set alone; `none` does not look."""
+    rounds: int = Field(3, ge=2, le=100)
+    """So many rounds are compared with as many before them."""
+    confidence: float = Field(0.99, gt=0.5, lt=1)
+    """Of the two-sided intervals that decide."""
 
 
 class SetsConfig(Section):
@@ -161,3 +177,7 @@ class MemoryConfig(Section):
 
     embedding: str = "ngram"
     """`ngram` needs no download; `module:Class` names a Chroma embedding function."""
+    active: int = Field(50_000, ge=0)
+    """Questions that a round may choose from, and Chroma holds; 0 for no bound. What is beyond it is retired
+    after each round: what is mastered first, then what is too hard, the longest unseen first. It is asked no
+    more, and a new question is still refused as a copy of it."""

@@ -10,6 +10,7 @@ from typing import Any
 from ..config import Budget, Price, Role, RunConfig
 from ..memory.run import RunFolder
 from ..records import Call, CallFigures
+from ..trainers.jobs import result_of
 
 _BEYOND = 8
 """Requests that fail one after another, beside all that may be in flight together, until an endpoint
@@ -24,6 +25,8 @@ class Account:
 
     calls: int = 0
     tokens: int = 0
+    written: int = 0
+    """Of the tokens, those of completions."""
     seconds: float = 0.0
     failing: int = 0
     """Requests in a row that failed with all their retries; those of one play, since a resumed run tries
@@ -35,13 +38,22 @@ class Account:
         Args:
             answered: the endpoint said something to it, even if it refused what the request says.
         """
-        self.calls += 1
-        self.tokens += call.prompt_tokens + call.completion_tokens
-        self.seconds += call.seconds
+        self.note(call.prompt_tokens, call.completion_tokens, call.seconds)
         if not answered:
             self.failing += 1
         elif call.completions:
             self.failing = 0
+
+    def note(self, prompt: int, completion: int, seconds: float) -> None:
+        """Add a call."""
+        self.calls += 1
+        self.tokens += prompt + completion
+        self.written += completion
+        self.seconds += seconds
+
+    def price(self, price: Price) -> float:
+        """What its calls cost."""
+        return ((self.tokens - self.written) * price.prompt + self.written * price.completion) / 1e6
 
     def spent(self, budget: Budget, in_flight: int) -> str:
         """Which part of a budget is used up; empty where there is some left.
@@ -65,11 +77,37 @@ class Accounts:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._accounts: dict[str, Account] | None = None
+        self._trained: dict[str, int] | None = None
 
     def of(self, role: str) -> Account:
+        return self._all().setdefault(role, Account())
+
+    def asked(self, config: RunConfig, what: str) -> float:
+        """Tokens, calls or money of all roles together; `tokens` has those that trainings sampled, too."""
+        if what == "calls":
+            return sum(account.calls for account in self._all().values())
+        if what == "tokens":
+            return sum(account.tokens for account in self._all().values()) + sum(self.trained().values())
+        return sum(
+            account.price(config.roles[role].price)
+            for role, account in self._all().items()
+            if role in config.roles
+        )
+
+    def trained(self) -> dict[str, int]:
+        """Tokens that trainings of the Solver sampled themselves, by checkpoint."""
+        if self._trained is None:
+            self._trained = {}
+            for number in self._folder.rounds():
+                name = f"solver-{number:04d}"
+                if (result := result_of(self._folder.checkpoint(name))) is not None:
+                    self._trained[name] = result.tokens
+        return self._trained
+
+    def _all(self) -> dict[str, Account]:
         if self._accounts is None:
             self._accounts = self._before()
-        return self._accounts.setdefault(role, Account())
+        return self._accounts
 
     def _before(self) -> dict[str, Account]:
         accounts: dict[str, Account] = {}
@@ -77,9 +115,7 @@ class Accounts:
             for row in self._folder.columns(number, "calls", _FIELDS):
                 if row.get("failure") != "budget":
                     kept = accounts.setdefault(row["role"], Account())
-                    kept.calls += 1
-                    kept.tokens += row["prompt_tokens"] + row["completion_tokens"]
-                    kept.seconds += row["seconds"]
+                    kept.note(row["prompt_tokens"], row["completion_tokens"], row["seconds"])
         return accounts
 
 

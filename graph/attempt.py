@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..curriculum.difficulty import zone_of
 from ..errors import MemoryDamaged
+from ..memory.bank import QuestionBank
 from ..memory.handbook import kept
 from ..records import Attempt, Behaviour, Question, Rollout, Verdict
 from .curriculum import choose, learn
@@ -54,6 +55,7 @@ async def profile(room: Room, state: LoopState) -> LoopState:
         room.folder.write(round, "attempts", 0, summed_up(selected(room, round), verdicts, round))
     _remember(room, round)
     learn(room, round)
+    room.bank.retire(set(room.folder.read_json(round, "selected")))
     return {}
 
 
@@ -81,13 +83,14 @@ def restore(room: Room) -> None:
     # One that was emptied says nothing of it.
     if mark.exists() and (room.bank.count() or not room.folder.count(0, "questions")):
         return
-    room.bank.add(room.folder.read(0, "labelled", Question))
-    for round in room.folder.rounds():
-        turns = room.folder.count(round, "vetted") if round else 1
-        for turn in range(turns):
-            room.bank.add(room.folder.part(round, "questions", turn, Question))
-        if room.folder.has(round, "attempts"):
-            _remember(room, round)
+    with room.bank.filled():
+        for round in room.folder.rounds():
+            # In the order in which it happened: what a round adds is vetted after what it asked is known.
+            if room.folder.has(round, "attempts"):
+                _remember(room, round)
+                room.bank.retire(set(room.folder.read_json(round, "selected")))
+            for questions in _added(room, round):
+                room.bank.add(questions)
     found = [
         one for round in room.folder.rounds() for one in room.folder.read(round, "behaviours", Behaviour)
     ]
@@ -104,8 +107,19 @@ def refill(room: Room, why: MemoryDamaged) -> None:
     if room.store is None:
         raise why
     aside = room.store.renew()
+    # It knows by heart what was there.
+    room.bank = QuestionBank(room.store, room.config.memory.active, room.config.curriculum.near_duplicate)
+    room.__dict__.pop("apart", None)
     room.tell(f"{why.said}; it is kept as {aside.name}, and a new memory is filled from the records")
     restore(room)
+
+
+def _added(room: Room, round: int) -> Iterator[list[Question]]:
+    """What a round added to the bank, in the order in which it did."""
+    if round == 0:
+        yield room.folder.read(0, "labelled", Question)
+    for turn in range(room.folder.count(round, "vetted") if round else 1):
+        yield room.folder.part(round, "questions", turn, Question)
 
 
 def summed_up(questions: Sequence[Question], verdicts: Sequence[Verdict], round: int) -> list[Attempt]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import pairwise
@@ -12,6 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from ..errors import MemoryDamaged
 from . import attempt, evaluate, handbook, pair, review, teach, train, verify, vet
 from .room import Room
+from .spending import folder_size
 from .state import LoopState
 
 Node = Callable[[Room, LoopState], Awaitable[LoopState]]
@@ -66,7 +68,7 @@ async def _timed(
     room = await room_of()
     # A graph started from outside, such as LangGraph's studio, comes with no state.
     whole: LoopState = {**beginning(room), **state}
-    async with room.timed(whole["round"], name):
+    async with room.timed(whole["round"], name), _limited(room, whole, name):
         try:
             changes = await node(room, whole)
         except MemoryDamaged as error:
@@ -74,6 +76,16 @@ async def _timed(
             attempt.refill(room, error)
             changes = await node(room, whole)
     return {**whole, **changes}
+
+
+def _limited(room: Room, state: LoopState, name: str) -> contextlib.AbstractAsyncContextManager[None]:
+    """What ends a node when a budget of the run is spent. A gate takes no time, and looks at them itself."""
+    if name == "gate":
+        return contextlib.nullcontext()
+    coming = {"train_solver": ("solver", state["solver"]), "train_generator": ("generator", state["writer"])}
+    role, checkpoint = coming.get(name, ("", ""))
+    wanted = role and room.config.budget.disk_gb
+    return room.spending.limited(state["round"], folder_size(room.weights(checkpoint, role)) if wanted else 0)
 
 
 def _at_start(state: LoopState) -> str:

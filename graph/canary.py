@@ -80,7 +80,9 @@ async def _ask(
     room: Room, client: Client, checkpoint: str, round: int, prompt: str, tokens: int
 ) -> list[str]:
     """The greedy completion, its call recorded."""
+    account = room.accounts.of("canary")
     reply = await client.ask(canary_request(checkpoint, round, prompt, tokens))
+    account.add(reply.call)
     room.folder.write(round, "calls/canary", room.folder.count(round, "calls/canary"), [reply.call])
     return reply.completions
 

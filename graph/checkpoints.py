@@ -1,8 +1,8 @@
 """LangGraph's checkpoints of a run: opened, waited for, and made again where they are damaged or lost.
 
 They are a convenience and no record: where a run stands follows from what its gates decided. So a file that
-cannot be read is moved aside, and the run goes on from the last round that is over. Of the round after it
-every stage begins again, and skips what is there.
+cannot be read is moved aside, and the run goes on after the last round that is over (`rebuilt.py`). Of the
+round after it every stage begins again, and skips what is there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiosqlite
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -19,12 +18,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from ..errors import RunError
 from ..memory.run import RunFolder
 from ..memory.store import set_aside
-from ..records import GateDecision, Training
-from .build import beginning
-from .canary import BASE
 from .plain import only_plain
-from .room import Room
-from .state import LoopState
 
 _LOCKED_S = 30.0
 """Seconds that we wait for another process that has the file, such as a database tool."""
@@ -71,54 +65,3 @@ def put_aside(folder: RunFolder) -> Path | None:
     for beside in ("-wal", "-shm", "-journal"):
         folder.graph.with_name(folder.graph.name + beside).unlink(missing_ok=True)
     return set_aside(folder.graph) if folder.graph.exists() else None
-
-
-def over(folder: RunFolder) -> list[GateDecision]:
-    """What the gates decided, of the rounds that are over, from round 0 on without a gap."""
-    found: list[GateDecision] = []
-    while decided := folder.read(len(found), "gates", GateDecision):
-        found.append(decided[-1])
-    return found
-
-
-def before_last_gate(room: Room) -> LoopState | None:
-    """The state as the last gate found it, of the rounds that are over; None where none is.
-
-    The gate then decides once more, by the same records, and to the same end.
-    """
-    decisions = over(room.folder)
-    if not decisions:
-        return None
-    *before, last = decisions
-    refused = 0
-    for decision in before:
-        refused = 0 if decision.promoted else refused + decision.trained
-    return beginning(room) | {
-        "round": last.round,
-        "solver": last.against,
-        "candidate": last.candidate,
-        "writer": _writer(room.folder, last.round),
-        "solver_round": last.against_round,
-        "refused": refused,
-    }
-
-
-def _writer(folder: RunFolder, until: int) -> str:
-    """The Generator's checkpoint: the last that its training brought to an end."""
-    trainings: list[Training] = []
-    for number in range(1, until + 1):
-        trainings += folder.read(number, "trainings/generator", Training)
-    return next((one.id for one in reversed(trainings) if not one.stopped), BASE)
-
-
-async def rebuild(graph: Any, where: Any, room: Room) -> bool:
-    """Give a graph without checkpoints those of a run that has rounds which are over.
-
-    Returns:
-        Whether there were any.
-    """
-    state = before_last_gate(room)
-    if state is None:
-        return False
-    await graph.aupdate_state(where, state, as_node="evaluate")
-    return True

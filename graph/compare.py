@@ -13,7 +13,7 @@ from typing import Protocol
 from ..config import RunConfig
 from ..errors import ConfigError, MaieuticError, RunError, printable
 from ..memory.run import RunFolder, write_whole
-from ..records import RunReport
+from ..records import OVER, RunReport
 from . import folders
 from .grid import Cell, Grid
 from .kept import FleetOf, Kept
@@ -151,7 +151,8 @@ def _clear(run: Path) -> None:
 
 
 def done(folder: Path, cell: Cell) -> bool:
-    return status_of(folder, cell) == "done"
+    """Whether a cell's run has come to an end: of its rounds, its budget or its patience."""
+    return status_of(folder, cell) in OVER
 
 
 def status_of(folder: Path, cell: Cell) -> str:

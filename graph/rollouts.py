@@ -15,6 +15,7 @@ from .canary import BASE
 from .conversations import talk_out, talking, toolbox_of
 from .room import Room
 from .sending import Sending
+from .spending import require_disk
 
 PART = 128
 """Requests in a part: what a kill can cost."""
@@ -42,7 +43,10 @@ async def ask_all(
         already: requests of this stage that were answered before, when it was begun.
 
     Calls are written before what came of them, so that a record's call is always there.
-    Any failure writes what has come so far, then stops the rest.
+    Any failure writes what has come so far, then stops the rest; so does a budget that is spent.
+
+    Raises:
+        Ended: a budget of the run is spent.
     """
     if not requests:
         return
@@ -62,6 +66,7 @@ async def ask_all(
             if len(calls) >= part:
                 _write(room.folder, round, series, index, calls, got if read else None)
                 calls, got, index = [], [], index + 1
+                require_disk(room, round)
     except MaieuticError as error:
         if isinstance(error.call, Call):
             calls.append(error.call)

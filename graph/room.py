@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import time
@@ -24,6 +25,7 @@ from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..memory.store import Store
 from ..processes import Launcher, launch
+from ..records import Ending
 from ..serving.client import Client
 from ..serving.fleet import Fleet
 from ..tasks.families.family import Family
@@ -33,6 +35,10 @@ from .apart import KeptApart
 from .canary import BASE, check_canary, compare
 from .progress import Progress, Quiet
 from .remote import adapt, client_of
+from .spending import Spending
+
+HEARTBEAT_S = 10.0
+"""Seconds between two notes of the time that a stage takes: what a kill can take from an account."""
 
 BEYOND = 5
 """Levels above the family's that a Teacher may climb to, where it is a model."""
@@ -71,14 +77,18 @@ class Room:
     remote: dict[str, Client] = field(default_factory=dict)
     """Of the roles whose models are elsewhere, and of the adapters that they were given, by name."""
     progress: Progress = field(default_factory=Quiet)
-    after_round: Callable[[bool], None] = lambda over: None
-    """Called when a round is decided, with whether it was the last: reports are made here, and
+    after_round: Callable[[Ending | None], None] = lambda over: None
+    """Called when a round is decided, with why it was the last where it was: reports are made here, and
     no node reads them."""
     _serve_seconds: float = 0.0
 
     @cached_property
     def accounts(self) -> Accounts:
         return Accounts(self.folder)
+
+    @cached_property
+    def spending(self) -> Spending:
+        return Spending(self.config, self.folder, self.accounts)
 
     @cached_property
     def apart(self) -> KeptApart:
@@ -179,19 +189,28 @@ class Room:
 
     @contextlib.asynccontextmanager
     async def timed(self, round: int, stage: str) -> AsyncIterator[None]:
-        """Add the time of a stage to the round's account, also when it is cut short.
+        """Add the time of a stage to the round's account, now and then and also when it is cut short.
 
         Starting the server and giving it weights is kept apart, as `serve`.
         """
         started, self._serve_seconds = time.monotonic(), 0.0
+        noted = {stage: 0.0, "serve": 0.0}
+
+        def note() -> None:
+            serving = self._serve_seconds
+            so_far = {stage: time.monotonic() - started - serving, "serve": serving}
+            account = self.folder.read_json(round, "seconds") or {}
+            for name, spent in so_far.items():
+                account[name] = float(f"{account.get(name, 0.0) + spent - noted[name]:.3f}")
+            self.folder.write_json(round, "seconds", account)
+            noted.update(so_far)
+
+        beating = asyncio.ensure_future(_beat(note))
         try:
             yield
         finally:
-            serving = self._serve_seconds
-            account = self.folder.read_json(round, "seconds") or {}
-            for name, spent in ((stage, time.monotonic() - started - serving), ("serve", serving)):
-                account[name] = float(f"{account.get(name, 0.0) + spent:.3f}")
-            self.folder.write_json(round, "seconds", account)
+            beating.cancel()
+            note()
 
     async def close(self) -> None:
         for client in self.remote.values():
@@ -201,3 +220,10 @@ class Room:
             self.store.close()
         if self.own_fleet:
             await self.fleet.stop()
+
+
+async def _beat(note: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT_S)
+        with contextlib.suppress(RunError):  # the stage itself meets what is wrong, and says so
+            note()

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import chromadb.errors
 from langgraph.types import Command
@@ -20,7 +20,7 @@ from ..agents.teacher import FamilyTeacher, Teacher
 from ..agents.verifier import Verifier, examiners_of
 from ..config import RunConfig
 from ..curriculum.policies import policy_of
-from ..errors import RunError
+from ..errors import Ended, RunError
 from ..memory.bank import QuestionBank
 from ..memory.embedding import embedding_function
 from ..memory.handbook import Handbook
@@ -29,7 +29,7 @@ from ..memory.run import RunFolder
 from ..memory.store import opened
 from ..processes import Launcher, launch
 from ..prompts import Prompts
-from ..records import Question, RunReport, Status
+from ..records import Ending, Question, RunReport, Status
 from ..serving.fleet import end_leftover
 from ..serving.models import folder_of
 from ..tasks.families.family import Family
@@ -40,14 +40,17 @@ from ..trainers.base import ensure_base
 from .attempt import restore
 from .build import beginning, build
 from .canary import BASE
-from .checkpoints import put_aside, rebuild, saver_of, sound
+from .checkpoints import put_aside, saver_of, sound
 from .curriculum import recall
 from .damage import mend
+from .ending import ending
 from .evaluate import tell_heldout
 from .folders import locked, read_prompts, read_sets
 from .kept import Kept
+from .kept_rounds import last_round
 from .local import fleet_of, own_models
 from .progress import Progress, Quiet
+from .rebuilt import state_after
 from .remote import client_of, elsewhere
 from .report import write_report
 from .review import Desk, Reviewer
@@ -106,7 +109,7 @@ async def open_room(
         policy=policy,
         store=store,
         profile=WeaknessProfile(store),
-        bank=QuestionBank(store),
+        bank=QuestionBank(store, config.memory.active, config.curriculum.near_duplicate),
         handbook=Handbook(store),
         teacher=teacher,
         solver=Solver(
@@ -201,6 +204,7 @@ async def _play(
     end_leftover(folder.path / "server.json")
     again = mend(folder, _teller(folder, progress))
     status: Status = "stopped"
+    ended: Ending | None = None
     async with contextlib.AsyncExitStack() as stack:
         try:
             launcher = kept.launcher if kept is not None else await stack.enter_async_context(_forked(folder))
@@ -208,20 +212,26 @@ async def _play(
             # Ended after the servers are: a tracker may take its time.
             tracking = await stack.enter_async_context(tracked(config, folder, progress.note))
             stack.push_async_callback(room.close)
-            room.after_round = lambda over: _decided(folder, config, after_round, tracking)
-            status = await _through(room, reviewer, again)
+            room.after_round = lambda over: _decided(folder, config, after_round, tracking, progress)
+            status, ended = await _through(room, reviewer, again)
         finally:
             # Before the server is ended: a second Ctrl-C may cut that short.
-            report = write_report(folder, config, status)
+            report = write_report(folder, config, status, ended)
             after_round(report)
     return report
 
 
 def _decided(
-    folder: RunFolder, config: RunConfig, after_round: Callable[[RunReport], None], tracking: Tracking
+    folder: RunFolder,
+    config: RunConfig,
+    after_round: Callable[[RunReport], None],
+    tracking: Tracking,
+    progress: Progress,
 ) -> None:
     """Report a round that is over to whoever is to hear of it."""
     report = write_report(folder, config, "running")
+    for alarm in report.rounds[-1].alarms if report.rounds else ():
+        progress.note(f"ALARM in round {report.rounds[-1].round}: {alarm.said}")
     after_round(report)
     tracking.tell(report)
 
@@ -236,8 +246,11 @@ async def _forked(folder: RunFolder) -> AsyncIterator[Launcher]:
         yield launcher
 
 
-async def _through(room: Room, reviewer: Reviewer | None, again: bool = False) -> Status:
-    """Run the graph from its last checkpoint to its end, or until a person has to decide.
+async def _through(
+    room: Room, reviewer: Reviewer | None, again: bool = False
+) -> tuple[Status, Ending | None]:
+    """Run the graph from its last checkpoint to its end, until a person has to decide, or until a budget
+    is spent.
 
     Args:
         again: go through the round that is not over from its beginning; its stages skip what is there.
@@ -256,21 +269,49 @@ async def _through(room: Room, reviewer: Reviewer | None, again: bool = False) -
             "configurable": {"thread_id": room.folder.path.name},
             "recursion_limit": 24 * (room.config.rounds + 1),
         }
-        begun = (await graph.aget_state(where)).created_at is not None
-        if not begun and await rebuild(graph, where, room):
-            begun = True
-            room.tell("where the run stands was found out from its records: it goes on after its last gate")
-        start: LoopState | None = None if begun else beginning(room)
-        if begun:
-            tell_heldout(room)
-        await graph.ainvoke(start, where, durability="sync")
-        while asked := (await graph.aget_state(where)).interrupts:
-            desk = Desk(room, asked[0].value["round"], asked[0].value["turn"])
-            write_report(room.folder, room.config, "waiting for review")
-            if reviewer is not None:
-                await reviewer(desk)
-            if reviewer is None or desk.waiting():
-                return "waiting for review"
-            write_report(room.folder, room.config, "running")
-            await graph.ainvoke(Command(resume="reviewed"), where, durability="sync")
-    return "done"
+        start = await _start(room, graph, where)
+        try:
+            await graph.ainvoke(start, where, durability="sync")
+            while asked := (await graph.aget_state(where)).interrupts:
+                desk = Desk(room, asked[0].value["round"], asked[0].value["turn"])
+                write_report(room.folder, room.config, "waiting for review")
+                if reviewer is not None:
+                    await reviewer(desk)
+                if reviewer is None or desk.waiting():
+                    return "waiting for review", None
+                write_report(room.folder, room.config, "running")
+                await graph.ainvoke(Command(resume="reviewed"), where, durability="sync")
+        except Ended as spent:
+            ended = cast(Ending, spent.ending)
+            return ended.status, ended
+        over = await _over(room, graph, where)
+    return (over.status, over) if over is not None else ("done", None)
+
+
+async def _start(room: Room, graph: Any, where: Any) -> LoopState | None:
+    """What the graph is to be started with: nothing where it goes on.
+
+    Where there are rounds and no state of the graph, as of a run that was forked, it is made of the
+    records; and where a run had come to an end that its settings do not name any more, it goes on.
+    """
+    begun = (await graph.aget_state(where)).created_at is not None
+    last = last_round(room.folder)
+    if not begun and last is None:
+        return beginning(room)
+    if not begun and last is not None:
+        room.tell(f"where the run stands is taken from its records: it goes on after round {last}")
+        await graph.aupdate_state(where, state_after(room, last), as_node="gate")
+    tell_heldout(room)
+    state = await graph.aget_state(where)
+    if state.values.get("over") and await _over(room, graph, where) is None:
+        await graph.aupdate_state(where, {**state.values, "over": False}, as_node="gate")
+    if last is not None and (await graph.aget_state(where)).next:
+        # It may have said that it is over.
+        write_report(room.folder, room.config, "running")
+    return None
+
+
+async def _over(room: Room, graph: Any, where: Any) -> Ending | None:
+    """Why a run that is over is; None where its settings name no end any more."""
+    values = (await graph.aget_state(where)).values
+    return ending(room, values["round"] - 1, values["refused"])

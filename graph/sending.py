@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 
 from ..agents.shape import fits
-from ..errors import EndpointError
-from ..records import Call
+from ..errors import Ended, EndpointError
+from ..records import Call, Ending
 from ..serving.balance import Balanced
 from ..serving.client import Client
 from ..serving.lasting import Lasting
 from ..serving.requests import Reply, Request, unanswered
-from .accounts import budget_of, concurrency
+from .accounts import Account, budget_of, concurrency
 from .room import Room
+from .spending import ASKED, asked_up
 
 _WINDOW = 2
 """Requests that wait for each that is in flight: an endpoint that gets free finds the next one there."""
@@ -49,23 +50,38 @@ class Sending:
         self.failed: Counter[str] = Counter()
         self.said = ""
         """What the endpoint said the first time that it refused a request."""
+        self.over: Ending | None = None
+        """The budget of the run that kept the rest from being sent."""
+        self._out = 0
+        self._back = asyncio.Event()
         self._supply: Iterator[tuple[int, Request]] = iter(enumerate(requests, 1))
         self._in_flight = 0
         # What a request costs is known when it is answered: those that wait for a slot must not be on
         # their way, then.
         self._gate = asyncio.Semaphore(self.concurrency if self.budget.tokens else len(requests))
         # Never longer than the window: whoever puts a reply here lets others run before the next.
-        self._came: asyncio.Queue[tuple[Request, Reply | Exception]] = asyncio.Queue()
+        self._came: asyncio.Queue[tuple[Request, Reply | Exception] | None] = asyncio.Queue()
         window = min(len(requests), (1 + _WINDOW) * self.concurrency)
         self._workers = [asyncio.ensure_future(self._work()) for _ in range(window)]
 
     async def replies(self) -> AsyncIterator[tuple[Request, Reply]]:
-        """Every request with its reply, as they come."""
-        for _ in self.requests:
-            request, came = await self._came.get()
+        """Every request with its reply, as they come.
+
+        Raises:
+            Ended: a budget of the run is spent; what was on its way has come before.
+        """
+        working = len(self._workers)
+        while working:
+            found = await self._came.get()
+            if found is None:
+                working -= 1
+                continue
+            request, came = found
             if isinstance(came, Exception):
                 raise came
             yield request, self._noted(came)
+        if self.over is not None:
+            raise Ended(self.over.said, self.over)
 
     async def close(self) -> list[tuple[Request, Reply]]:
         """Stop what is under way; gives what had come and was not taken yet."""
@@ -73,7 +89,7 @@ class Sending:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         left = [self._came.get_nowait() for _ in range(self._came.qsize())]
-        return [(request, self._noted(came)) for request, came in left if isinstance(came, Reply)]
+        return [(one[0], self._noted(one[1])) for one in left if one and isinstance(one[1], Reply)]
 
     def tell(self, asked: int) -> None:
         """Say what failed; a stage of nothing but refusals is a mistake in the configuration.
@@ -97,6 +113,8 @@ class Sending:
 
     async def _work(self) -> None:
         for number, request in self._supply:
+            if not await self._allowed(request):
+                break
             if isinstance(self.client, Balanced | Lasting):
                 self.client.coming = len(self.requests) - number
             try:
@@ -104,8 +122,36 @@ class Sending:
             except Exception as error:
                 self._came.put_nowait((request, error))
                 return
+            finally:
+                self._out -= 1
+                self._back.set()
             self._came.put_nowait((request, came))
             await asyncio.sleep(0)
+        self._came.put_nowait(None)
+
+    async def _allowed(self, request: Request) -> bool:
+        """Whether the run's budgets have a request left. What those on their way cost is taken to be what
+        others of the role did; where the last of a budget hangs on that, they are waited for."""
+        while any(getattr(self.room.config.budget, name) for name in ASKED):
+            self.over = self.over or asked_up(self.room.config, self.room.accounts)
+            if self.over is not None:
+                return False
+            more = self._on_their_way(request)
+            if not self._out or asked_up(self.room.config, self.room.accounts, more) is None:
+                break
+            self._back.clear()
+            await self._back.wait()
+        self._out += 1
+        return True
+
+    def _on_their_way(self, request: Request) -> dict[str, float]:
+        price, calls = self.room.config.roles[self.role].price, self.account.calls
+        prompt = sum(len(str(message.get("content", ""))) for message in request.messages) / 2
+        first = Account(calls=1, tokens=int(prompt) + request.n * request.max_tokens)
+        first.written = request.n * request.max_tokens
+        known = self.account if calls else first
+        tokens, money = known.tokens / known.calls, known.price(price) / known.calls
+        return {"calls": self._out, "tokens": self._out * tokens, "money": self._out * money}
 
     async def _sent(self, request: Request) -> Reply:
         async with self._gate:

@@ -16,7 +16,7 @@ from langgraph.config import get_config
 
 from ..config import load
 from ..memory.run import RunFolder
-from ..records import short_id
+from ..records import Ending, short_id
 from ..serving.fleet import end_leftover
 from .build import build
 from .folders import check, create, find, locked, prepare
@@ -64,8 +64,8 @@ async def _open(name: str) -> Room:
     return room
 
 
-def _report(name: str, room: Room, over: bool) -> None:
-    write_report(room.folder, room.config, "done" if over else "running")
+def _report(name: str, room: Room, over: Ending | None) -> None:
+    write_report(room.folder, room.config, over.status if over else "running", over)
     if over:
         # From outside the gate, which still writes down its own time.
         task = asyncio.get_running_loop().create_task(_leave(name))

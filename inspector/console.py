@@ -15,7 +15,17 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from ..errors import printable
-from ..records import CallFigures, Diversity, Evaluation, Gain, LabelFigures, Outcome, RoundReport, RunReport
+from ..records import (
+    CallFigures,
+    Diversity,
+    Evaluation,
+    ForkedFrom,
+    Gain,
+    LabelFigures,
+    Outcome,
+    RoundReport,
+    RunReport,
+)
 
 LABELS = {
     "base model": "base model (built once, then kept)",
@@ -260,13 +270,30 @@ def _row(entry: RoundReport) -> list[str]:
 
 
 def summary(report: RunReport) -> str:
-    """What the run gained: one line for each held-out set."""
-    if report.baseline is None or report.final is None or report.gain is None:
-        return "nothing measured yet"
-    lines = [gained("held-out", report.baseline, report.final, report.gain)]
+    """What the run gained, one line for each held-out set; and what else is to be known of it."""
+    lines = ["nothing measured yet"]
+    if report.baseline is not None and report.final is not None and report.gain is not None:
+        lines = [gained("held-out", report.baseline, report.final, report.gain)]
     lines += [gained(printable(part.name), part.baseline, part.final, part.gain) for part in report.further]
     lines += [line] if (line := calls_line(report.calls)) else []
-    return "\n".join(lines)
+    return "\n".join([*lines, *told(report)])
+
+
+def told(report: RunReport) -> list[str]:
+    """What else is to be known of a run: where it comes from, why it ended early, what the watch noticed."""
+    lines = [forked_line(one) for one in report.forked]
+    lines += [f"ended early: {printable(report.ended.said)}"] if report.ended else []
+    return lines + [
+        f"ALARM in round {entry.round}: {printable(alarm.said)}"
+        for entry in report.rounds
+        for alarm in entry.alarms
+    ]
+
+
+def forked_line(one: ForkedFrom) -> str:
+    """Where the first rounds of a run were played."""
+    anew = f", with {', '.join(one.settings)}" if one.settings else ""
+    return printable(f"forked from {one.run} after its round {one.round}{anew}")
 
 
 def calls_line(calls: Mapping[str, CallFigures]) -> str:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from ..errors import RunError
 from ..graph.folders import held
 from ..memory.run import RunFolder
-from ..records import Evaluation, LabelFigures, RoundReport, RunReport
+from ..records import OVER, Evaluation, LabelFigures, RoundReport, RunReport
 from .tables import Tables
 
 _EXAMPLES = 3
@@ -41,7 +41,7 @@ def report_now(folder: RunFolder) -> RunReport:
     """
     report = load_report(folder)
     # One that waits for a person goes on waiting when nobody holds it.
-    if report.status in ("done", "waiting for review"):
+    if report.status == "waiting for review" or report.status in OVER:
         return report
     return report.model_copy(update={"status": "running" if held(folder) else "stopped"})
 

@@ -96,6 +96,7 @@ def _lines(entry: RoundReport) -> list[tuple[str, str]]:
         ("labels", labels_line(entry.labels)),
         ("Verifier", verifier_line(entry.verifier)),
         ("diversity", diversity_line(entry.diversity, entry.collapsed)),
+        *(("ALARM", alarm.said) for alarm in entry.alarms),
         *([("calls", line.removeprefix("calls: "))] if (line := calls_line(entry.calls)) else []),
         ("seconds", _seconds(entry.seconds)),
     ]

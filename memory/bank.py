@@ -1,74 +1,128 @@
-"""The question bank: every question with its lineage, near copies refused."""
+"""The question bank: every question with its lineage, near copies refused.
+
+A bank that may hold so many questions and no more keeps those that are worth asking in Chroma, and retires
+the others to an archive, where near copies of them are still found. What Chroma holds is read once: a round
+asks for all of it, and reads of a database would cost more than the round.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..records import Attempt, Question, Zone
-from .store import Store, annotate, upsert
+from .archive import Archive
+from .retiring import retired
+from .shelf import Shelf
+from .store import Store
+
+Row = tuple[Question, Attempt | None]
+
+_ARCHIVE = "archive.sqlite"
 
 
 class QuestionBank:
-    """Questions of a run in Chroma, with how the Solver last did on each."""
+    """Questions of a run in Chroma, with how the Solver last did on each.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        active: questions that it may hold; 0 for any number.
+        near: cosine similarity from which a question counts as a copy of a retired one.
+    """
+
+    def __init__(self, store: Store, active: int = 0, near: float = 0.985) -> None:
         self._embed = store.embedding
-        self._questions = store.collection("questions")
+        self._shelf = Shelf(store.collection("questions"))
+        self._questions = self._shelf.collection
+        self._active = active
+        self._archive = Archive(store.folder / _ARCHIVE, self.embedded, near)
+        store.closed.append(self._archive.close)
+        self._filling = False
+
+    @cached_property
+    def _rows(self) -> dict[str, Row]:
+        """What Chroma holds."""
+        return {key: _row(metadata) for key, metadata in self._shelf.read()}
+
+    @contextlib.contextmanager
+    def filled(self) -> Iterator[None]:
+        """Fill it anew from nothing: what is done within is written to Chroma and the archive at the end,
+        once, as if it had been done there step by step."""
+        self._archive.clear()
+        self.__dict__["_rows"], self._filling = {}, True
+        try:
+            yield
+            self._shelf.clear()
+            self._filling = False
+            self._write(list(self._rows.values()))
+        finally:
+            self._filling = False
 
     def add(self, questions: Sequence[Question]) -> None:
-        """Put questions in; one already there keeps its place and its history."""
+        """Put questions in; one already there, or retired, keeps its place and its history."""
         there = self.known_ids([q.id for q in questions])
-        fresh = [q for q in questions if q.id not in there]
-        if fresh:
-            upsert(
-                self._questions,
-                [q.id for q in fresh],
-                [q.text for q in fresh],
-                [
-                    {"record": q.model_dump_json(), "round": q.round, "origin": q.origin, "last_round": -1}
-                    for q in fresh
-                ],
+        fresh = {q.id: (q, None) for q in questions if q.id not in there}
+        self._rows.update(fresh)
+        self._write(list(fresh.values()))
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        if rows and not self._filling:
+            self._shelf.put(
+                [question.id for question, _ in rows],
+                [question.text for question, _ in rows],
+                [_metadata(*row) for row in rows],
             )
 
     def known_ids(self, ids: Sequence[str]) -> set[str]:
-        """Which of these questions are in the bank."""
-        return set(self._questions.get(ids=list(dict.fromkeys(ids)), include=[])["ids"]) if ids else set()
+        """Which of these questions are in the bank or were retired from it."""
+        there = {key for key in ids if key in self._rows}
+        return there | self._archive.known_ids([key for key in ids if key not in there])
 
     def count(self) -> int:
-        """How many questions there are."""
-        return self._questions.count()
+        """How many questions there are, the retired ones not counted."""
+        return len(self._rows)
 
     def note(self, attempts: Iterable[Attempt]) -> None:
-        """Remember how the last attempts at questions went."""
-        noted = list(attempts)
-        annotate(
-            self._questions,
-            [a.question_id for a in noted],
-            [{"last_round": a.round, "last": a.model_dump_json(), "zone": a.zone} for a in noted],
-        )
+        """Remember how the last attempts at questions went; what is retired is left as it is."""
+        noted = [a for a in attempts if a.question_id in self._rows]
+        for attempt in noted:
+            self._rows[attempt.question_id] = (self._rows[attempt.question_id][0], attempt)
+        if not self._filling:
+            self._shelf.note([a.question_id for a in noted], [_went(attempt) for attempt in noted])
+
+    def retire(self, keep: Collection[str] = ()) -> int:
+        """Have what is beyond the bound leave for the archive; see `retiring.retired`.
+
+        Args:
+            keep: ids that stay.
+        Returns:
+            How many left.
+        """
+        names = retired(self._rows.values(), self._active, keep)
+        # A kill between the two leaves a question in both: the round's profile is then done again.
+        self._archive.add([self._rows[name][0] for name in names])
+        if not self._filling:
+            self._shelf.drop(names)
+        for name in names:
+            del self._rows[name]
+        return len(names)
 
     def get(self, ids: Sequence[str]) -> list[Question]:
-        """Questions by id, in the order asked for.
+        """Questions by id, in the order asked for, retired ones too.
 
         Raises:
-            KeyError: an id is not in the bank.
+            KeyError: an id was never in the bank.
         """
-        if not ids:
-            return []
-        found = self._questions.get(ids=list(dict.fromkeys(ids)), include=["metadatas"])
-        rows = zip(found["ids"], found["metadatas"] or [], strict=True)
-        by_id = {key: _question(metadata) for key, metadata in rows}
-        return [by_id[key] for key in ids]
+        gone = self._archive.get([key for key in ids if key not in self._rows])
+        return [self._rows[key][0] if key in self._rows else gone[key] for key in ids]
 
-    def known(self) -> list[tuple[Question, Attempt | None]]:
-        """Every question with its last attempt, in a stable order."""
-        found = self._questions.get(include=["metadatas"])
-        rows = [(_question(metadata), _attempt(metadata)) for metadata in found["metadatas"] or []]
-        return sorted(rows, key=lambda row: row[0].id)
+    def known(self) -> list[Row]:
+        """Every question that may be asked, with its last attempt, in a stable order."""
+        return [self._rows[key] for key in sorted(self._rows)]
 
     def like(self, text: str, count: int, zone: Zone | None = None) -> list[Question]:
         """The questions most similar to a text, nearest first; of one zone where it is named."""
@@ -76,9 +130,10 @@ class QuestionBank:
             query_embeddings=list(self.embedded([text])),
             n_results=max(1, min(count, self.count())),
             where={"zone": zone} if zone else None,
-            include=["metadatas"],
+            include=[],
         )
-        return [_question(metadata) for metadata in (found["metadatas"] or [[]])[0]]
+        keys = [self._shelf.key(entry) for entry in found["ids"][0]]
+        return [self._rows[key][0] for key in keys if key in self._rows]
 
     def embedded(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(texts, size), each of length 1."""
@@ -89,13 +144,16 @@ class QuestionBank:
     def nearest(self, texts: Sequence[str]) -> list[tuple[str, float]]:
         """For each text, the id of the most similar question and the cosine similarity.
 
-        Texts are also compared with those before them in the list, under the id
-        `text:<index>`, so that a batch cannot bring in the same question twice.
+        Retired questions count where a text is a copy of one. Texts are also compared with those before
+        them in the list, under the id `text:<index>`, so that a batch cannot bring in the same question
+        twice.
         """
         if not texts:
             return []
         vectors = self.embedded(texts)  # (texts, size)
         best = self._nearest_stored(vectors)
+        for row, gone in enumerate(self._archive.nearest(texts, vectors)):
+            best[row] = max(best[row], gone, key=lambda one: one[1])
         alike = np.tril(vectors @ vectors.T, -1)  # (texts, texts), earlier ones only
         for row in range(1, len(texts)):
             other = int(alike[row].argmax())
@@ -108,13 +166,22 @@ class QuestionBank:
             return [("", 0.0)] * len(vectors)
         found = self._questions.query(query_embeddings=list(vectors), n_results=1, include=["distances"])
         rows = zip(found["ids"], found["distances"] or [], strict=True)
-        return [(ids[0], 1 - distances[0]) if ids else ("", 0.0) for ids, distances in rows]
+        return [(self._shelf.key(ids[0]), 1 - distances[0]) if ids else ("", 0.0) for ids, distances in rows]
 
 
-def _question(metadata: object) -> Question:
-    return Question.model_validate(json.loads(dict(metadata)["record"]))  # type: ignore[call-overload]
+def _metadata(question: Question, last: Attempt | None) -> dict[str, Any]:
+    record = {"record": question.model_dump_json(), "round": question.round, "origin": question.origin}
+    never = {"last_round": -1, "last": "", "zone": ""}
+    return {**record, **(_went(last) if last else never)}
 
 
-def _attempt(metadata: object) -> Attempt | None:
-    last = dict(metadata).get("last")  # type: ignore[call-overload]
-    return Attempt.model_validate(json.loads(last)) if last else None
+def _went(attempt: Attempt) -> dict[str, Any]:
+    return {"last_round": attempt.round, "last": attempt.model_dump_json(), "zone": attempt.zone}
+
+
+def _row(metadata: object) -> Row:
+    values = dict(metadata)  # type: ignore[call-overload]
+    last = values.get("last")
+    return Question.model_validate(json.loads(values["record"])), (
+        Attempt.model_validate(json.loads(last)) if last else None
+    )

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 from ..records import Attempt, Question, Rollout, Zone
 from .forgetting import forgotten
-from .store import Store, delete, upsert
+from .shelf import Shelf
+from .store import Store, upsert
+
+HISTORY = 100
+"""Rounds of a skill and level that are remembered here; the records have all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class WeaknessProfile:
 
     def __init__(self, store: Store) -> None:
         self._cells = store.collection("weaknesses")
-        self._failures = store.collection("failures")
+        self._shelf = Shelf(store.collection("failures"), spare=1000)
+        self._failures = self._shelf.collection
 
     def update(
         self, round: int, attempts: Sequence[Attempt], failures: Sequence[tuple[Question, Rollout]]
@@ -66,6 +71,7 @@ class WeaknessProfile:
             rate = sum(a.pass_rate for a in group) / len(group)
             before = known.get((skill, level))
             history = [entry for entry in before.history if entry[0] != round] if before else []
+            again = sum(entry[2] for entry in before.history if entry[0] == round) if before else 0
             history.append((round, rate, len(group)))
             ids.append(f"{skill}/{level}")
             documents.append(f"{skill} level {level}: {rate:.0%} right in round {round}")
@@ -73,9 +79,9 @@ class WeaknessProfile:
                 {
                     "skill": skill,
                     "level": level,
-                    "attempts": sum(entry[2] for entry in history),
+                    "attempts": (before.attempts if before else 0) - again + len(group),
                     "pass_rate": rate,
-                    "history": json.dumps(history),
+                    "history": json.dumps(history[-HISTORY:]),
                     "last_seen": round,
                 }
             )
@@ -88,9 +94,15 @@ class WeaknessProfile:
     ) -> None:
         """One wrong rollout for each question that failed; the oldest of a cell make room."""
         rows = {question.id: (question, rollout) for question, rollout in failures}
+        there = {
+            key: (str(metadata["cell"]), int(str(metadata["round"]))) for key, metadata in self._shelf.read()
+        }
+        new = {key: (f"{question.skill}/{question.level}", round) for key, (question, _) in rows.items()}
+        gone = forgotten({**there, **new}, zones)
+        self._shelf.drop([key for key in gone if key in there])
+        rows = {key: row for key, row in rows.items() if key not in set(gone)}
         if rows:
-            upsert(
-                self._failures,
+            self._shelf.put(
                 list(rows),
                 [question.text for question, _ in rows.values()],
                 [
@@ -106,12 +118,6 @@ class WeaknessProfile:
                     for question, rollout in rows.values()
                 ],
             )
-        found = self._failures.get(include=["metadatas"])
-        remembered = {
-            key: (str(metadata["cell"]), int(str(metadata["round"])))
-            for key, metadata in zip(found["ids"], found["metadatas"] or [], strict=True)
-        }
-        delete(self._failures, forgotten(remembered, zones))
 
     def all(self) -> list[Weakness]:
         """Every skill and level that was ever attempted."""
@@ -158,10 +164,10 @@ def _weakness(metadata: object) -> Weakness:
     )
 
 
-def _failure(question_id: str, text: str, metadata: object) -> Failure:
+def _failure(entry: str, text: str, metadata: object) -> Failure:
     values = dict(metadata)  # type: ignore[call-overload]
     return Failure(
-        question_id=question_id,
+        question_id=values.get("key", entry),
         question=text,
         rollout_id=values["rollout_id"],
         completion=values["completion"],

@@ -39,6 +39,9 @@ _NOTED = b"maieutic_schema"
 GRID = "grid.json"
 """What the folder of a comparison has, and that of a run has not."""
 
+FORK = "fork.json"
+"""What a run has that began with the rounds of another."""
+
 
 def write_whole(path: Path, data: bytes | str) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.

@@ -41,6 +41,8 @@ class Store:
         self.folder, self.embedding = folder, embedding
         self._open: dict[str, Collection] = {}
         self._client: Any = None
+        self.closed: list[Callable[[], None]] = []
+        """Called when it is closed: what else has files open in this folder."""
         with _told(folder, opening=True):
             self._begin()
 
@@ -55,6 +57,8 @@ class Store:
 
     def close(self) -> None:
         """Let go of files and memory: a process may play many runs."""
+        for let_go in self.closed:
+            let_go()
         self._open = {}
         if self._client is not None:
             self._client.close()
@@ -110,6 +114,7 @@ class Store:
         """
         with contextlib.suppress(Exception):  # it is damaged: what closing it says is of no interest
             self.close()
+        self.closed = []
         _forget(self.folder)
         aside = set_aside(self.folder)
         with _told(self.folder, opening=True):

@@ -49,10 +49,12 @@ from .questions import (
     Zone,
 )
 from .record import Record, short_id
-from .reports import HeldoutSet, RoundReport, RunReport, Status
+from .reports import OVER, Alarm, Ending, ForkedFrom, HeldoutSet, RoundReport, RunReport, Shift, Status
 from .rollouts import Behaviour, Method, Opinion, Outcome, PairKind, PreferencePair, Rollout, Verdict
 
 __all__ = [
+    "OVER",
+    "Alarm",
     "Attempt",
     "Audit",
     "Author",
@@ -66,8 +68,10 @@ __all__ = [
     "Decision",
     "DifferenceFigures",
     "Diversity",
+    "Ending",
     "Evaluation",
     "Failure",
+    "ForkedFrom",
     "Gain",
     "GateDecision",
     "GateFigures",
@@ -95,6 +99,7 @@ __all__ = [
     "RolloutCounts",
     "RoundReport",
     "RunReport",
+    "Shift",
     "SkillNote",
     "Spread",
     "Status",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from .figures import (
     CallFigures,
@@ -20,7 +20,54 @@ from .figures import (
 )
 from .record import Record
 
-Status = Literal["running", "stopped", "waiting for review", "done"]
+End = Literal["done", "budget", "plateau", "alarm"]
+Status = Literal["running", "stopped", "waiting for review", End]
+OVER: frozenset[str] = frozenset(get_args(End))
+"""Of a run that has come to an end that its settings name; `done` has played all its rounds."""
+
+
+class Ending(Record):
+    """Why a run ended before its last round."""
+
+    status: End
+    by: str
+    """The setting that ended it."""
+    limit: float
+    spent: float
+    """In the setting's own unit."""
+    said: str
+
+
+class ForkedFrom(Record):
+    """Where the first rounds of a run were played."""
+
+    run: str
+    round: int
+    """The last that was taken over."""
+    settings: list[str] = []
+    """What was set anew, as `key=value`."""
+
+
+class Shift(Record):
+    """A change, with its interval; in shares, or in units of the reward."""
+
+    change: float
+    low: float
+    high: float
+
+
+class Alarm(Record):
+    """What the watch over a run noticed."""
+
+    kind: Literal["reward_hacking"] = "reward_hacking"
+    seen: Literal["attempts", "training"]
+    """What is rewarded: attempts at new questions, or what an objective samples while it trains."""
+    against: str
+    """`validation`, which may stop the run; or a held-out set, which decides nothing."""
+    reward: Shift
+    result: Shift
+    """Of the fixed set."""
+    said: str
 
 
 class RoundReport(Record):
@@ -53,6 +100,8 @@ class RoundReport(Record):
     """By role."""
     policy: dict[str, float] = {}
     """What the curriculum policy says of itself after the round."""
+    alarms: list[Alarm] = []
+    """None where nothing was noticed."""
 
     @property
     def kept(self) -> str:
@@ -80,6 +129,10 @@ class RunReport(Record):
     schema_version: int = 1
     name: str
     status: Status
+    ended: Ending | None = None
+    """None while it may go on, and where all rounds were played."""
+    forked: list[ForkedFrom] = []
+    """The runs that its first rounds were played in, the oldest first."""
     seed: int
     policy: str
     baseline: Evaluation | None = None

@@ -16,6 +16,7 @@ from maieutic.agents.model_teacher import ModelTeacher
 from maieutic.agents.solver import Solver
 from maieutic.agents.teacher import FamilyTeacher
 from maieutic.agents.verifier import Verifier, examiners_of
+from maieutic.benchmarks.simulator import SimulatedServer, same_canary, trained_at_once
 from maieutic.config import RunConfig, ServingConfig
 from maieutic.curriculum.policies import policy_of
 from maieutic.graph.attempt import restore
@@ -34,7 +35,6 @@ from maieutic.processes import Launcher, launch
 from maieutic.prompts import Prompts
 from maieutic.records import Call, Question
 from maieutic.serving.client import Client, Reply, Request
-from maieutic.serving.command import Hosting
 from maieutic.serving.fleet import Fleet
 from maieutic.serving.hosted import Hosted
 from maieutic.tasks.arithmetic import NotArithmetic
@@ -42,34 +42,20 @@ from maieutic.tasks.material import family_of, gather
 from maieutic.tasks.seeds import family_question
 from maieutic.trainers.jobs import Progress, TrainingJob, TrainingResult
 
+__all__ = [
+    "SimulatedModel",
+    "SimulatedServer",
+    "SimulatedSolver",
+    "SimulatedTeacher",
+    "added_up",
+    "play",
+    "pretend_to_train",
+    "room_in",
+    "same_canary",
+]
+
 GROWS = 8
 """Points of accuracy that every round of training brings."""
-
-
-class SimulatedServer:
-    """A server whose swaps always succeed."""
-
-    starts, swaps, name, key, port, url = 1, 0, "m", "k", 1, "http://127.0.0.1:1"
-    alive, asleep = True, False
-
-    def __init__(self, model: Path) -> None:
-        self.hosting = Hosting(model, Path("vllm.log"))
-        self.adapters: dict[str, Path] = {}
-
-    async def swap(self, weights: Path) -> float:
-        return 0.01
-
-    def require_alive(self, port: int = 0) -> None:
-        return
-
-    def look(self) -> None:
-        return
-
-    async def healthy(self) -> bool:
-        return True
-
-    async def stop(self) -> None:
-        return
 
 
 class SimulatedModel(Hosted):
@@ -141,7 +127,8 @@ class SimulatedTeacher:
     async def ask(self, request: Request) -> Reply:
         await asyncio.sleep(0)
         self.asked.append(request)
-        text = request.messages[0]["content"]
+        # The marks of a fence hold digits, too.
+        text = re.sub(r"(</?data) [0-9a-f]{8}>", r"\1 >", request.messages[0]["content"])
         one, two = request.seed % 90 + 2, request.seed // 97 % 90 + 2
         asked_for = request.template.partition("@")[0]
         question = f"Bert has {one} pens, Lea has {two} and Tim {one + 1}. How many are there?"
@@ -188,18 +175,7 @@ async def pretend_to_train(
     gpus: Sequence[int] = (),
     launcher: Launcher = launch,
 ) -> TrainingResult:
-    result = TrainingResult(objective=job.objective, examples=1, steps=1, seconds=0.0, metrics={})
-    Path(job.output).mkdir(parents=True, exist_ok=True)
-    (Path(job.output) / "result.json").write_text(result.model_dump_json())
-    same_canary(Path(job.output))
-    return result
-
-
-def same_canary(weights: Path) -> None:
-    """One that every checkpoint passes: the simulated Solver says the same to each."""
-    weights.mkdir(parents=True, exist_ok=True)
-    item = {"prompt": "What is 3 + 4?", "expected": "ok", "max_tokens": 1}
-    (weights / "canary.json").write_text(json.dumps({"distinguishes": True, "items": [item]}))
+    return trained_at_once(job)
 
 
 def room_in(
@@ -226,7 +202,7 @@ def room_in(
         family=family,
         policy=policy_of(config),
         profile=WeaknessProfile(store),
-        bank=QuestionBank(store),
+        bank=QuestionBank(store, config.memory.active, config.curriculum.near_duplicate),
         handbook=Handbook(store),
         store=store,
         teacher=teacher,

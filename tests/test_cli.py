@@ -261,7 +261,13 @@ def test_how_a_run_is_served_and_trained_can_be_changed_and_nothing_else(tmp_pat
     with pytest.raises(RunError, match="is done"):
         runs.change(folder, ["training.learning_rate=1e-3"])
     folder.report.unlink()
-    for override in ("seed=3", "rounds=9", "sets.per_cell=2", "servingx.y=1", "training.learning_rate=-1"):
+    for override in (
+        "seed=3",
+        "curriculum.new=9",
+        "sets.per_cell=2",
+        "servingx.y=1",
+        "training.learning_rate=-1",
+    ):
         with pytest.raises(ConfigError):
             runs.change(folder, [override])
     assert changed == runs.find(tmp_path, "one")[1]

@@ -18,6 +18,7 @@ from ...errors import RunError
 from ...graph.folders import held
 from ...memory.run import RunFolder, damaged, schema_of
 from ...records import RunReport
+from ..console import forked_line
 from ..database import VIEWS
 from ..reports import load_report
 
@@ -46,13 +47,21 @@ class Source:
         return self.folder.path.resolve().name
 
     @property
+    def forked(self) -> list[str]:
+        """Where its first rounds were played. What was set anew is left out: it may name paths and
+        addresses of the machine that played it."""
+        forked = self.report.forked if self.report else []
+        return [forked_line(one.model_copy(update={"settings": []})) for one in forked]
+
+    @property
     def notes(self) -> list[str]:
         """What a person should know of an export of this run."""
+        lines = self.forked
         if not self.left_out:
-            return []
+            return lines
         which = ", ".join(map(str, self.left_out))
         why = "is being played" if _held(self.folder) else "has not been played to its end"
-        return [f"{self.name} {why}: what round {which} has so far is left out"]
+        return [*lines, f"{self.name} {why}: what round {which} has so far is left out"]
 
     def batches(self, table: str) -> Iterator[pa.RecordBatch]:
         """A table of `maieutic query`, batch by batch: the rounds and their parts in their order, every

@@ -18,7 +18,7 @@ from ..troubled import FAILED
 from .found import ThisRun
 from .rendering import page
 from .runs import Run
-from .trouble import resume, trouble_of
+from .trouble import fork, resume, trouble_of
 
 router = APIRouter()
 _CHECKPOINTS = 60
@@ -36,6 +36,8 @@ class Checkpoint:
     """Node that follows; empty at the end."""
     solver: str
     name: str
+    fork: str
+    """The command that begins a new run here; empty where no round is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def shown(run: ThisRun) -> HTMLResponse:
     kept, said = _checkpoints(run)
     playing = run.playing()
     now = kept[0].next if kept and playing else ""
-    round = kept[0].round if kept else max(run.folder.rounds(), default=0)
+    # At its end the graph stands before a round that is never played.
+    round = kept[0].round if kept and kept[0].next else max(run.folder.rounds(), default=0)
     spent, total = spent_in(run, round), _total(run)
     boxes = [
         Box(name, place * _STEP + 8, spent.get(name), total.get(name, 0.0), name == now)
@@ -131,10 +134,13 @@ def _read(run: Run) -> Iterator[Checkpoint]:
         for found in saver.list(where, limit=_CHECKPOINTS):
             values = found.checkpoint["channel_values"]
             following = [key.removeprefix("branch:to:") for key in values if key.startswith("branch:to:")]
+            round = int(values.get("round", 0))
+            after_gate = round > 0 and (not following or following == ["select"])
             yield Checkpoint(
                 at=datetime.fromisoformat(found.checkpoint["ts"]),
-                round=int(values.get("round", 0)),
+                round=round,
                 next=", ".join(following),
+                fork=fork(run, round - 1) if after_gate else "",
                 solver=str(values.get("solver", "base")),
                 name=str(found.checkpoint["id"]),
             )

@@ -16,6 +16,7 @@ import jinja2
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
+from ...records import OVER
 from .mathematics import marked_up
 
 HERE = Path(__file__).parent
@@ -129,7 +130,7 @@ def environment() -> jinja2.Environment:
         shown, plain, lines, percent, points, seconds, count, pretty, step, slug
     ]  # fmt: skip
     made.filters.update({filter.__name__: filter for filter in filters})
-    made.globals.update(versioned=versioned, address=address, marked=marked)
+    made.globals.update(over=OVER, versioned=versioned, address=address, marked=marked)
     return made
 
 

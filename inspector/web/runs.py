@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from ...config import RunConfig, load
 from ...errors import MaieuticError, RunError, printable
 from ...memory.run import GRID, RunFolder
-from ...records import RunReport
+from ...records import OVER, RunReport
 from ..index import Index
 
 _OPEN = 6
@@ -147,7 +147,7 @@ class Run:
     @property
     def status(self) -> str:
         report = self.report()
-        if report is not None and report.status in ("done", "waiting for review"):
+        if report is not None and (report.status == "waiting for review" or report.status in OVER):
             return report.status
         if self.playing():
             return "running"

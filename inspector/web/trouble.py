@@ -66,6 +66,13 @@ def resume(run: Run) -> str:
     return shlex.join(["maieutic", *words])
 
 
+def fork(run: Run, round: int) -> str:
+    """The command that begins a new run after a round of this one."""
+    path = run.folder.path
+    words = ["fork", path.name, "--round", str(round), "--runs-dir", str(path.parent)]
+    return shlex.join(["maieutic", *words])
+
+
 def _log(run: Run) -> str:
     """The end of what a process of ours wrote last."""
     logs = [*run.folder.logs.glob("*.log"), *run.folder.jobs.glob("*.log")]

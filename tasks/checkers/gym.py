@@ -11,13 +11,15 @@ from ..families.family import Unreadable
 from ..families.gym import score
 from .answers import MARK
 from .finding import LONGEST, Finding, stated
+from .gym_extras import beside_the_answer
 
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Gym:
-    """Right is a score of 1; a part of it, which some scorers give for the form, is wrong."""
+    """Right is a score of 1, and nothing beside the answer; a part of 1, which some scorers give for the
+    form, is wrong."""
 
     family: str
 
@@ -40,7 +42,10 @@ class Gym:
             return Finding("undecided", said, str(error))
         except Exception as error:  # whatever a scorer meets in a text that it did not expect
             return Finding("undecided", said, f"the scorer failed: {type(error).__name__}: {error}"[:200])
-        return Finding("right" if points == 1 else "wrong", said, "" if points == 1 else f"scored {points:g}")
+        if points != 1:
+            return Finding("wrong", said, f"scored {points:g}")
+        why = beside_the_answer(question, self.family, said)
+        return Finding("invalid", said, why) if why else Finding("right", said)
 
 
 def _said(question: Question, completion: str) -> str | Finding:

@@ -8,6 +8,7 @@ relations and units beside a number are not read past; a decimal equals only wha
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from ...records import Question
 from .answers import final_answer, plain
 from .finding import Finding, stated
 from .numbers import read_number, same_quantity
+from .restating import restates
 from .terms import same_term
 
 _NAMED = re.compile(r"\s*(?P<name>\\?[A-Za-z](?:_\w|\([a-z]\))?)\s*(?:=|\\approx|≈|:)\s*(?P<value>[^=]+)")
@@ -28,6 +30,12 @@ _LONGEST_PRODUCT = 3
 """Letters in a row that may be variables multiplied; more are a word."""
 
 _RELATION = re.compile(r"[<>≤≥≠]|\\(?:leq?|geq?|neq?|lt|gt)\b")
+_BESIDE = re.compile(
+    r"\\(?:lor|land|vee|wedge|[hv]?phantom|tag|label|color|textcolor|cancel|not|sout|smash|hidewidth)\b"
+    r"|\\begin\s*\{(?:cases|aligned|array|gathered)\*?\}"
+)
+"""What offers several answers at once, or hides one of them; math-verify takes one of what stands there."""
+
 _LATIN = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _FUNCTIONS = frozenset({
     "sin", "cos", "tan", "sec", "csc", "cot", "log", "ln", "exp", "sqrt", "pi", "max", "min", "mod", "gcd",
@@ -46,6 +54,8 @@ class MathChecker:
         if isinstance(said, Finding):
             return said
         same = compare_quickly(question.answer, said, question.text)
+        if same is not False and restates(question.text, said, question.answer):
+            return Finding("invalid", said, "restates the question")
         if same is None:
             return None
         return _finding(same, said, question.answer)
@@ -97,6 +107,8 @@ def _says_more(expected: str, said: str) -> bool:
 
     math-verify reads past such things: to it, "3 or more" and "4 = 3" both say 3.
     """
+    if any(map(_unseen, said)) or (_BESIDE.search(said) and not _BESIDE.search(expected)):
+        return True
     if _RELATION.search(said) and not _RELATION.search(expected) and expected[:1] not in "([":
         return True
     if said.count("=") > expected.count("=") and (read_number(expected) or said.count("=") > 1):
@@ -104,6 +116,11 @@ def _says_more(expected: str, said: str) -> bool:
     words = {word.casefold() for word in _LATIN.findall(_ENVIRONMENT.sub(" ", said))} - _FUNCTIONS
     known = {word.casefold() for word in _LATIN.findall(expected)}
     return any(len(word) > 3 or "or" in words for word in words - known) or "\\boxed" in said
+
+
+def _unseen(sign: str) -> bool:
+    """Whether a character is drawn over another one, or not at all."""
+    return unicodedata.category(sign) in ("Mn", "Me", "Cf", "Cc") and sign not in "\n\t\r"
 
 
 def _bare(answer: str) -> tuple[str, str]:

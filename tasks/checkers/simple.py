@@ -14,6 +14,7 @@ from ...records import Question
 from .answers import final_answer, plain
 from .finding import LONGEST, Finding, data_of, stated
 from .numbers import read_number, same_quantity
+from .restating import restates
 from .schema import misfit
 
 
@@ -50,6 +51,8 @@ class Numeric(_Stated):
             return Finding("undecided", said, f"the reference {question.answer[:60]!r} is no number")
         if found is None:
             return Finding("invalid", said, "no number")
+        if restates(question.text, said, question.answer):
+            return Finding("invalid", said, "restates the question")
         limit = Fraction(self.abs) + Fraction(self.rel) * abs(wanted.value)
         if not found.percent and not wanted.percent and abs(found.value - wanted.value) <= limit:
             # Close enough is the same number; the units are still to be compared.
@@ -214,16 +217,19 @@ _FENCE = "```"
 def last_json(text: str, strict: bool = True) -> Any:
     """The last JSON object or list of a text, in a fence or bare; else the text as JSON itself.
 
+    NaN and Infinity, which Python reads though they are no JSON, are none: every bound of a schema lets
+    NaN through. An object that names a field twice is none: each reader would take another value.
+
     Args:
         strict: without it, strings may hold control characters as they are.
     """
     fenced = text.split(_FENCE)[1::2]
     for block in (*reversed(fenced[-_MOST_FENCES:]), text):
         try:
-            return json.loads(block.removeprefix("json"), strict=strict)
+            return json.loads(block.removeprefix("json"), strict=strict, **_PLAIN)
         except (ValueError, RecursionError):
             continue
-    decoder, found, at = json.JSONDecoder(strict=strict), _NOTHING, 0
+    decoder, found, at = json.JSONDecoder(strict=strict, **_PLAIN), _NOTHING, 0
     for _ in range(_MOST_TRIES):
         match = re.compile(r"[{\[]").search(text, at)
         if match is None:
@@ -234,6 +240,19 @@ def last_json(text: str, strict: bool = True) -> Any:
             at = match.end()
     return found
 
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a field is named twice")
+    return found
+
+
+_PLAIN: dict[str, Any] = {"parse_constant": _no_constant, "object_pairs_hook": _once}
 
 _MOST_FENCES = 20
 _MOST_TRIES = 1_000

@@ -118,7 +118,7 @@ if (document.body.dataset.home && "live" in document.body.dataset) {
     if (document.querySelector("main [data-still]")) return; // lists keep still while they are read
     clearTimeout(due);
     due = setTimeout(again, 300);
-    if (event.data === "done") source.close();
+    if (["done", "budget", "plateau", "alarm"].includes(event.data)) source.close();
   });
   addEventListener("pagehide", () => source.close());
 }
