@@ -68,6 +68,8 @@ class Room:
     solver: Solver
     generator: Generator
     verifier: Verifier
+    idle: bool = False
+    """Whether a person is asked, and nothing else is to be waited for."""
     own_fleet: bool = True
     """Whether its servers end with it; not where the next run has them, too."""
     launcher: Launcher = launch

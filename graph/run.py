@@ -57,6 +57,7 @@ from .review import Desk, Reviewer
 from .room import Room
 from .state import LoopState
 from .tracking import Tracking, tracked
+from .watchdog import Noticed, watchdog
 
 
 def teacher_of(config: RunConfig, family: Family, prompts: Prompts) -> Teacher:
@@ -208,7 +209,9 @@ async def _play(
     async with contextlib.AsyncExitStack() as stack:
         try:
             launcher = kept.launcher if kept is not None else await stack.enter_async_context(_forked(folder))
-            room = await open_room(config, folder, progress, kept, launcher)
+            noticed = Noticed(progress)
+            room = await open_room(config, folder, noticed, kept, launcher)
+            stack.enter_context(watchdog(noticed, room))
             # Ended after the servers are: a tracker may take its time.
             tracking = await stack.enter_async_context(tracked(config, folder, progress.note))
             stack.push_async_callback(room.close)
@@ -276,7 +279,9 @@ async def _through(
                 desk = Desk(room, asked[0].value["round"], asked[0].value["turn"])
                 write_report(room.folder, room.config, "waiting for review")
                 if reviewer is not None:
+                    room.idle = True
                     await reviewer(desk)
+                    room.idle = False
                 if reviewer is None or desk.waiting():
                     return "waiting for review", None
                 write_report(room.folder, room.config, "running")

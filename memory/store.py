@@ -23,8 +23,8 @@ _NAMES = ("questions", "weaknesses", "failures", "behaviours")
 _LOOKED_THROUGH = 256 * 2**20
 """Bytes of a database that is looked through whole when it is opened: about a second's work."""
 
-_ITSELF = 1e-3
-"""Cosine distance at which a text is found to be itself."""
+_ITSELF = 0.02
+"""Cosine distance within which a text is found to be itself; an endpoint may embed it a little otherwise."""
 
 _FULL = ("disk is full", "no space left", "code: 13)", "disk quota")
 """What is said where there is no room: the memory is none the worse for it."""
@@ -99,8 +99,8 @@ class Store:
         """The entry that was there first must be found by its own text."""
         collection = self.opened(name)
         first = collection.get(limit=1, include=["documents"])
-        if not first["ids"]:
-            return
+        if not first["ids"] or not any(self.embedding(first["documents"] or [""])[0]):
+            return  # a text without anything in it is like no other, itself included
         found = collection.query(query_texts=first["documents"], n_results=1, include=["distances"])
         distances = (found["distances"] or [[]])[0]
         if not distances or abs(distances[0]) > _ITSELF:

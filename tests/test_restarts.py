@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import psutil
 import pytest
 from launching import fake_vllm
 from maieutic.config import load
@@ -275,3 +276,17 @@ async def test_a_request_that_a_well_server_does_not_answer_is_its_own_failure(t
     with pytest.raises(EndpointError, match="no answer for q1"):
         await model.client("base").ask(request("q1"))
     assert (model.generation, told) == (0, [])
+
+
+@pytest.mark.slow
+async def test_a_stubborn_server_is_gone_well_within_the_half_minute_that_a_scheduler_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAIEUTIC_GRACE_SECONDS")  # as it is outside of tests
+    model, _ = hosted(tmp_path, {"stubborn": True})
+    await model.ready()
+    pids = [int(entry["pid"]) for server in model.servers for entry in server.noted()]
+    started = time.monotonic()
+    await model.stop()
+    assert time.monotonic() - started < 15
+    assert not any(psutil.pid_exists(pid) for pid in pids)

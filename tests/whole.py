@@ -53,13 +53,13 @@ class Played:
     """A run in a folder, played as often as it takes.
 
     Args:
-        asked: called with each request's number in this play and its stage, before it is answered.
+        asked: called with the round and the stage of each request, before it is answered.
     """
 
     def __init__(self, path: Path, patch: pytest.MonkeyPatch, settings: list[str] = CONFIG) -> None:
         self.config: RunConfig = load(None, settings)
         self.folder = RunFolder(path)
-        self.asked: Callable[[int, str], None] = lambda number, stage: None
+        self.asked: Callable[[int, str], None] = lambda round, stage: None
         self.told = Told()
         self.room: Room | None = None
         patch.setattr(run, "open_room", self._open)
@@ -78,7 +78,7 @@ class Played:
         before = solver.solver.ask
 
         async def ask(request: Any) -> Any:
-            self.asked(solver.solver.asked, request.stage)
+            self.asked(request.round, request.stage)
             return await before(request)
 
         solver.solver.ask = ask
@@ -105,12 +105,15 @@ def kept(folder: RunFolder) -> dict[str, list[str]]:
 
 
 def memory(room: Room) -> tuple[Any, ...]:
-    """What the memory of a run holds."""
-    failures = room.profile.failures_like([question.text for question in room.sets.validation[:20]])
+    """What the memory of a run holds. (Of two entries equally like a text, either may be found first.)"""
+    assert room.store is not None
+    failures = room.store.collection("failures").get(include=["metadatas", "documents"])
+    rows = zip(failures["ids"], failures["documents"] or [], failures["metadatas"] or [], strict=True)
+    texts = [question.text for question, _ in room.bank.known()]
     return (
         sorted(room.profile.all(), key=lambda w: (w.skill, w.level)),
         room.bank.known(),
-        [[f.rollout_id for f in each] for each in failures],
+        sorted((key, text, sorted(metadata.items())) for key, text, metadata in rows),
         room.handbook.all(),
-        [room.bank.nearest([q.text])[0][0] for q, _ in room.bank.known()[:20]],
+        [room.bank.nearest([text])[0][1] > 0.999 for text in texts],
     )
