@@ -5,6 +5,7 @@ A real process tree under its guard, with a script in the place of vLLM (`fake_v
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -28,6 +29,7 @@ from maieutic.records import Call, Rollout
 from maieutic.serving.command import Hosting
 from maieutic.serving.ending import Pressure, how_it_ended
 from maieutic.serving.hosted import Hosted
+from maieutic.serving.models import cut_off
 from maieutic.serving.requests import Reply, Request
 from maieutic.serving.server import VllmServer
 
@@ -290,3 +292,21 @@ async def test_a_stubborn_server_is_gone_well_within_the_half_minute_that_a_sche
     await model.stop()
     assert time.monotonic() - started < 15
     assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def weights(size: int) -> bytes:
+    """A file of safetensors with one tensor of so many bytes."""
+    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(size)
+
+
+def test_weights_that_are_cut_off_are_noticed_by_their_own_header(tmp_path: Path) -> None:
+    whole = weights(1000)
+    assert cut_off(tmp_path / "nowhere") == ""
+    for size in (0, 7, 8, 20, len(whole) - 1):
+        (tmp_path / "model.safetensors").write_bytes(whole[:size])
+        assert cut_off(tmp_path) == "model.safetensors"
+    (tmp_path / "model.safetensors").write_bytes(whole)
+    assert cut_off(tmp_path) == ""
+    (tmp_path / "z.safetensors").write_bytes(b"\xff" * 64)
+    assert cut_off(tmp_path) == "z.safetensors"
