@@ -51,7 +51,7 @@ async def ask_all(
     if not requests:
         return
     sending = Sending(room, client, requests, read is None and requests[0].role != "solver")
-    index = room.folder.count(round, _kept(series))
+    index = room.folder.following(round, _kept(series))
     got: list[R] = []
     calls: list[Call] = []
 

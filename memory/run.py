@@ -174,7 +174,11 @@ class RunFolder:
         return path.exists() or path.with_suffix(".empty").exists()
 
     def count(self, number: int, series: str) -> int:
-        """How many parts a series has: the index of its next one, also where one was set aside."""
+        """How many parts a series has."""
+        return len(self._parts(number, series, ".*"))
+
+    def following(self, number: int, series: str) -> int:
+        """The index of a series' next part: after its last, also where one before it was set aside."""
         parts = self._parts(number, series, ".*")
         return int(parts[-1].stem.rpartition("-")[2]) + 1 if parts else 0
 
