@@ -30,7 +30,13 @@ _TOGETHER = {"test_browser.py": "test_end_to_end.py"}
 """Files that the worker of another file takes on, for a run that they share."""
 
 
-_HEAVY = ("test_tool_training.py", "test_angles.py", "test_objectives.py", "test_guards.py", "test_resuming.py")
+_HEAVY = (
+    "test_tool_training.py",
+    "test_angles.py",
+    "test_objectives.py",
+    "test_guards.py",
+    "test_resuming.py",
+)
 """Files that import torch and TRL; all of their tests are slow."""
 
 
