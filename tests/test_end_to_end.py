@@ -18,6 +18,7 @@ from random import Random
 import httpx
 import psutil
 import pytest
+from canaries import CANARIES, Watch, found_in, leaks
 from maieutic.config import load
 from maieutic.errors import ServerError
 from maieutic.graph.folders import create, read_sets
@@ -67,13 +68,21 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def output(runs: Path) -> str:
-    done = subprocess.run(
+def watched(runs: Path) -> tuple[str, str, Watch]:
+    """What a run with a secret in every variable says, on both streams, and what was seen of its processes."""
+    process = subprocess.Popen(
         command("run", "--name", "small", "--runs-dir", str(runs), *settings()),
-        capture_output=True, text=True, timeout=700, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **CANARIES},
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    with Watch(process.pid) as watch:
+        said, told = process.communicate(timeout=700)
+    assert process.returncode == 0, said + told
+    return said, told, watch
+
+
+@pytest.fixture(scope="session")
+def output(watched: tuple[str, str, Watch]) -> str:
+    return watched[0]
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +101,21 @@ def test_the_run_is_done_and_says_what_it_gained(output: str, report: RunReport)
     assert "held-out so far" in output
     assert re.search(r"held-out [\d.]+ % → [\d.]+ %", output)
     assert report.baseline and report.baseline.n == 84
+
+
+def test_no_secret_is_left_or_seen(watched: tuple[str, str, Watch], folder: RunFolder) -> None:
+    said, told, watch = watched
+    assert len(watch.keys) == 1  # of the one server, made for it alone
+    secrets = [*CANARIES.values(), *watch.keys]
+    assert any("api_server" in line for line in watch.arguments)
+    assert found_in("\n".join([said, told, *watch.arguments]).encode(), secrets) == []
+    assert list(leaks(folder.path, secrets)) == []
+
+
+def test_nothing_of_a_run_listens_beyond_this_machine(watched: tuple[str, str, Watch]) -> None:
+    _, _, watch = watched
+    assert watch.listening
+    assert {address for address, _ in watch.listening} <= {"127.0.0.1", "::1"}
 
 
 def test_every_stage_left_its_records(folder: RunFolder) -> None:
