@@ -69,7 +69,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def watched(runs: Path) -> tuple[str, str, Watch]:
-    """What a run with a secret in every variable says, on both streams, and what was seen of its processes."""
+    """What a run with a secret in every variable says, and what was seen of its processes."""
     process = subprocess.Popen(
         command("run", "--name", "small", "--runs-dir", str(runs), *settings()),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **CANARIES},
