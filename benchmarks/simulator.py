@@ -50,6 +50,9 @@ class SimulatedServer:
     async def healthy(self) -> bool:
         return True
 
+    async def start(self) -> None:
+        return
+
     async def stop(self) -> None:
         return
 

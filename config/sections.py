@@ -140,9 +140,9 @@ class GateConfig(Section):
 class WatchConfig(Section):
     """What is looked for beside the gate, round by round; see docs/reliability.md."""
 
-    reward_hacking: Literal["alarm", "stop", "off"] = "alarm"
+    reward_hacking: Literal["alarm", "stop", "none"] = "alarm"
     """Where what is rewarded goes up and the validation set does not: `alarm` says so in the report,
-    `stop` ends the run, too, by the validation set alone."""
+    `stop` ends the run, too, by the validation set alone; `none` does not look."""
     rounds: int = Field(3, ge=2, le=100)
     """So many rounds are compared with as many before them."""
     confidence: float = Field(0.99, gt=0.5, lt=1)

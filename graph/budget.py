@@ -11,6 +11,7 @@ from ..config import RunConfig
 from ..errors import RunError
 from ..memory.run import RunFolder
 from ..trainers import estimates, groups
+from ..trainers.jobs import result_of
 from ..trainers.objectives import configured
 
 STAGE = "attempt"
@@ -83,21 +84,50 @@ def _price(folder: RunFolder, config: RunConfig, round: int) -> float:
     return config.rollouts.n + more if more else estimates.price(config, configured(config.training))
 
 
-def left_for_training(folder: RunFolder, config: RunConfig, round: int) -> int | None:
-    """Rollouts that a round's training may sample, once its attempts are there; None for any number."""
-    budget = config.budget.rollouts
-    if not budget:
-        return None
-    return max(0, budget - spent(folder, round) - attempted(folder, round))
+def left_for_training(
+    folder: RunFolder, config: RunConfig, round: int, tokens: float | None = None
+) -> int | None:
+    """Rollouts that a round's training may sample, once its attempts are there; None for any number.
+
+    Args:
+        tokens: that are left of their budget; None for any number.
+    """
+    budget, left = config.budget.rollouts, []
+    if budget:
+        left.append(max(0, budget - spent(folder, round) - attempted(folder, round)))
+    if tokens is not None:
+        left.append(max(0, int(tokens / _length(folder, config, round))))
+    return min(left, default=None)
+
+
+def _length(folder: RunFolder, config: RunConfig, round: int) -> float:
+    """Tokens of a completion that a training samples: as in the last one, or the most there may be."""
+    for number in range(round - 1, 0, -1):
+        made = result_of(folder.checkpoint(f"solver-{number:04d}"))
+        if made is not None and made.rollouts and made.tokens:
+            return made.tokens / made.rollouts
+    return config.rollouts.max_tokens
 
 
 def payable(
-    folder: RunFolder, config: RunConfig, round: int, rows: list[dict[str, Any]], objective: Any, rng: Random
+    folder: RunFolder,
+    config: RunConfig,
+    round: int,
+    rows: list[dict[str, Any]],
+    objective: Any,
+    rng: Random,
+    tokens: float | None = None,
 ) -> list[dict[str, Any]]:
     """The rows that a training can pay for: of one that samples by itself as many prompts, drawn by
-    chance, as the budget lets it sample for, of any other all."""
-    left = left_for_training(folder, config, round)
-    if left is None or objective.rows != "prompts":
+    chance, as the budget lets it sample for, of any other all.
+
+    Args:
+        tokens: as in `left_for_training`.
+    """
+    if objective.rows != "prompts":
+        return rows
+    left = left_for_training(folder, config, round, tokens)
+    if left is None:
         return rows
     rows = rng.sample(rows, min(len(rows), getattr(objective, "prompts", 0) or len(rows)))
     times, batches = [float(row["times"]) for row in rows], estimates.batches(config, objective)

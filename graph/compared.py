@@ -109,6 +109,7 @@ def gathered(folder: Path, grid: Grid) -> Comparison:
             continue
         run, questions = _run(RunFolder(folder / cell.name), cell)
         cells.append(run.figures)
+        notes += _ended_early(RunFolder(folder / cell.name), cell)
         if asked and questions != asked:
             notes.append(f"{cell.name} was measured on other questions and is compared with nothing")
             continue
@@ -148,6 +149,12 @@ def _status(folder: Path, cell: Cell, failed: dict[str, str]) -> CellStatus:
     if cell.name in failed:
         return "failed"
     return "stopped" if (folder / cell.name).exists() else "waiting"
+
+
+def _ended_early(folder: RunFolder, cell: Cell) -> list[str]:
+    """Of a run that ended before its last round, why; budget.rollouts is what all of them are to end by."""
+    ended = RunReport.model_validate_json(folder.report.read_bytes()).ended
+    return [f"{cell.name} ended early: {ended.said}"] if ended and ended.by != "budget.rollouts" else []
 
 
 def _of(runs: Sequence[Run], variant: str) -> list[Run]:

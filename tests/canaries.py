@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -64,33 +65,22 @@ def _rows(path: Path) -> bytes:
 
 class Watch:
     """Looks at a process and all below it, twice a second, until it ends: what anybody on the machine can
-    see of it in /proc, where it listens, and the keys that it made for its servers.
+    see of it in /proc, where it listens, and the keys that it made for its servers."""
 
-    Args:
-        pid: of the process at the top.
-    """
-
-    def __init__(self, pid: int) -> None:
+    def __init__(self) -> None:
         self.arguments: set[str] = set()
         self.listening: set[tuple[str, int]] = set()
         self.keys: set[str] = set()
-        self._top = psutil.Process(pid)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
+    def follow(self, pid: int) -> None:
+        threading.Thread(target=self._look, args=(psutil.Process(pid),), daemon=True).start()
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(0.5):
-            with contextlib.suppress(psutil.Error):
-                for process in [self._top, *self._top.children(recursive=True)]:
+    def _look(self, top: psutil.Process) -> None:
+        with contextlib.suppress(psutil.Error):
+            while top.is_running() and top.status() != psutil.STATUS_ZOMBIE:
+                for process in [top, *top.children(recursive=True)]:
                     self._see(process)
+                time.sleep(0.5)
 
     def _see(self, process: psutil.Process) -> None:
         with contextlib.suppress(psutil.Error, OSError):

@@ -200,6 +200,7 @@ def room_in(
         fleet=Fleet(dict.fromkeys(("solver", "generator"), hosted), folder.path / "server.json"),
         family=family,
         policy=policy_of(config),
+        store=store,
         profile=WeaknessProfile(store),
         bank=QuestionBank(store, config.memory.active, config.curriculum.near_duplicate),
         handbook=Handbook(store),

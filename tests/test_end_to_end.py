@@ -9,7 +9,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -44,50 +43,25 @@ from maieutic.records import (
 from maieutic.tasks.checkers.family import check_exact
 from maieutic.tasks.material import gather
 from maieutic.tasks.overlap import expression
+from real_run import NAME, command, settings
 from tracing import traced
 
 pytestmark = pytest.mark.slow
 
-SMALL = [
-    "rounds=2", "pocket.examples=9600", "pocket.seed=7", "sets.per_cell=2", "curriculum.questions=96",
-    "curriculum.new=64", "training.least_pairs=1", "generator.proposals=12",
-]  # fmt: skip
 
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "maieutic", *arguments]
-
-
-def settings() -> list[str]:
-    return [part for setting in SMALL for part in ("--set", setting)]
+@pytest.fixture(scope="session")
+def runs(real_runs: Path) -> Path:
+    return real_runs
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture(scope="session")
-def watched(runs: Path) -> tuple[str, str, Watch]:
-    """What a run with a secret in every variable says, and what was seen of its processes."""
-    process = subprocess.Popen(
-        command("run", "--name", "small", "--runs-dir", str(runs), *settings()),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **CANARIES},
-    )  # fmt: skip
-    with Watch(process.pid) as watch:
-        said, told = process.communicate(timeout=700)
-    assert process.returncode == 0, said + told
-    return said, told, watch
-
-
-@pytest.fixture(scope="session")
-def output(watched: tuple[str, str, Watch]) -> str:
-    return watched[0]
+def output(real_output: str) -> str:
+    return real_output
 
 
 @pytest.fixture(scope="session")
 def folder(runs: Path, output: str) -> RunFolder:
-    return RunFolder(runs / "small")
+    return RunFolder(runs / NAME)
 
 
 @pytest.fixture(scope="session")
@@ -103,19 +77,18 @@ def test_the_run_is_done_and_says_what_it_gained(output: str, report: RunReport)
     assert report.baseline and report.baseline.n == 84
 
 
-def test_no_secret_is_left_or_seen(watched: tuple[str, str, Watch], folder: RunFolder) -> None:
-    said, told, watch = watched
-    assert len(watch.keys) == 1  # of the one server, made for it alone
-    secrets = [*CANARIES.values(), *watch.keys]
-    assert any("api_server" in line for line in watch.arguments)
-    assert found_in("\n".join([said, told, *watch.arguments]).encode(), secrets) == []
+def test_no_secret_is_left_or_seen(output: str, folder: RunFolder, real_watch: Watch) -> None:
+    assert len(real_watch.keys) == 1  # of the one server, made for it alone
+    secrets = [*CANARIES.values(), *real_watch.keys]
+    assert any("api_server" in line for line in real_watch.arguments)
+    assert found_in("\n".join([output, *real_watch.arguments]).encode(), secrets) == []
     assert list(leaks(folder.path, secrets)) == []
 
 
-def test_nothing_of_a_run_listens_beyond_this_machine(watched: tuple[str, str, Watch]) -> None:
-    _, _, watch = watched
-    assert watch.listening
-    assert {address for address, _ in watch.listening} <= {"127.0.0.1", "::1"}
+@pytest.mark.usefixtures("output")
+def test_nothing_of_a_run_listens_beyond_this_machine(real_watch: Watch) -> None:
+    assert real_watch.listening
+    assert {address for address, _ in real_watch.listening} <= {"127.0.0.1", "::1"}
 
 
 def test_every_stage_left_its_records(folder: RunFolder) -> None:

@@ -19,7 +19,7 @@ from maieutic.graph.report import write_report
 from maieutic.inspector.console import summary
 from maieutic.inspector.exports.source import source_of
 from maieutic.memory.run import RunFolder
-from maieutic.records import ForkedFrom
+from maieutic.records import ForkedFrom, Proposal
 from playing import fingerprint, made, played, simulate
 from typer.testing import CliRunner
 
@@ -51,10 +51,18 @@ def untouched(old: RunFolder) -> Iterator[None]:
     assert listing() == before
 
 
-def in_order(folder: RunFolder, rounds: tuple[int, ...]) -> dict[str, str]:
-    """Records of some rounds, but those of calls, whose order is that of the answers."""
-    found = fingerprint(folder, rounds)
-    return {name: content for name, content in found.items() if "/calls/" not in name}
+def in_order(folder: RunFolder, rounds: tuple[int, ...]) -> dict[str, Any]:
+    """Records of some rounds, but those of calls, whose order is that of the answers; and of proposals all
+    but which of two questions that are equally near is named."""
+    found: dict[str, Any] = {
+        name: content
+        for name, content in fingerprint(folder, rounds).items()
+        if "/calls/" not in name and "/vetted/" not in name
+    }
+    for number in rounds:
+        vetted = folder.read(number, "vetted", Proposal)
+        found[f"vetted in {number}"] = [one.model_copy(update={"nearest_id": None}) for one in vetted]
+    return found
 
 
 @pytest.mark.slow
@@ -199,6 +207,12 @@ def test_what_belongs_to_later_rounds_stays_behind(begun: RunFolder) -> None:
     assert same.read_json(2, "policy")["state"] == {"known": 2}
     weights = [one.checkpoint("solver-0001") / "model.safetensors" for one in (begun, folder)]
     assert os.path.samefile(*weights)
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated(begun: RunFolder) -> None:
+    told = ["teacher.endpoint=http://me:canary-word@127.0.0.1:9/v1", "teacher.model=m"]
+    said = faulty(begun, 1, "new", told)
+    assert "teacher.endpoint" in said and "canary-word" not in said
 
 
 def test_a_run_that_is_being_played_can_be_forked(begun: RunFolder) -> None:

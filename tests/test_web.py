@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import ormsgpack
@@ -24,7 +25,10 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from maieutic.errors import RunError
+from maieutic.graph.build import build
+from maieutic.graph.room import Room
 from maieutic.inspector.web import application, mathematics, serving
 from maieutic.inspector.web import run as run_page
 from maieutic.inspector.web.mathematics import marked_up
@@ -238,6 +242,24 @@ def test_what_cannot_be_read_is_said(runs: Path, client: TestClient) -> None:
         assert answer.status_code == 200
         assert "0001/rollouts/attempt-0000.parquet" in answer.text
     assert client.get("/").status_code == 200
+
+
+async def test_the_graph_says_how_to_begin_a_new_run_from_a_round_that_is_over(
+    runs: Path, client: TestClient
+) -> None:
+    async def nobody() -> Room:
+        raise RuntimeError("nothing is played here")
+
+    folder = shown_run.write(runs / "forked")
+    where: Any = {"configurable": {"thread_id": "forked"}}
+    async with AsyncSqliteSaver.from_conn_string(str(folder.graph)) as saver:
+        graph = build(nobody).compile(checkpointer=saver)
+        for round, over, node in ((3, False, "gate"), (3, False, "select"), (4, True, "gate")):
+            state = {"round": round, "over": over, "solver": "base", "again": False}
+            await graph.aupdate_state(where, state, as_node=node)
+    text = client.get("/run/forked/graph").text
+    for last in (2, 3):
+        assert text.count(f"maieutic fork forked --round {last} --runs-dir {runs}") == 1
 
 
 def test_no_checkpoint_of_a_stranger_calls_a_function(runs: Path, client: TestClient) -> None:

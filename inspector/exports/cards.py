@@ -96,6 +96,7 @@ def model_card(source: Source, checkpoint: Checkpoint, licence: str, dataset: st
     return _card(
         "model.md.jinja", front, source, licence, checkpoint=checkpoint, dataset=dataset,
         figures=figures_of(source, checkpoint), trainings=trainings,
+        baseline=source.report.baseline if source.report else None,
     )  # fmt: skip
 
 
@@ -108,6 +109,7 @@ def _card(template: str, front: dict[str, Any], source: Source, licence: str, **
         versions={**(source.report.versions if source.report else {}), "exported by maieutic": __version__},
         rounds=max(source.rounds, default=0),
         notes=source.notes,
+        forked=source.forked,
         licence=licence,
         **more,
     )

@@ -47,11 +47,16 @@ class Source:
         return self.folder.path.resolve().name
 
     @property
+    def forked(self) -> list[str]:
+        """Where its first rounds were played. What was set anew is left out: it may name paths and
+        addresses of the machine that played it."""
+        forked = self.report.forked if self.report else []
+        return [forked_line(one.model_copy(update={"settings": []})) for one in forked]
+
+    @property
     def notes(self) -> list[str]:
         """What a person should know of an export of this run."""
-        forked = self.report.forked if self.report else []
-        # What was set anew may name paths and addresses of the machine that played it.
-        lines = [forked_line(one.model_copy(update={"settings": []})) for one in forked]
+        lines = self.forked
         if not self.left_out:
             return lines
         which = ", ".join(map(str, self.left_out))
