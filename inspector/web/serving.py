@@ -44,6 +44,7 @@ def serve(
         where = home(run)
     with _bound(host, port) as bound:
         shown = f"[{host}]" if ":" in host else host
+        # Not bound here by us, but asked for by the user, who is told what that means.
         everywhere = host in ("0.0.0.0", "::")  # nosec B104  # noqa: S104
         hosts = _names() if everywhere else [*OURS, shown]
         page = f"http://{'127.0.0.1' if everywhere else shown}:{bound.getsockname()[1]}{where}"
