@@ -260,7 +260,8 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
             its settings cannot be read, and another version wrote them.
     """
     folder = RunFolder(runs / Path(name).name)
-    if len(os.fsencode(name)) > 100 or not folder.config.exists():
+    outside = Path(name).name in ("", "..") or "\0" in name
+    if outside or len(os.fsencode(name)) > 100 or not folder.config.exists():
         there = sorted(p.parent.name for p in runs.glob("[!.]*/run.yaml"))
         if (folder.path / GRID).exists():
             raise RunError(
@@ -364,6 +365,23 @@ def held(folder: RunFolder) -> bool:
         return False
 
 
+def _no_links(folder: Path) -> None:
+    """A run writes to its own files, and whoever resumes one of somebody else's must not write to others of
+    theirs through it. No run makes links; the folder itself may be one, for its name is the user's.
+
+    Raises:
+        RunError: there is a link, whether what it leads to is there or not.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(place) / name
+            if path.is_symlink():
+                raise RunError(
+                    f"{path}: is a link to {os.readlink(path)[:200]!r}, and a run writes to its own files "
+                    "alone; put what it leads to in its place, or take it out"
+                )
+
+
 @contextlib.contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
     """Hold a run for this process; the system lets go when the process ends, however it does.
@@ -372,7 +390,9 @@ def locked(folder: RunFolder) -> Iterator[None]:
 
     Raises:
         RunHeld: another process holds it.
+        RunError: something in it is a link to elsewhere.
     """
+    _no_links(folder.path)
     with (folder.path / "run.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

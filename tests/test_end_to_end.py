@@ -22,6 +22,7 @@ import pytest
 from maieutic.benchmarks.killed import KILL
 from maieutic.benchmarks.playing import Play
 from maieutic.benchmarks.sameness import differences, doubled, left_by, leftovers
+from canaries import CANARIES, Watch, found_in, leaks
 from maieutic.config import load
 from maieutic.errors import ServerError
 from maieutic.graph.folders import create, read_sets
@@ -79,6 +80,20 @@ def test_the_run_is_done_and_says_what_it_gained(output: str, report: RunReport)
     assert "held-out so far" in output
     assert re.search(r"held-out [\d.]+ % → [\d.]+ %", output)
     assert report.baseline and report.baseline.n == 84
+
+
+def test_no_secret_is_left_or_seen(output: str, folder: RunFolder, real_watch: Watch) -> None:
+    assert len(real_watch.keys) == 1  # of the one server, made for it alone
+    secrets = [*CANARIES.values(), *real_watch.keys]
+    assert any("api_server" in line for line in real_watch.arguments)
+    assert found_in("\n".join([output, *real_watch.arguments]).encode(), secrets) == []
+    assert list(leaks(folder.path, secrets)) == []
+
+
+@pytest.mark.usefixtures("output")
+def test_nothing_of_a_run_listens_beyond_this_machine(real_watch: Watch) -> None:
+    assert real_watch.listening
+    assert {address for address, _ in real_watch.listening} <= {"127.0.0.1", "::1"}
 
 
 def test_every_stage_left_its_records(folder: RunFolder) -> None:
