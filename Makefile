@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 DONE := $(VENV)/.installed-$(HARDWARE)
 UV := $(BIN)/uv pip install --python $(BIN)/python
 
-.PHONY: run resume test check lint setup clean help
+.PHONY: run resume test check lint audit setup clean help
 
 help:
 	@echo "make run    play the pocket profile (ARGS='--seed 1' passes options on)"
@@ -18,6 +18,7 @@ help:
 	@echo "make test   every test, with the real server and trainers"
 	@echo "make check  the fast tests, a minute or two"
 	@echo "make lint   ruff and mypy"
+	@echo "make audit  bandit over our code, pip-audit over what is installed"
 	@echo "make setup  install only (HARDWARE=cpu or gpu; found by itself)"
 	@echo "make clean  remove $(VENV)"
 
@@ -38,6 +39,9 @@ lint: $(DONE)
 	$(BIN)/ruff format --check .
 	@mkdir -p .mypy_path && ln -sfn .. .mypy_path/maieutic
 	MYPYPATH=.mypy_path $(BIN)/mypy -p maieutic
+
+audit: $(DONE)
+	$(BIN)/python -m benchmarks.audit
 
 setup: $(DONE)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
+import json
 import os
 import re
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Callable
+from urllib.parse import SplitResult, quote, quote_plus, urlsplit
 
 import httpx
 from pydantic import SecretStr
@@ -71,3 +74,32 @@ def secret(url: str, variable: str, place: str) -> SecretStr:
     if not (value.isascii() and value.isprintable()):
         raise ConfigError(f"{place}: the environment variable of the key holds what cannot be one")
     return SecretStr(value)
+
+
+_SHORTEST_SECRET = 8
+"""Characters; a shorter key, such as "none" or "EMPTY", is a word that any text may hold."""
+
+
+def hiding(key: str) -> Callable[[str], str]:
+    """What takes a key out of a text that somebody else wrote, in every form in which it may come back.
+
+    >>> hiding("sk-0123456789")("you sent Bearer sk-0123456789")
+    'you sent Bearer ***'
+    """
+    if len(key) < _SHORTEST_SECRET:
+        return lambda text: text
+    forms = sorted(_forms(key), key=len, reverse=True)
+    hidden = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
+    return lambda text: hidden.sub("***", text)
+
+
+def _forms(key: str) -> set[str]:
+    """As it is, backwards, as an address, a JSON text, hexadecimals or base64 would hold it."""
+    found = {key, key[::-1], quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1], key.encode().hex()}
+    for before in range(3):
+        # Base64 packs three bytes together: what stands before the key shifts it, and only the groups that
+        # are the key's alone are always the same.
+        packed = base64.b64encode(b"\0" * before + key.encode()).decode().rstrip("=")
+        whole = packed[4 if before else 0 : (before + len(key)) // 3 * 4]
+        found |= {whole, whole.translate(str.maketrans("+/", "-_"))}
+    return {form for form in found if len(form) >= _SHORTEST_SECRET}

@@ -50,6 +50,12 @@ class SimulatedServer:
     async def healthy(self) -> bool:
         return True
 
+    def noted(self) -> list[dict[str, float]]:
+        return []
+
+    async def start(self) -> None:
+        return
+
     async def stop(self) -> None:
         return
 

@@ -15,6 +15,11 @@ _WORDS = {
     "guard/kl": "KL to the round's start",
     "frac_reward_zero_std": "groups of one mind",
 }
+"""Figures by the names of docs/training.md, which the terminal and the pages share."""
+
+
+def word_of(figure: str) -> str:
+    return _WORDS.get(figure, figure)
 
 
 def training_line(train: TrainingFigures) -> str:
@@ -34,5 +39,5 @@ def training_line(train: TrainingFigures) -> str:
 
 def _change(name: str, metrics: Mapping[str, float]) -> str:
     """A figure, from the first steps to the last."""
-    word, first = _WORDS.get(name, name), metrics.get(f"first/{name}")
+    word, first = word_of(name), metrics.get(f"first/{name}")
     return f"{word} {metrics[name]:.3g}" if first is None else f"{word} {first:.3g} → {metrics[name]:.3g}"

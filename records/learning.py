@@ -23,6 +23,8 @@ class Training(Record):
     """Of training alone, without loading."""
     stopped: str
     """Why a guard stopped it; empty where it went through and the checkpoint is there."""
+    notes: list[str] = []
+    """What befell it: cut short and gone on, out of memory and divided, a tracker that failed."""
     metrics: str
     """JSON: last figures by name; `first/…` are those of its first steps, `guard/…` those of the guards."""
 

@@ -14,6 +14,7 @@ import openai
 
 from ..completions import ChatCompletion, Usage
 from ..config import ServingConfig
+from ..endpoints import hiding
 from ..errors import EndpointError, MaieuticError
 from ..records import Call, Failure
 from .failures import MOST_BYTES, NOT_TAKEN, TROUBLE, Failed, Tries, bound, failed_by
@@ -69,7 +70,7 @@ class Completions:
         settings: Settings = SERVING,
     ) -> None:
         self.url, self.model, self.config, self.check = url, model, config, check
-        self.settings, self._key = settings, key
+        self.settings, self._hide = settings, hiding(key)
         self._slots = asyncio.Semaphore(config.concurrency)
         self._in_words: set[str] = set()
         """Names of schemas that the endpoint does not take."""
@@ -124,7 +125,7 @@ class Completions:
                 asked, answer = await self._fitted(request)
             return self._reply(asked, answer)
         except TROUBLE as error:
-            failed = failed_by(error, seconds, self._key)
+            failed = failed_by(error, seconds, self._hide)
         if failed.status in NOT_TAKEN:
             return Reply([], [], self._record(request, failed.said, "refused"))
         raise failed
@@ -227,7 +228,8 @@ class Completions:
         choices = answer.choices[: request.n]
         if not choices:
             raise Failed("empty", "it sent no completion")
-        texts = [choice.message.content or "" for choice in choices]
+        # An endpoint may repeat the key in what it says, too, which is written down and shown.
+        texts = [self._hide(choice.message.content or "") for choice in choices]
         finished = [choice.finish_reason in ("stop", "tool_calls") for choice in choices]
         used = answer.usage or Usage()
         call = self._record(request, "", "").model_copy(
@@ -236,8 +238,10 @@ class Completions:
                 "finished": finished,
                 "prompt_tokens": used.prompt_tokens,
                 "completion_tokens": used.completion_tokens,
-                "reasoning": [choice.message.thought for choice in choices],
-                "tool_calls": [json.dumps(c.message.tool_calls or [], allow_nan=False) for c in choices],
+                "reasoning": [self._hide(choice.message.thought) for choice in choices],
+                "tool_calls": [
+                    self._hide(json.dumps(c.message.tool_calls or [], allow_nan=False)) for c in choices
+                ],
             }
         )
         logprobs = [choice.token_logprobs for choice in choices]

@@ -70,6 +70,8 @@ def command(hosting: Hosting, name: str, port: int, config: ServingConfig) -> li
     """The command line of the server."""
     line = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     line += ["--model", str(hosting.model), "--served-model-name", name]
+    # Nothing is unpickled, whatever else lies in the folder; and code of a model's own is never run.
+    line += ["--load-format", "safetensors"]
     line += ["--host", HOST, "--port", str(port)]
     length = hosting.max_model_len or config.max_model_len
     line += ["--max-model-len", str(length)]

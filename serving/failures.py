@@ -6,7 +6,7 @@ import email.utils
 import math
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 
 import aiohttp
@@ -98,9 +98,13 @@ class Tries:
         return min(doubled, _MOST_BACK_OFF_S) * random.uniform(0.75, 1)
 
 
-def failed_by(error: Exception, seconds: float, key: str) -> Failed:
-    """What an error of the client means."""
-    said = _said(error, key)
+def failed_by(error: Exception, seconds: float, hide: Callable[[str], str]) -> Failed:
+    """What an error of the client means.
+
+    Args:
+        hide: takes the key out of what the endpoint says, which some repeat there.
+    """
+    said = _said(error, hide)
     if isinstance(error, openai.APIStatusError):
         return _by_status(error, said)
     if isinstance(error, TooLong):
@@ -139,9 +143,9 @@ def _stated_wait(headers: httpx2.Headers) -> float:
     return min(max(seconds, 0.0), LONGEST_WAIT_S) if math.isfinite(seconds) else 0.0
 
 
-def _said(error: Exception, key: str) -> str:
-    """An error as it is recorded and shown: one line, short, and without the key, which some repeat."""
-    said = " ".join(str(error).split()).replace(key, "***")
+def _said(error: Exception, hide: Callable[[str], str]) -> str:
+    """An error as it is recorded and shown: one line, short, and without the key."""
+    said = hide(" ".join(str(error).split()))
     # A lone surrogate can be written to no file.
     return f"{type(error).__name__}: {said}"[:_LONGEST_ERROR].encode(errors="replace").decode()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,12 @@ from ..errors import ConfigError
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
 """What is taken from the hub: weights that need no unpickling, and text."""
+
+
+_KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}")
+
+_LONGEST_HEADER = 100_000_000
+"""Bytes; the format's own limit."""
 
 
 def folder_of(model: str, place: str) -> Path:
@@ -55,11 +62,6 @@ def check_folder(folder: Path, place: str, replaced: bool) -> None:
         ConfigError: it holds no model that can be served, or not so.
     """
     shape = shape_of(folder, place)
-    if not any(folder.glob("*.safetensors")):
-        raise ConfigError(
-            f"{place}: {str(folder)!r} has no *.safetensors; other formats would have to be unpickled: "
-            "save it with safe_serialization"
-        )
     if replaced and shape.get("tie_word_embeddings"):
         # vLLM's in-place reload leaves a tied head at its old values.
         raise ConfigError(
@@ -67,6 +69,64 @@ def check_folder(folder: Path, place: str, replaced: bool) -> None:
             "replaced in a running server; set training.method to lora, or save it with "
             "tie_word_embeddings=false and its own lm_head"
         )
+    _check_code(folder, shape, place)
+    check_weights(folder, place)
+
+
+def check_weights(folder: Path, place: str) -> None:
+    """
+    Raises:
+        ConfigError: a folder has no weights in safetensors, or what is none under that name. Pickles
+            beside them are let lie: nothing here loads another format.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ConfigError(
+            f"{place}: {str(folder)!r} has no *.safetensors; other formats would have to be unpickled, which "
+            "can run any code: save it with safe_serialization"
+        )
+    for file in files:
+        if not _is_safetensors(file):
+            raise ConfigError(
+                f"{place}: {str(file)!r} holds no safetensors, whatever it is called; fetch it again, or "
+                "save the model with safe_serialization"
+            )
+
+
+def _is_safetensors(file: Path) -> bool:
+    """Whether a file begins as the format says: the length of a header in eight bytes, then JSON."""
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            return 2 <= length <= min(_LONGEST_HEADER, file.stat().st_size - 8) and opened.read(1) == b"{"
+    except OSError:
+        return False
+
+
+def _check_code(folder: Path, shape: dict[str, Any], place: str) -> None:
+    """
+    Raises:
+        ConfigError: the model can be loaded with code of its own alone, which is never run.
+    """
+    if not shape.get("auto_map"):
+        return
+    if not _known(str(shape.get("model_type", ""))):
+        raise ConfigError(
+            f"{place}: {str(folder)!r} needs code that comes with it (auto_map in its config.json), and such "
+            "code is never run here; choose a model whose architecture transformers knows itself"
+        )
+
+
+def _known(kind: str) -> bool:
+    """Whether transformers has code of its own for a kind of model; looked up without importing it."""
+    found = importlib.util.find_spec("transformers")
+    if found is None or found.origin is None or not _KIND.fullmatch(kind):
+        return False
+    models = Path(found.origin).parent / "models"
+    if (models / kind.replace("-", "_")).is_dir():
+        return True
+    listed = (file.read_text(encoding="utf-8") for file in sorted((models / "auto").glob("*.py")))
+    return any(f'"{kind}"' in text for text in listed)
 
 
 def shape_of(folder: Path, place: str) -> dict[str, Any]:

@@ -127,7 +127,8 @@ class SimulatedTeacher:
     async def ask(self, request: Request) -> Reply:
         await asyncio.sleep(0)
         self.asked.append(request)
-        text = request.messages[0]["content"]
+        # The marks of a fence hold digits, too.
+        text = re.sub(r"(</?data) [0-9a-f]{8}>", r"\1 >", request.messages[0]["content"])
         one, two = request.seed % 90 + 2, request.seed // 97 % 90 + 2
         asked_for = request.template.partition("@")[0]
         question = f"Bert has {one} pens, Lea has {two} and Tim {one + 1}. How many are there?"

@@ -9,7 +9,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -43,42 +42,25 @@ from maieutic.records import (
 from maieutic.tasks.checkers.family import check_exact
 from maieutic.tasks.material import gather
 from maieutic.tasks.overlap import expression
+from real_run import NAME, command, settings
 from tracing import traced
 
 pytestmark = pytest.mark.slow
 
-SMALL = [
-    "rounds=2", "pocket.examples=9600", "pocket.seed=7", "sets.per_cell=2", "curriculum.questions=96",
-    "curriculum.new=64", "training.least_pairs=1", "generator.proposals=12",
-]  # fmt: skip
 
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "maieutic", *arguments]
-
-
-def settings() -> list[str]:
-    return [part for setting in SMALL for part in ("--set", setting)]
+@pytest.fixture(scope="session")
+def runs(real_runs: Path) -> Path:
+    return real_runs
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture(scope="session")
-def output(runs: Path) -> str:
-    done = subprocess.run(
-        command("run", "--name", "small", "--runs-dir", str(runs), *settings()),
-        capture_output=True, text=True, timeout=700, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def output(real_output: str) -> str:
+    return real_output
 
 
 @pytest.fixture(scope="session")
 def folder(runs: Path, output: str) -> RunFolder:
-    return RunFolder(runs / "small")
+    return RunFolder(runs / NAME)
 
 
 @pytest.fixture(scope="session")

@@ -128,12 +128,13 @@ def test_verifiers_loads_it_and_scores_answers(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vf = pytest.importorskip("verifiers.v1", reason="pip install verifiers")
-    from verifiers.v1.utils.loaders import load_taskset, taskset_class
+    from verifiers.v1.utils.loaders import default_harness_id, load_taskset, taskset_class
 
     written(run, "verifiers", tmp_path / "out")
     monkeypatch.syspath_prepend(str(tmp_path / "out"))
     importlib.invalidate_caches()
     made = taskset_class("maieutic-my-run")
+    assert default_harness_id("maieutic-my-run") == "maieutic-my-run"  # and no agent with a shell
     config = importlib.import_module("maieutic_my_run.taskset").MaieuticConfig
     tasks = list(load_taskset(config(id="maieutic-my-run")))
     assert made.__name__ == "MaieuticTaskset" and [task.data.id for task in tasks] == ["q1", "q2", "n1", "n2"]

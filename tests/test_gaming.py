@@ -11,7 +11,9 @@ from maieutic.tasks.checkers.registry import CHECKERS, named, opened
 from maieutic.tasks.checkers.restating import restates
 
 CASES = [
-    pytest.param(asked, marks=pytest.mark.slow if asked.checker == "math" else (), id=f"{place} {asked.checker}")
+    pytest.param(
+        asked, marks=pytest.mark.slow if asked.checker == "math" else (), id=f"{place} {asked.checker}"
+    )
     for place, asked in enumerate(GAMING)
 ]
 """The `math` checker asks math-verify in workers, some of which are to be killed."""

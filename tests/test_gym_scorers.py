@@ -1,4 +1,4 @@
-"""reasoning-gym's scorers with hostile answers: nothing is carried out, and what is no answer is not right."""
+"""reasoning-gym's scorers with hostile answers: nothing is carried out, no answer is not right."""
 
 from __future__ import annotations
 
@@ -179,7 +179,9 @@ def test_scorers_that_take_anything_are_not_the_last_word(name: str) -> None:
     }[name]
     questions = drawn(opened(f"gym:{name}"), name, 4)
     with checker(f"gym:{name}") as pool:
-        found = pool.check([(q, f"<answer>{said.format(q.answer)}</answer>") for q in questions for said in tries])
+        found = pool.check(
+            [(q, f"<answer>{said.format(q.answer)}</answer>") for q in questions for said in tries]
+        )
         own = pool.check([(q, f"<answer>{q.answer}</answer>") for q in questions])
     assert not [finding for finding in found if finding.outcome == "right"]
     assert {finding.outcome for finding in own} == {"right"}

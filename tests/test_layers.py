@@ -26,7 +26,7 @@ NAMED_BY_USERS = {"tasks/sources.py": {"datasets"}}
 TRAINING_PROCESS = {
     "worker", "dpo", "sft", "kto", "grpo", "rloo", "reinforce", "ghpo", "relift", "hpt", "sampling", "common",
     "conversations", "models", "pocket_model", "pair_losses", "pair_training", "guards", "probe", "averaging",
-    "angles", "columns", "tracking",
+    "angles", "columns", "tracking", "resuming",
 }  # fmt: skip
 
 

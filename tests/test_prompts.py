@@ -99,7 +99,7 @@ def test_a_users_template_takes_the_place_of_ours_and_is_recorded_as_such(tmp_pa
     prompts = Prompts(own(tmp_path / "mine", HEAD + "Solve: {{ question }}"))
     assert prompts.render("solver", question="1 + 1?") == "Solve: 1 + 1?"
     assert prompts.versioned("solver").startswith("solver@3+")
-    assert prompts.versioned("solve") == "solve@1"
+    assert prompts.versioned("solve") == "solve@2"
     assert prompts.render("solver", question="{{ 7 * 7 }}{% include 'x' %}").endswith(
         "{{ 7 * 7 }}{% include 'x' %}"
     )

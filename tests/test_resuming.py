@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import transformers.trainer  # noqa: E402
 from maieutic.config import AveragingConfig, GuardsConfig, LoraConfig  # noqa: E402
 from maieutic.memory.run import write_table  # noqa: E402
 from maieutic.trainers import worker  # noqa: E402
+from maieutic.trainers.checkpoints import checksum  # noqa: E402
+from maieutic.trainers.guards import Watch  # noqa: E402
 from maieutic.trainers.jobs import TrainingJob, result_of  # noqa: E402
 from maieutic.trainers.objectives import objective_of  # noqa: E402
 from maieutic.trainers.resuming import Keeping  # noqa: E402
@@ -60,7 +63,7 @@ def base(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Does a job, with checkpoints after some steps, and dies after others."""
     callbacks = transformers.trainer.DEFAULT_CALLBACKS
 
@@ -78,7 +81,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
             for one in dying:
                 callbacks.remove(one)
 
-    yield play
+    return play
 
 
 def job_of(base: Path, output: str, name: str, **given: Any) -> TrainingJob:
@@ -124,16 +127,13 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "sft, batches together": ("sft", {"batch_size": 2, "accumulation": 2}, 3, 4),
     "sft, mean of the last": ("sft", {"averaging": AveragingConfig(kind="mean", every=1, last=4)}, 4, 5),
     "sft, ema": ("sft", {"averaging": AveragingConfig(kind="ema", every=1)}, 3, 5),
-    "grpo": ("grpo", {"options": SAMPLED}, 2, 3),
-    "grpo, in its second pass": ("grpo", {"options": SAMPLED}, 6, 7),
+    "grpo, in its second pass": ("grpo", {"epochs": 2, "options": SAMPLED}, 6, 7),
     "grpo, sampled ahead and used twice": (
-        "grpo", {"options": SAMPLED | {"ahead": 2, "iterations": 2, "loss": "grpo"}}, 5, 6,
+        "grpo", {"epochs": 2, "options": SAMPLED | {"ahead": 2, "iterations": 2, "loss": "grpo"}}, 5, 6,
     ),
-    "rloo": ("rloo", {"options": SAMPLED}, 5, 6),
-    "relift": ("relift", {"options": SAMPLED | {"buffer": 3}}, 5, 6),
-    "hpt": ("hpt", {"options": SAMPLED}, 5, 6),
-    "ghpo": ("ghpo", {"options": SAMPLED}, 5, 6),
-    "w_reinforce": ("w_reinforce", {"options": SAMPLED}, 5, 6),
+    "rloo": ("rloo", {"epochs": 1, "options": SAMPLED}, 2, 3),
+    "relift": ("relift", {"epochs": 2, "options": SAMPLED | {"buffer": 3}}, 5, 6),
+    "hpt": ("hpt", {"epochs": 1, "options": SAMPLED}, 2, 3),
 }  # fmt: skip
 
 
@@ -150,3 +150,162 @@ def test_it_ends_as_if_it_had_not_been_cut_short(base: Path, cut: Callable[..., 
     assert result is not None
     assert [note for note in result.notes if f"went on from step {saved} of" in note]
     assert not Path(f"{broken.output}.trainer").exists()
+
+
+def staged(base: Path) -> str:
+    rows = [{**row, "stage": place % 2} for place, row in enumerate(tiny.ROWS)]
+    write_table(base / "staged.parquet", rows)
+    return str(base / "staged.parquet")
+
+
+@pytest.mark.parametrize(("saved", "died"), [((1, 2), 5), ((1,), 3)], ids=["within the second", "between"])
+def test_stages_that_are_through_are_not_trained_again(
+    base: Path, cut: Callable[..., None], saved: tuple[int, ...], died: int
+) -> None:
+    given = {"data": staged(base), "options": {"stages": True}}
+    alone, broken = job_of(base, "alone", "dpo", **given), job_of(base, "broken", "dpo", **given)
+    cut(alone)
+    cut(broken, saved, died)  # each stage has three steps
+    kept = Path(f"{broken.output}.trainer")
+    assert {path.name for path in kept.iterdir()} >= {"stage-0"}
+    assert checkpoints(broken.output) == (["checkpoint-01-00000002"] if died == 5 else [])
+    seen: list[int] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Keeping, "due", lambda self, step: bool(seen.append(step)))
+        worker.run(broken)
+    assert seen == ([] if died == 5 else [1, 2])  # asked after each step but a stage's last
+    same(alone.output, broken.output)
+
+
+def test_what_is_not_of_this_job_or_not_whole_is_not_taken(base: Path, cut: Callable[..., None]) -> None:
+    alone, job = job_of(base, "alone", "sft"), job_of(base, "broken", "sft")
+    cut(alone)
+    kept = Path(f"{job.output}.trainer")
+
+    def begun(**changes: Any) -> list[str]:
+        shutil.rmtree(job.output, ignore_errors=True)
+        cut(job.model_copy(update=changes))
+        result = result_of(job.output)
+        assert result is not None
+        return result.notes
+
+    cut(job, (3,), 4)
+    (kept / "checkpoint-00-00000003").rename(kept / ".checkpoint-00-00000003")  # half written
+    assert begun() == []
+    same(alone.output, job.output)
+    for damage in ("optimizer.pt", "whole.json"):
+        shutil.rmtree(job.output)
+        cut(job, (3,), 4)
+        file = kept / "checkpoint-00-00000003" / damage
+        file.write_bytes(file.read_bytes()[:-7] + b"rubbish" if damage != "whole.json" else b"{")
+        (note,) = begun()
+        assert "checkpoint-00-00000003 is damaged" in note
+        assert "thrown away" in note
+        same(alone.output, job.output)
+    shutil.rmtree(job.output)
+    cut(job, (3,), 4)
+    (note,) = begun(learning_rate=5e-4)
+    assert "is of other settings, rows or versions, and was thrown away" in note
+    shutil.rmtree(job.output)
+    cut(job, (3,), 4)
+    write_table(Path(job.data), tiny.COMPLETIONS[:-1])
+    (note,) = begun()
+    assert "is of other settings, rows or versions" in note
+
+
+def test_a_checkpoint_runs_nothing(base: Path, cut: Callable[..., None]) -> None:
+    """Nothing that is written could be more than tensors and plain values."""
+    import pickletools
+    import zipfile
+
+    mean = AveragingConfig(kind="mean", every=1)
+    job = job_of(base, "broken", "grpo", options=SAMPLED, averaging=mean, epochs=1)
+    cut(job, (2,), 3)
+    folder = Path(f"{job.output}.trainer") / "checkpoint-00-00000002"
+    there = {path.name for path in folder.iterdir()}
+    assert there == {
+        "config.json", "generation_config.json", "model.safetensors", "optimizer.pt", "ours.pt",
+        "rng_state.pth", "scheduler.pt", "trainer_state.json", "whole.json",
+    }  # fmt: skip
+    for name in ("optimizer.pt", "ours.pt", "rng_state.pth", "scheduler.pt"):
+        with zipfile.ZipFile(folder / name) as file:
+            inside = file.read(next(one for one in file.namelist() if one.endswith("data.pkl")))
+        called = {value for code, value, _ in pickletools.genops(inside) if code.name == "GLOBAL"}
+        assert {str(one).partition(" ")[0] for one in called} <= {
+            "torch", "torch._utils", "collections", "numpy", "numpy._core.multiarray", "_codecs",
+        }, (name, called)  # fmt: skip
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (os.system, (f"touch {base}/run",))
+
+    torch.save({"seconds": Evil()}, folder / "ours.pt")
+    whole = json.loads((folder / "whole.json").read_text())
+    whole["files"]["ours.pt"] = checksum(folder / "ours.pt")
+    (folder / "whole.json").write_text(json.dumps(whole))
+    cut(job)
+    assert not (base / "run").exists()
+    result = result_of(job.output)
+    assert result is not None and "cannot be read" in result.notes[0]
+
+
+def test_a_full_disk_ends_no_training(
+    base: Path, cut: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    alone, job = job_of(base, "alone", "sft"), job_of(base, "out", "sft")
+    cut(alone)
+    monkeypatch.setattr("maieutic.trainers.checkpoints.seal", full)
+    cut(job, (2, 4))
+    result = result_of(job.output)
+    assert result is not None
+    assert result.notes == [
+        "no checkpoint could be written (OSError: [Errno 28] No space left on device); it went on without"
+    ]
+    same(alone.output, job.output)
+
+
+@pytest.mark.parametrize("averaging", ["none", "mean", "ema"])
+def test_weights_that_are_no_numbers_are_no_checkpoint(
+    base: Path, cut: Callable[..., None], averaging: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody watches, too, and whatever the steps' losses said."""
+    monkeypatch.setattr(Watch, "on_log", lambda *_, **__: None)
+    settings = {"guards": None, "averaging": AveragingConfig(kind=averaging, every=1)}
+    job = job_of(base, "out", "sft", learning_rate=1e30, **settings)
+    cut(job, (3,))
+    result = result_of(job.output)
+    assert result is not None and "is not finite" in result.stopped
+    assert result.steps == 3
+    assert not Path(job.output).exists() and not Path(f"{job.output}.trainer").exists()
+    late = job_of(base, "late", "sft", learning_rate=1e30, **settings)
+    cut(late)
+    result = result_of(late.output)
+    assert result is not None and "is not finite" in result.stopped and result.steps == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("sft", {}), ("dpo", {"nll_weight": 0.0}), ("grpo", SAMPLED | {"ahead": 2, "loss": "grpo"})],
+)
+def test_divided_batches_make_the_same_steps(
+    base: Path, cut: Callable[..., None], name: str, options: dict[str, Any]
+) -> None:
+    whole = job_of(base, "whole", name, options=options, epochs=1)
+    half = whole.divided()
+    assert half is not None and half.divided() is not None
+    assert (half.batch_size, half.accumulation, half.parts) == (2, 2, 2)
+    divided = half.model_copy(update={"output": str(base / "divided")})
+    for job in (whole, divided):
+        cut(job)
+    mine, theirs = (load_file(Path(job.output) / "model.safetensors") for job in (whole, divided))
+    start = load_file(base / "base" / "model.safetensors")
+    moved = max(float((mine[name] - start[name]).abs().max()) for name in mine)
+    apart = max(float((mine[name] - theirs[name]).abs().max()) for name in mine)
+    assert moved > 1e-4
+    assert apart < moved / 50
+    one, other = result_of(whole.output), result_of(divided.output)
+    assert one is not None and other is not None
+    assert (one.steps, one.rollouts) == (other.steps, other.rollouts)

@@ -94,7 +94,7 @@ def run(job: MeasuringJob) -> None:
     model = load(checkpoint)
     if torch.cuda.is_available():
         model = model.to("cuda")
-    tokenizer = AutoTokenizer.from_pretrained(job.base or job.model)
+    tokenizer = AutoTokenizer.from_pretrained(job.base or job.model, trust_remote_code=False)
     found = dict(angles(model, tokenizer, job.questions, job.max_length))
     write_whole(Path(job.output), json.dumps(found))
 

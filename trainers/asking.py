@@ -42,7 +42,7 @@ def _hang_up(line: socket.socket, told: list[int], number: int) -> None:
 
 
 def _do_it_here(module: str, job: str) -> NoReturn:
-    os.execv(sys.executable, [sys.executable, "-m", module, job])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", module, job])  # nosec B606  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
+from ..serving.models import check_weights
 from .jobs import TrainingJob
 
 
@@ -25,9 +26,10 @@ def load(job: TrainingJob) -> Any:
     adapters and TRL's log-probabilities leave out.
     """
     if job.lora is None:
-        return AutoModelForCausalLM.from_pretrained(job.model, dtype=job.dtype, **_attention(job))
-    base = AutoModelForCausalLM.from_pretrained(job.base, dtype=job.dtype, **_attention(job))
+        return _whole(job.model, dtype=job.dtype, **_attention(job))
+    base = _whole(job.base, dtype=job.dtype, **_attention(job))
     if _is_adapter(job.model):
+        check_weights(Path(job.model), "adapter")
         return PeftModel.from_pretrained(base, job.model, is_trainable=True)
     settings = LoraConfig(
         r=job.lora.rank,
@@ -39,6 +41,15 @@ def load(job: TrainingJob) -> Any:
     # What it begins with is drawn by chance, before any Trainer sets the seed.
     torch.manual_seed(job.seed)
     return get_peft_model(base, settings)
+
+
+def _whole(folder: str, **given: Any) -> Any:
+    """A model's weights, by transformers' own code, and from safetensors alone: a pickle, or a module
+    that lies beside them, could do anything."""
+    check_weights(Path(folder), "model")
+    return AutoModelForCausalLM.from_pretrained(
+        folder, use_safetensors=True, trust_remote_code=False, **given
+    )
 
 
 def _attention(job: TrainingJob) -> dict[str, str]:
@@ -75,7 +86,7 @@ def not_finite(model: Any) -> str:
 def before(job: TrainingJob, trained: Any) -> Iterator[Any]:
     """The checkpoint that a job started from, for as long as it is looked at."""
     if job.lora is None:
-        yield AutoModelForCausalLM.from_pretrained(job.model, dtype=job.dtype).to(trained.device)
+        yield _whole(job.model, dtype=job.dtype).to(trained.device)
     elif _is_adapter(job.model):
         trained.load_adapter(job.model, adapter_name="before")
         trained.set_adapter("before")

@@ -12,7 +12,7 @@ the place of `trainer.train()`. One that does not starts over.
 from __future__ import annotations
 
 import contextlib
-import pickle
+import pickle  # nosec B403
 import shutil
 import signal
 import threading

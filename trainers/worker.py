@@ -42,7 +42,7 @@ def run(job: TrainingJob) -> None:
     beside = output.with_name(f".{output.name}.{os.getpid()}")
     if job.pocket is not None:
         _make_untrained(job)
-    tokenizer = AutoTokenizer.from_pretrained(job.model)
+    tokenizer = AutoTokenizer.from_pretrained(job.model, trust_remote_code=False)
     rows = pq.read_table(job.data).to_pylist()
     started = time.monotonic()
     with watching(job, rows, tokenizer) as watch, tracked(job) as notes:

@@ -31,7 +31,7 @@ def escaped(value: object) -> str:
     return _MARKS.sub(r"\\\1", " ".join(printable(str(value)).split()))
 
 
-_environment = jinja2.Environment(
+_environment = jinja2.Environment(  # nosec B701
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     undefined=jinja2.StrictUndefined,
     autoescape=False,  # noqa: S701 - Markdown, escaped by the filter
@@ -96,6 +96,7 @@ def model_card(source: Source, checkpoint: Checkpoint, licence: str, dataset: st
     return _card(
         "model.md.jinja", front, source, licence, checkpoint=checkpoint, dataset=dataset,
         figures=figures_of(source, checkpoint), trainings=trainings,
+        baseline=source.report.baseline if source.report else None,
     )  # fmt: skip
 
 

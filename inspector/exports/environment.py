@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import verifiers.v1 as vf
+from verifiers.v1.harnesses.null import NullHarness
 
 try:
     from maieutic.tasks.checking import check
 except ImportError as error:
     raise ImportError("Maieutic's checkers are not installed; see the README of this package") from error
 
-__all__ = ["MaieuticTaskset"]
+__all__ = ["MaieuticHarness", "MaieuticTaskset"]
 
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
 
@@ -43,6 +44,10 @@ class MaieuticTask(vf.Task[MaieuticData]):  # type: ignore[misc]
         # Not a metric of its own: that would check the answer once more, and a checker may take seconds.
         trace.record_metric("decided", float(found.outcome != "undecided"))
         return float(found.outcome == "right")
+
+
+class MaieuticHarness(NullHarness):  # type: ignore[misc]
+    """One prompt, one reply, as in the run; what verifiers would take instead is an agent with a shell."""
 
 
 class MaieuticConfig(vf.TasksetConfig):  # type: ignore[misc]

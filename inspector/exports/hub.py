@@ -43,7 +43,9 @@ def api_of() -> Api:
     try:
         from huggingface_hub import HfApi
     except ImportError:
-        raise MissingPart("huggingface_hub is not installed: pip install 'maieutic[export]'") from None
+        raise MissingPart(
+            "huggingface_hub is not installed in this Python: pip install huggingface_hub"
+        ) from None
     return cast(Api, HfApi(token=token))
 
 

@@ -43,7 +43,7 @@ def check_installed() -> None:
         MissingPart: inspect_ai is not.
     """
     if importlib.util.find_spec("inspect_ai") is None:
-        raise MissingPart("inspect_ai is not installed in this Python: pip install 'maieutic[export]'")
+        raise MissingPart("inspect_ai is not installed in this Python: pip install inspect_ai")
 
 
 def write_logs(source: Source, folder: Path, advance: Advance) -> list[str]:

@@ -48,13 +48,18 @@ judged it by: right is 1, all else 0. No held-out and no validation question is 
 
 ```
 pip install .
-pip install --no-deps maieutic=={version}
-vf-eval {name} -n 5
+pip install --no-deps CHECKOUT
+vf-eval {name} -n 5 -m MODEL --client.base-url URL --client.api-key-var KEY \\
+    --env.agent.runtime.type subprocess --push false
 ```
 
-The second line is by itself, and `--no-deps`, because maieutic as a whole and verifiers 0.4 ask for
-different versions of the `openai` package, which checkers do not use. Checkers of your own
-(`module:function`) must be importable; `python` needs a sandbox (`maieutic doctor`), `judge` its model.
+MODEL is at URL (with `/v1`), and KEY names the environment variable that has its key. vf-eval wants uv on the
+path; without the last two options it plays in sandboxes of Prime Intellect, and uploads what came out.
+
+CHECKOUT is the folder of a clone of maieutic's repository (version {version} wrote this). The second line is
+by itself, and `--no-deps`, because maieutic as a whole and verifiers 0.4 ask for different versions of the
+`openai` package, which checkers do not use. Checkers of your own (`module:function`) must be importable;
+`python` needs a sandbox (`maieutic doctor`), `judge` its model.
 
 `--env.taskset.seeds false` leaves out what the run began with; `--env.taskset.skill NAME` and
 `--env.taskset.least-level N` take a part. Checkers used: {checkers}.
@@ -74,7 +79,9 @@ def write_environment(source: Source, folder: Path, advance: Advance) -> list[st
     rows, checkers = _write_questions(source, inside / "questions.jsonl", advance)
     shutil.copyfile(Path(__file__).with_name("environment.py"), inside / "taskset.py")
     (inside / "__init__.py").write_text(
-        'from .taskset import MaieuticTaskset\n\n__all__ = ["MaieuticTaskset"]\n', encoding="utf-8"
+        "from .taskset import MaieuticHarness, MaieuticTaskset\n\n"
+        '__all__ = ["MaieuticHarness", "MaieuticTaskset"]\n',
+        encoding="utf-8",
     )
     (folder / "pyproject.toml").write_text(_PROJECT.format(name=name, module=module), encoding="utf-8")
     shown = ", ".join(f"`{name}`" for name in sorted(checkers)) or "none"

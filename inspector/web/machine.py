@@ -67,7 +67,8 @@ def shown(run: ThisRun) -> HTMLResponse:
     kept, said = _checkpoints(run)
     playing = run.playing()
     now = kept[0].next if kept and playing else ""
-    round = kept[0].round if kept else max(run.folder.rounds(), default=0)
+    # At its end the graph stands before a round that is never played.
+    round = kept[0].round if kept and kept[0].next else max(run.folder.rounds(), default=0)
     spent, total = spent_in(run, round), _total(run)
     boxes = [
         Box(name, place * _STEP + 8, spent.get(name), total.get(name, 0.0), name == now)

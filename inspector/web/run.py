@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 
 from ...records import Evaluation, RoundReport, RunReport
 from ..console import summary
+from ..training import word_of
 from .charts import Chart, Series, in_percent
 from .found import ThisRun
 from .rendering import page
@@ -142,7 +143,7 @@ def _guards(rounds: Sequence[RoundReport], numbers: Sequence[str]) -> list[Chart
             series = [Series("at the end", last), Series("in its first steps", first, color=1)]
             name = key.removeprefix("guard/").replace("_", " ")
             made.append(
-                Chart(f"guard-{name.replace(' ', '-')}", f"Training: {name}", "line", numbers, series)
+                Chart(f"guard-{name.replace(' ', '-')}", f"Training: {word_of(key)}", "line", numbers, series)
             )
     return made
 

@@ -43,7 +43,7 @@ def serve(
         where = home(run)
     with _bound(host, port) as bound:
         shown = f"[{host}]" if ":" in host else host
-        everywhere = host in ("0.0.0.0", "::")  # noqa: S104
+        everywhere = host in ("0.0.0.0", "::")  # nosec B104  # noqa: S104
         hosts = ["*"] if everywhere else [*OURS, shown]
         page = f"http://{'127.0.0.1' if everywhere else shown}:{bound.getsockname()[1]}{where}"
         made = application(path, hosts)

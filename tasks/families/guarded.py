@@ -41,8 +41,8 @@ _LONGEST = 2_000
 _SIGNS = re.compile(r"[\w\s+\-*/^().,!]*", re.ASCII)
 _NAMES = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _KNOWN = frozenset({
-    "sin", "cos", "tan", "sec", "csc", "cot", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh",
-    "atanh", "exp", "log", "ln", "sqrt", "Abs", "pi",
+    "sin", "cos", "tan", "sec", "csc", "cot", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh",
+    "acosh", "atanh", "exp", "log", "ln", "sqrt", "Abs", "pi",
 })  # fmt: skip
 _ATTRIBUTE = re.compile(r"[A-Za-z_)]\s*\.|\.\s*[A-Za-z_(]")
 """A point that is no decimal point."""

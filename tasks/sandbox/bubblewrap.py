@@ -23,7 +23,7 @@ from .seccomp import system_call_filter
 _END_S = 10.0
 """Seconds for a killed tree to be gone."""
 
-_TMP, _SHARED = "/tmp", "/dev/shm"  # noqa: S108 - the sandbox's own
+_TMP, _SHARED = "/tmp", "/dev/shm"  # nosec B108  # noqa: S108 - the sandbox's own
 _HOME = "/python"
 """Where the interpreter is in the sandbox, so that its place on the host is not told."""
 

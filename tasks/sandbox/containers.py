@@ -62,8 +62,8 @@ class Container:
             *("--network", "none", "--read-only", "--cap-drop", "ALL", "--user", "65534:65534"),
             *("--security-opt", "no-new-privileges", "--ipc", "private", "--log-driver", "none"),
             *("--memory", memory, "--memory-swap", memory, "--pids-limit", str(limits.processes + 1)),
-            *("--tmpfs", f"/tmp:rw,nosuid,nodev,mode=1777,size={limits.disk},nr_inodes={limits.files}"),  # noqa: S108
-            *("--shm-size", str(limits.disk // 2), "--workdir", "/tmp", "--hostname", "sandbox"),  # noqa: S108
+            *("--tmpfs", f"/tmp:rw,nosuid,nodev,mode=1777,size={limits.disk},nr_inodes={limits.files}"),  # nosec B108  # noqa: S108
+            *("--shm-size", str(limits.disk // 2), "--workdir", "/tmp", "--hostname", "sandbox"),  # nosec B108  # noqa: S108
             *("--env", "HOME=/tmp", "--entrypoint", "timeout", IMAGE),
             *("--signal=KILL", str(int(limits.wall) + 10)),
             *("python3", "-I", "-S", "-X", "utf8", "-c", INSIDE),

@@ -20,6 +20,7 @@ from typing import Any
 
 import jinja2
 
+from ....endpoints import hiding
 from ....records import Question
 from ..answers import LONGEST_ANSWER, final_answer, plain, without_thinking
 from ..finding import LONGEST, Finding, data_of
@@ -60,8 +61,9 @@ class Judge:
         self.equal = 0
         """Completions that needed no call."""
         self._rubric = options.general_rubric()
-        self._secret = options.secret()
-        self._endpoint = Endpoint(options.url, self._secret, options.local, options.deadline)
+        key = options.secret()
+        self._hide = hiding(key.get_secret_value())
+        self._endpoint = Endpoint(options.url, key, options.local, options.deadline)
         self._threads = ThreadPoolExecutor(options.concurrency, thread_name_prefix="judge")
         self._undecided = ""
         """Why the last completion of which nothing was decided."""
@@ -147,7 +149,7 @@ class Judge:
         by_order = [mine[order :: len(ORDERS)] for order in range(len(ORDERS))]
         self.agreement.add(by_order)
         outcome, reason = decide(by_order)
-        reason = self._without_key(reason)
+        reason = self._hide(reason)  # an endpoint may repeat what it was sent
         if outcome == "undecided":
             self._undecided = reason
         return Finding(outcome, case.stated, reason)
@@ -192,11 +194,6 @@ class Judge:
                 return reply
         return self._endpoint.ask(body, until)
 
-    def _without_key(self, text: str) -> str:
-        """An endpoint that repeats what it was sent must not bring the key into records."""
-        key = self._secret.get_secret_value()
-        return text.replace(key, "…") if len(key) >= 8 else text
-
 
 def _same(said: str, expected: str) -> bool:
     """The same text but for how it is spaced and encoded; capitals count."""
@@ -208,5 +205,5 @@ def _same(said: str, expected: str) -> bool:
 def _template() -> jinja2.Template:
     folder = jinja2.FileSystemLoader(Path(__file__).parent)
     # Plain text for a model, no page: nothing is to be escaped.
-    environment = jinja2.Environment(loader=folder, undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
+    environment = jinja2.Environment(loader=folder, undefined=jinja2.StrictUndefined, autoescape=False)  # nosec B701  # noqa: S701
     return environment.get_template("template.jinja")
