@@ -32,9 +32,11 @@ from maieutic.config import RunConfig, load
 from maieutic.graph.folders import create, find
 from maieutic.graph.progress import Quiet
 from maieutic.graph.run import play
+from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import embedding_function
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
+from maieutic.tasks import arithmetic, drawing
 from maieutic.tasks.material import gather
 
 from .simulator import Simulated
@@ -157,6 +159,22 @@ def queries(folder: RunFolder, config: RunConfig, count: int = 200) -> list[floa
         store.close()
 
 
+def lookups(folder: RunFolder, config: RunConfig, count: int = 256) -> tuple[float, int]:
+    """Seconds that the archive takes for one new question of a round's, and how many it holds."""
+    store = Store(folder.memory, embedding_function(config.memory.embedding))
+    try:
+        bank = QuestionBank(store, config.memory.active, config.curriculum.near_duplicate)
+        cells = [cell for cell in arithmetic.CELLS if cell[1] > 3]
+        rng = Random(1)
+        texts = [arithmetic.question_text(drawing.draw(*rng.choice(cells), rng)) for _ in range(count)]
+        vectors = bank.embedded(texts)
+        started = time.perf_counter()
+        bank.archive.nearest(texts, vectors)
+        return (time.perf_counter() - started) / count, bank.archive.count()
+    finally:
+        store.close()
+
+
 def state_bytes(folder: RunFolder) -> int:
     """The largest checkpoint of the graph."""
     with sqlite3.connect(folder.graph) as database:
@@ -170,6 +188,8 @@ def report(folder: RunFolder, config: RunConfig, runs: Path) -> bool:
     fine = [_bound("graph state, bytes", state_bytes(folder), STATE_BYTES)]
     took = queries(folder, config)
     fine.append(_bound("Chroma query, seconds (99 of 100)", float(np.quantile(took, 0.99)), QUERY_S))
+    looked_up, held = lookups(folder, config)
+    fine.append(_bound(f"archive of {held:,} questions, seconds a lookup", looked_up, QUERY_S))
     fine.append(_bound("resume, seconds", woken(runs), RESUME_S))
     played = sorted(number for number in rounds if number >= FIRST)
     part = max(1, min(20, len(played) // 4))

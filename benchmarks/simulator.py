@@ -50,6 +50,9 @@ class SimulatedServer:
     async def healthy(self) -> bool:
         return True
 
+    def noted(self) -> list[dict[str, float]]:
+        return []
+
     async def start(self) -> None:
         return
 

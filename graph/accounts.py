@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..config import Budget, Price, Role, RunConfig
 from ..memory.run import RunFolder
 from ..records import Call, CallFigures
 from ..trainers.jobs import result_of
+from .sums import sum_up_to
 
 _BEYOND = 8
 """Requests that fail one after another, beside all that may be in flight together, until an endpoint
 is given up: one cut of a network is not enough for that."""
+
+_SO_FAR = "calls_so_far"
+"""File of what was spent up to the end of a round."""
 
 _FIELDS = ("role", "error", "failure", "tried", "prompt_tokens", "completion_tokens", "seconds")
 
@@ -110,13 +114,29 @@ class Accounts:
         return self._accounts
 
     def _before(self) -> dict[str, Account]:
-        accounts: dict[str, Account] = {}
-        for number in self._folder.rounds():
-            for row in self._folder.columns(number, "calls", _FIELDS):
-                if row.get("failure") != "budget":
-                    kept = accounts.setdefault(row["role"], Account())
-                    kept.note(row["prompt_tokens"], row["completion_tokens"], row["seconds"])
+        last = max(self._folder.rounds(), default=0)
+        over = sum_up_to(self._folder, _SO_FAR, last - 1, self._with, _accounts, _as_json, first=0)
+        return self._with(over, last)
+
+    def _with(self, before: dict[str, Account], number: int) -> dict[str, Account]:
+        """What was spent with that of one more round."""
+        accounts = {role: replace(account) for role, account in before.items()}
+        for row in self._folder.columns(number, "calls", _FIELDS):
+            if row.get("failure") != "budget":
+                kept = accounts.setdefault(row["role"], Account())
+                kept.note(row["prompt_tokens"], row["completion_tokens"], row["seconds"])
         return accounts
+
+
+def _accounts(there: Any) -> dict[str, Account]:
+    return {
+        role: Account(int(calls), int(tokens), int(written), float(seconds))
+        for role, (calls, tokens, written, seconds) in (there or {}).items()
+    }
+
+
+def _as_json(accounts: dict[str, Account]) -> dict[str, list[float]]:
+    return {role: [kept.calls, kept.tokens, kept.written, kept.seconds] for role, kept in accounts.items()}
 
 
 def concurrency(config: RunConfig, role: str) -> int:

@@ -13,6 +13,7 @@ from ..memory.run import RunFolder
 from ..trainers import estimates, groups
 from ..trainers.jobs import result_of
 from ..trainers.objectives import configured
+from .sums import sum_up_to
 
 STAGE = "attempt"
 
@@ -38,7 +39,11 @@ def sampled(folder: RunFolder, round: int) -> int:
 
 def spent(folder: RunFolder, round: int) -> int:
     """Rollouts of all rounds before this one."""
-    return sum(attempted(folder, number) + sampled(folder, number) for number in range(1, round))
+
+    def add(total: int, number: int) -> int:
+        return total + attempted(folder, number) + sampled(folder, number)
+
+    return sum_up_to(folder, "rollouts_so_far", round - 1, add, lambda there: int(there or 0), int)
 
 
 def over(folder: RunFolder, config: RunConfig, round: int) -> bool:

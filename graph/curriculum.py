@@ -32,16 +32,22 @@ def asked(room: Room, round: int, count: int, purpose: str) -> Asked:
         top=room.policy_top,
         quota=config.teacher.quota if config.teacher.is_model else 1.0,
         embed=room.bank.embedded,
-        signal=signals(room, room.policy.measures) if room.policy.measures else {},
+        signal=signals(room, room.policy.measures, round) if room.policy.measures else {},
         missing=lambda: _missing(room, round),
     )
 
 
 def _missing(room: Room, round: int) -> dict[str, Skills]:
-    notes = [
-        note for number in room.folder.rounds() if number <= round
-        for note in room.folder.read(number, "skills", SkillNote)
-    ]  # fmt: skip
+    """Those of questions that may still be asked, and of this round's."""
+    for number in room.unread("skills", round):
+        room.skills |= _named_in(room, number)
+    there = {known.id for known, _ in room.bank.known()}
+    room.skills = {name: skills for name, skills in room.skills.items() if name in there}
+    return room.skills | _named_in(room, round)
+
+
+def _named_in(room: Room, round: int) -> dict[str, Skills]:
+    notes = room.folder.read(round, "skills", SkillNote)
     return {note.question_id: Skills(note.needed, note.missing) for note in notes}
 
 

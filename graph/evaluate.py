@@ -36,10 +36,11 @@ async def evaluate(room: Room, state: LoopState) -> LoopState:
 
 def tell_heldout(room: Room) -> None:
     """Show the held-out curve so far to whoever watches; nothing is decided by it."""
-    results = [room.folder.read_json(number, "heldout") for number in room.folder.rounds()]
-    curve = [result["accuracy"] for result in results if result]
-    if curve:
-        room.progress.heldout(curve)
+    for number in room.folder.rounds():
+        if number not in room.heldout and (result := room.folder.read_json(number, "heldout")):
+            room.heldout[number] = result["accuracy"]
+    if room.heldout:
+        room.progress.heldout([room.heldout[number] for number in sorted(room.heldout)])
 
 
 async def _measure(room: Room, round: int, name: str, questions: Sequence[Question], checkpoint: str) -> None:

@@ -14,6 +14,7 @@ import importlib.util
 import itertools
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from ..curriculum.pairs import builders_of
 from ..curriculum.policies import policy_of
 from ..errors import ConfigError, MissingPart, RunError, RunHeld
 from ..memory.embedding import embedding_function
-from ..memory.run import GRID, RunFolder, write_whole
+from ..memory.run import GRID, RunFolder, gone, remove, unfinished, write_whole
 from ..prompts import Prompts, prompts_of
 from ..records import OVER, Question
 from ..serving.command import require_vllm
@@ -121,10 +122,11 @@ def create(config: RunConfig, runs: Path, name: str, material: Material) -> RunF
     try:
         runs.mkdir(parents=True, exist_ok=True)
         check_room(runs)
-        folder.path.mkdir()
         _begin_whole(folder, config, material)
     except OSError as error:
         _remove_empty(made)
+        if folder.path.exists():
+            raise RunError(f"{folder.path} exists already, made just now; choose another --name") from error
         raise RunError(f"{folder.path}: cannot be made ({error.strerror}); choose --runs-dir") from error
     except BaseException:
         _remove_empty(made)
@@ -133,10 +135,16 @@ def create(config: RunConfig, runs: Path, name: str, material: Material) -> RunF
 
 
 def _begin_whole(folder: RunFolder, config: RunConfig, material: Material) -> None:
+    """Beside its place and renamed into it, so that a kill leaves no half of a run under its name."""
+    runs, name = folder.path.parent, folder.path.name
+    remove(path for path in unfinished(runs, deep=False) if path.stem == f".{name}")
+    beside = RunFolder(runs / f".{name}.{os.getpid()}")
     try:
-        begin(folder, config, material)
+        beside.path.mkdir()
+        begin(beside, config, material)
+        beside.path.rename(folder.path)
     except BaseException:
-        shutil.rmtree(folder.path, ignore_errors=True)
+        shutil.rmtree(beside.path, ignore_errors=True)
         raise
 
 
@@ -252,7 +260,7 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
     """
     folder = RunFolder(runs / Path(name).name)
     if len(os.fsencode(name)) > 100 or not folder.config.exists():
-        there = sorted(p.parent.name for p in runs.glob("*/run.yaml"))
+        there = sorted(p.parent.name for p in runs.glob("[!.]*/run.yaml"))
         if (folder.path / GRID).exists():
             raise RunError(
                 f"{name[:60]!r} is a comparison: see {folder.path / 'compare.html'}, or one of its runs with "
@@ -354,6 +362,8 @@ def held(folder: RunFolder) -> bool:
 def locked(folder: RunFolder) -> Iterator[None]:
     """Hold a run for this process; the system lets go when the process ends, however it does.
 
+    No child holds it: one that is started does not have the file, one that is forked closes it.
+
     Raises:
         RunHeld: another process holds it.
     """
@@ -362,9 +372,42 @@ def locked(folder: RunFolder) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
-            owner = file.read().strip() or "another process"
-            raise RunHeld(f"{folder.path.name} is being played by process {owner}") from None
+            raise RunHeld(f"{folder.path.name} is being played by {_owner(file.read())}") from None
         file.truncate(0)
-        file.write(str(os.getpid()))
+        file.write(f"{os.getpid()} {socket.gethostname()}")
         file.flush()
-        yield
+        _HELD.add(file.fileno())
+        try:
+            yield
+        finally:
+            _HELD.discard(file.fileno())
+
+
+_HELD: set[int] = set()
+"""Descriptors of the locks that this process holds."""
+
+
+def _let_go() -> None:
+    """In a forked child: a lock lasts until the last copy of its descriptor is closed, and a child may
+    outlive its parent."""
+    while _HELD:
+        with contextlib.suppress(OSError):
+            # Not closed: the number may be another file's when whoever has it as a file closes it.
+            nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            os.dup2(nothing, _HELD.pop(), inheritable=False)
+            os.close(nothing)
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
+def _owner(noted: str) -> str:
+    """Who holds a run, as its lock says."""
+    pid, _, host = noted.partition(" ")
+    if not pid.isdecimal():
+        return "another process"
+    if host and host != socket.gethostname():
+        return f"process {pid} on {host}"
+    if gone(int(pid)):
+        return f"what process {pid} has left behind: that is gone, and a process that it started holds on"
+    return f"process {pid}"

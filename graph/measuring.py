@@ -7,12 +7,13 @@ from ..trainers.measuring import MEASURES, Measured, MeasuringJob, run_measuring
 from .room import Room
 
 
-def signals(room: Room, kind: str) -> dict[str, float]:
-    """What has been measured so far, by the question's id."""
-    found: dict[str, float] = {}
-    for round in room.folder.rounds():
-        found |= room.folder.read_json(round, kind) or {}
-    return found
+def signals(room: Room, kind: str, round: int) -> dict[str, float]:
+    """What has been measured of the questions that may be asked, by their id."""
+    for number in room.unread(kind, round):
+        room.measured |= room.folder.read_json(number, kind) or {}
+    there = {known.id for known, _ in room.bank.known()}
+    room.measured = {name: value for name, value in room.measured.items() if name in there}
+    return room.measured | (room.folder.read_json(round, kind) or {})
 
 
 async def measure(room: Room, round: int, checkpoint: str) -> None:
@@ -29,7 +30,7 @@ async def measure(room: Room, round: int, checkpoint: str) -> None:
         raise ConfigError(
             f"curriculum.policy {room.config.curriculum.policy} measures {kind[:40]!r}; there are: angles"
         )
-    there = signals(room, kind)
+    there = signals(room, kind, round)
     new = [question for question, _ in room.bank.known() if question.id not in there]
     if not new:
         return

@@ -87,11 +87,6 @@ def _balanced(
 
 def _again(room: Room, round: int, count: int, rng: Random) -> list[PreferencePair]:
     """A share of earlier rounds' pairs."""
-    earlier = [
-        old
-        for past in range(1, round)
-        for old in room.folder.read(past, "pairs", PreferencePair)
-        if not old.replayed
-    ]
+    earlier = room.replayable.before(room.folder, round)
     band = room.config.pairs.replay_band
     return replayed(earlier, int(room.config.training.replay * count), rng, band)

@@ -99,6 +99,22 @@ def _gathered(folder: RunFolder, config: RunConfig, status: Status) -> RunReport
     )
 
 
+def glance(folder: RunFolder, config: RunConfig) -> RunReport:
+    """The last round that is over, and nothing that it takes all rounds to say; nothing is written but
+    this round's own report."""
+    begun = reversed(list(folder.rounds()))
+    number = next(number for number in begun if folder.read_json(number, "gate") is not None)
+    return RunReport(
+        name=folder.path.name,
+        status="running",
+        seed=config.seed,
+        policy=config.curriculum.policy,
+        baseline=_evaluation(folder, 0, "heldout"),
+        versions={},
+        rounds=[_once(folder, number, config)] if number else [],
+    )
+
+
 def forked_from(folder: RunFolder) -> list[ForkedFrom]:
     """The runs that the first rounds of this one were played in, the oldest first.
 

@@ -48,6 +48,8 @@ async def ask_all(
     Raises:
         Ended: a budget of the run is spent.
     """
+    if read is not None:
+        requests = _without_parted(room.folder, round, series, requests, read)
     if not requests:
         return
     sending = Sending(room, client, requests, read is None and requests[0].role != "solver")
@@ -81,6 +83,40 @@ async def ask_all(
 
 def _kept(series: str) -> str:
     return f"calls/{series.replace('/', '-')}"
+
+
+def _without_parted(
+    folder: RunFolder,
+    round: int,
+    series: str,
+    requests: Sequence[Request],
+    read: Callable[[Request, Reply], list[R]],
+) -> list[Request]:
+    """The requests that are still to be sent.
+
+    A kill may come between the calls of a part and what came of them: that is made of the calls now, under
+    the number of its part. Where it cannot be, since a call keeps no likelihoods, the calls are taken back.
+    """
+    asked = {request.subject_id: request for request in requests}
+    parts = folder.count(round, _kept(series))
+    for index in range(parts):
+        if folder.has(round, series, index):
+            continue
+        if any(request.logprobs for request in requests):
+            if index == parts - 1:
+                folder.withdraw(round, _kept(series), index)
+            continue
+        calls = folder.part(round, _kept(series), index, Call)
+        there = [(asked[call.subject_id], call) for call in calls if call.subject_id in asked]
+        got = [one for request, call in there for one in read(request, _replied(call))]
+        folder.write(round, series, index, got)
+        for request, _ in there:
+            del asked[request.subject_id]
+    return list(asked.values())
+
+
+def _replied(call: Call) -> Reply:
+    return Reply(call.completions, call.finished, call)
 
 
 def _write(

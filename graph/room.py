@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -17,7 +18,7 @@ from ..agents.solver import Solver
 from ..agents.teacher import Teacher
 from ..agents.verifier import Verifier
 from ..config import RunConfig
-from ..curriculum.policy import Policy
+from ..curriculum.policy import Policy, Skills
 from ..errors import RunError
 from ..memory.bank import QuestionBank
 from ..memory.handbook import Handbook
@@ -35,6 +36,7 @@ from .apart import KeptApart
 from .canary import BASE, check_canary, compare
 from .progress import Progress, Quiet
 from .remote import adapt, client_of
+from .replay import Replayable
 from .spending import Spending
 
 HEARTBEAT_S = 10.0
@@ -80,7 +82,24 @@ class Room:
     after_round: Callable[[Ending | None], None] = lambda over: None
     """Called when a round is decided, with why it was the last where it was: reports are made here, and
     no node reads them."""
+    heldout: dict[int, float] = field(default_factory=dict)
+    """Held-out accuracy by round, as far as it was read: to be shown, and never to decide."""
+    skills: dict[str, Skills] = field(default_factory=dict)
+    """What was read of the skills that the Teacher named, by the question's id."""
+    measured: dict[str, float] = field(default_factory=dict)
+    """What was read of what the policy has measured, by the question's id."""
+    read_up_to: Counter[str] = field(default_factory=Counter)
+    """The last round that such things were read of, by their name."""
     _serve_seconds: float = 0.0
+
+    @cached_property
+    def replayable(self) -> Replayable:
+        return Replayable(self.config.seed)
+
+    def unread(self, name: str, round: int) -> range:
+        """The rounds before this one of which something was not read yet; from now on it was."""
+        first, self.read_up_to[name] = self.read_up_to[name], max(self.read_up_to[name], round)
+        return range(first, round)
 
     @cached_property
     def accounts(self) -> Accounts:

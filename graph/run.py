@@ -56,7 +56,8 @@ from .report import write_report
 from .review import Desk, Reviewer
 from .room import Room
 from .state import LoopState
-from .tracking import Tracking, tracked
+from .telling import Teller
+from .tracking import tracked
 
 
 def teacher_of(config: RunConfig, family: Family, prompts: Prompts) -> Teacher:
@@ -162,7 +163,8 @@ async def play(
     """Play a run to its end, or go on with one that was stopped.
 
     Args:
-        after_round: called with the report after every gate, round 0 included.
+        after_round: called with the report after every gate, round 0 included; of a long run after some
+            of them (see `telling`), and always at its end.
         reviewer: has a person decide about new questions where the configuration says `review: teach`;
             without one, or where the person stops, the run ends waiting, to be resumed.
         kept: what this run shares with others that are played before and after it.
@@ -190,6 +192,7 @@ async def _play(
     kept: Kept | None,
 ) -> RunReport:
     end_leftover(folder.path / "server.json")
+    folder.sweep()
     status: Status = "stopped"
     ended: Ending | None = None
     async with contextlib.AsyncExitStack() as stack:
@@ -199,28 +202,13 @@ async def _play(
             # Ended after the servers are: a tracker may take its time.
             tracking = await stack.enter_async_context(tracked(config, folder, progress.note))
             stack.push_async_callback(room.close)
-            room.after_round = lambda over: _decided(folder, config, after_round, tracking, progress)
+            room.after_round = Teller(folder, config, after_round, tracking.tell, progress).decided
             status, ended = await _through(room, reviewer)
         finally:
             # Before the server is ended: a second Ctrl-C may cut that short.
             report = write_report(folder, config, status, ended)
             after_round(report)
     return report
-
-
-def _decided(
-    folder: RunFolder,
-    config: RunConfig,
-    after_round: Callable[[RunReport], None],
-    tracking: Tracking,
-    progress: Progress,
-) -> None:
-    """Report a round that is over to whoever is to hear of it."""
-    report = write_report(folder, config, "running")
-    for alarm in report.rounds[-1].alarms if report.rounds else ():
-        progress.note(f"ALARM in round {report.rounds[-1].round}: {alarm.said}")
-    after_round(report)
-    tracking.tell(report)
 
 
 @contextlib.asynccontextmanager

@@ -16,9 +16,13 @@ from .budget import payable
 from .room import Room
 from .rows import training_rows
 from .state import LoopState
+from .sums import newest
 
 _GENERATOR_MEMORY = 1500
 """The Generator is trained on so many of the newest measured designs."""
+
+_LOOKED_BACK = 100
+"""Rounds that are looked through for them."""
 
 _CALLED = {
     "pairs": "pairs",
@@ -74,14 +78,12 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
     """Note what last round's questions were worth to the updated Solver; train the Generator on it."""
     round, config = state["round"], room.config.generator
     _note_worths(room, round)
-    rows = [
-        {"prompt": worth.prompt, "completion": worth.text, "weight": worth.utility}
-        for past in range(1, round + 1)
-        for worth in room.folder.read(past, "worths", Worth)
-        if worth.prompt and worth.utility > _LEAST_UTILITY
-    ][-_GENERATOR_MEMORY:]
-    if not rows or config.most == 0 or not room.can_label:
+    if config.most == 0 or not room.can_label:
         return {}
+    worths = newest(round, _GENERATOR_MEMORY, lambda past: _designs(room, past), _LOOKED_BACK)
+    if not worths:
+        return {}
+    rows = [{"prompt": worth.prompt, "completion": worth.text, "weight": worth.utility} for worth in worths]
     name = await _train(
         room,
         round,
@@ -96,6 +98,12 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
         warmup_steps=4,
     )
     return {"writer": name or state["writer"]}
+
+
+def _designs(room: Room, round: int) -> list[Worth]:
+    """What a round measured and the Generator may learn."""
+    found = room.folder.read(round, "worths", Worth)
+    return [worth for worth in found if worth.prompt and worth.utility > _LEAST_UTILITY]
 
 
 def _note_worths(room: Room, round: int) -> None:

@@ -88,7 +88,8 @@ def _cases(
     calibration: int,
 ) -> list[Case]:
     """What the model is asked about: all that is undecided, and some that is right or wrong."""
-    decided = [r.id for r in rollouts if checked[r.id].outcome in ("right", "wrong")]
+    # Rollouts come in the order of their answers, which no two plays have in common.
+    decided = sorted(r.id for r in rollouts if checked[r.id].outcome in ("right", "wrong"))
     count = min(calibration, len(decided))
     drawn = set(room.rng(round, f"calibration/{stage}").sample(decided, count))
     asked = [r for r in rollouts if r.id in drawn or checked[r.id].outcome == "undecided"]

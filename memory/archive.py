@@ -25,14 +25,15 @@ Embed = Callable[[Sequence[str]], Vectors]
 
 _LAYOUT = """
 CREATE TABLE IF NOT EXISTS retired (
-    place INTEGER PRIMARY KEY, id TEXT UNIQUE, text INTEGER, signature BLOB, record BLOB);
+    place INTEGER PRIMARY KEY, id TEXT UNIQUE, text INTEGER, record BLOB);
+CREATE TABLE IF NOT EXISTS signatures (place INTEGER PRIMARY KEY, signature BLOB);
 CREATE INDEX IF NOT EXISTS by_text ON retired (text);
 CREATE TABLE IF NOT EXISTS shared (key INTEGER, place INTEGER, PRIMARY KEY (key, place)) WITHOUT ROWID;
 """
 _SHARED = """
-SELECT asked.key, shared.place, retired.signature
+SELECT asked.key, shared.place, signatures.signature
 FROM json_each(?) AS asked CROSS JOIN shared ON shared.key = asked.value
-CROSS JOIN retired ON retired.place = shared.place
+CROSS JOIN signatures ON signatures.place = shared.place
 """
 """The keys' places in the list that is asked, with what shares them; CROSS keeps the order of the joins."""
 _THERE = "SELECT id FROM retired WHERE id IN (SELECT value FROM json_each(?))"
@@ -80,7 +81,7 @@ class Archive:
 
     def clear(self) -> None:
         """Forget everything: it is about to be filled anew."""
-        self._base.executescript("DELETE FROM retired; DELETE FROM shared;")
+        self._base.executescript("DELETE FROM retired; DELETE FROM signatures; DELETE FROM shared;")
 
     def add(self, questions: Sequence[Question]) -> None:
         """Take questions in, all or none; one that is there stays."""
@@ -90,15 +91,20 @@ class Archive:
         with self._base:
             self._base.execute("BEGIN IMMEDIATE")
             rows: list[tuple[int, int]] = []
+            sifted: list[tuple[int, bytes]] = []
             for question, mine, signature in zip(questions, keys.tolist(), words, strict=True):
                 packed = zlib.compress(question.model_dump_json().encode())
                 done = self._base.execute(
-                    "INSERT OR IGNORE INTO retired (id, text, signature, record) VALUES (?, ?, ?, ?)",
-                    (question.id, _spelt(question.text), signature.tobytes(), packed),
+                    "INSERT OR IGNORE INTO retired (id, text, record) VALUES (?, ?, ?)",
+                    (question.id, _spelt(question.text), packed),
                 )
-                rows += [(key, int(done.lastrowid or 0)) for key in mine] if done.rowcount else []
+                if done.rowcount:
+                    place = int(done.lastrowid or 0)
+                    rows += [(key, place) for key in mine]
+                    sifted.append((place, signature.tobytes()))
             # In their order, so that neighbours on disk are written together.
             self._base.executemany("INSERT INTO shared VALUES (?, ?)", sorted(rows))
+            self._base.executemany("INSERT INTO signatures VALUES (?, ?)", sifted)
 
     def known_ids(self, ids: Iterable[str]) -> set[str]:
         """Which of these are here."""

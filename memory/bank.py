@@ -8,7 +8,6 @@ asks for all of it, and reads of a database would cost more than the round.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -19,7 +18,7 @@ from ..records import Attempt, Question, Zone
 from .archive import Archive
 from .retiring import retired
 from .shelf import Shelf
-from .store import Store
+from .store import TIES, Store, nearest_first
 
 Row = tuple[Question, Attempt | None]
 
@@ -39,8 +38,8 @@ class QuestionBank:
         self._shelf = Shelf(store.collection("questions"))
         self._questions = self._shelf.collection
         self._active = active
-        self._archive = Archive(store.folder / _ARCHIVE, self.embedded, near)
-        store.closed.append(self._archive.close)
+        self.archive = Archive(store.folder / _ARCHIVE, self.embedded, near)
+        store.closed.append(self.archive.close)
         self._filling = False
 
     @cached_property
@@ -52,7 +51,7 @@ class QuestionBank:
     def filled(self) -> Iterator[None]:
         """Fill it anew from nothing: what is done within is written to Chroma and the archive at the end,
         once, as if it had been done there step by step."""
-        self._archive.clear()
+        self.archive.clear()
         self.__dict__["_rows"], self._filling = {}, True
         try:
             yield
@@ -80,7 +79,7 @@ class QuestionBank:
     def known_ids(self, ids: Sequence[str]) -> set[str]:
         """Which of these questions are in the bank or were retired from it."""
         there = {key for key in ids if key in self._rows}
-        return there | self._archive.known_ids([key for key in ids if key not in there])
+        return there | self.archive.known_ids([key for key in ids if key not in there])
 
     def count(self) -> int:
         """How many questions there are, the retired ones not counted."""
@@ -104,7 +103,7 @@ class QuestionBank:
         """
         names = retired(self._rows.values(), self._active, keep)
         # A kill between the two leaves a question in both: the round's profile is then done again.
-        self._archive.add([self._rows[name][0] for name in names])
+        self.archive.add([self._rows[name][0] for name in names])
         if not self._filling:
             self._shelf.drop(names)
         for name in names:
@@ -117,7 +116,7 @@ class QuestionBank:
         Raises:
             KeyError: an id was never in the bank.
         """
-        gone = self._archive.get([key for key in ids if key not in self._rows])
+        gone = self.archive.get([key for key in ids if key not in self._rows])
         return [self._rows[key][0] if key in self._rows else gone[key] for key in ids]
 
     def known(self) -> list[Row]:
@@ -128,12 +127,13 @@ class QuestionBank:
         """The questions most similar to a text, nearest first; of one zone where it is named."""
         found = self._questions.query(
             query_embeddings=list(self.embedded([text])),
-            n_results=max(1, min(count, self.count())),
+            n_results=max(1, min(count + TIES, self.count())),
             where={"zone": zone} if zone else None,
-            include=[],
+            include=["distances"],
         )
-        keys = [self._shelf.key(entry) for entry in found["ids"][0]]
-        return [self._rows[key][0] for key in keys if key in self._rows]
+        keys = self._keys(found["ids"][0])
+        near = nearest_first((found["distances"] or [[]])[0], keys, len(keys))
+        return [self._rows[keys[place]][0] for place in near if keys[place] in self._rows][:count]
 
     def embedded(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(texts, size), each of length 1."""
@@ -152,7 +152,7 @@ class QuestionBank:
             return []
         vectors = self.embedded(texts)  # (texts, size)
         best = self._nearest_stored(vectors)
-        for row, gone in enumerate(self._archive.nearest(texts, vectors)):
+        for row, gone in enumerate(self.archive.nearest(texts, vectors)):
             best[row] = max(best[row], gone, key=lambda one: one[1])
         alike = np.tril(vectors @ vectors.T, -1)  # (texts, texts), earlier ones only
         for row in range(1, len(texts)):
@@ -164,9 +164,20 @@ class QuestionBank:
     def _nearest_stored(self, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> list[tuple[str, float]]:
         if not self.count():
             return [("", 0.0)] * len(vectors)
-        found = self._questions.query(query_embeddings=list(vectors), n_results=1, include=["distances"])
-        rows = zip(found["ids"], found["distances"] or [], strict=True)
-        return [(self._shelf.key(ids[0]), 1 - distances[0]) if ids else ("", 0.0) for ids, distances in rows]
+        wanted = min(1 + TIES, self.count())
+        found = self._questions.query(query_embeddings=list(vectors), n_results=wanted, include=["distances"])
+        rows = [
+            (self._keys(ids), distances)
+            for ids, distances in zip(found["ids"], found["distances"] or [], strict=True)
+        ]
+        best = [nearest_first(distances, keys, 1) for keys, distances in rows]
+        return [
+            (keys[at[0]], 1 - distances[at[0]]) if at else ("", 0.0)
+            for at, (keys, distances) in zip(best, rows, strict=True)
+        ]
+
+    def _keys(self, entries: Sequence[str]) -> list[str]:
+        return [self._shelf.key(entry) for entry in entries]
 
 
 def _metadata(question: Question, last: Attempt | None) -> dict[str, Any]:
@@ -182,6 +193,5 @@ def _went(attempt: Attempt) -> dict[str, Any]:
 def _row(metadata: object) -> Row:
     values = dict(metadata)  # type: ignore[call-overload]
     last = values.get("last")
-    return Question.model_validate(json.loads(values["record"])), (
-        Attempt.model_validate(json.loads(last)) if last else None
-    )
+    question = Question.model_validate_json(values["record"])
+    return question, Attempt.model_validate_json(last) if last else None

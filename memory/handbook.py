@@ -75,14 +75,18 @@ class Handbook:
 
     def like(self, questions: Sequence[Question], k: int) -> dict[str, list[Behaviour]]:
         """For each question's id, the k behaviours that are most like it and its skill, at most."""
-        count = min(k, self._behaviours.count())
-        if not count or not questions:
+        there = self._behaviours.get(include=["metadatas", "embeddings"])
+        if not (k and there["ids"] and questions):
             return {}
-        texts = [f"{question.skill} {question.text}" for question in questions]
-        found = self._behaviours.query(query_texts=texts, n_results=count, include=["metadatas"])
+        known = _unit(there["embeddings"])  # (behaviours, size)
+        asked = self._embedded([f"{question.skill} {question.text}" for question in questions])
+        # Not a query: of those that are equally like it an index takes whichever it comes upon first.
+        alike = np.round(asked @ known.T, 5)  # (questions, behaviours)
+        order = [np.lexsort((there["ids"], -row))[:k] for row in alike]
+        held = there["metadatas"] or []
         return {
-            question.id: [_counted(metadata).behaviour for metadata in row]
-            for question, row in zip(questions, found["metadatas"] or [], strict=True)
+            question.id: [_counted(held[place]).behaviour for place in places]
+            for question, places in zip(questions, order, strict=True)
         }
 
     def repeated(self, found: Sequence[Behaviour], same: float) -> list[str]:
@@ -109,9 +113,13 @@ class Handbook:
     def _embedded(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         if not texts:
             return np.zeros((0, 1), dtype=np.float32)
-        vectors = np.asarray(self._embed(list(texts)), dtype=np.float32)
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return vectors
+        return _unit(self._embed(list(texts)))
+
+
+def _unit(rows: object) -> np.ndarray[Any, np.dtype[np.float32]]:
+    vectors = np.array(rows, dtype=np.float32)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors
 
 
 def _text(behaviour: Behaviour) -> str:

@@ -19,11 +19,11 @@ import numpy as np
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
-TABLES = 16
+TABLES = 20
 """Keys of one text, at most: each is a row on disk."""
 BITS = 40
 """Of one key, at most."""
-MISSED = 0.01
+MISSED = 0.02
 """Chance at most that a copy of exactly the cosine that is looked for shares no key; of a nearer one it is
 less, and the same text is found without hashes."""
 SIFTED = 256

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..records import Attempt, Question, Rollout, Zone
 from .forgetting import forgotten
 from .shelf import Shelf
-from .store import Store, upsert
+from .store import TIES, Store, nearest_first, upsert
 
 HISTORY = 100
 """Rounds of a skill and level that are remembered here; the records have all of them."""
@@ -144,12 +145,17 @@ class WeaknessProfile:
             return [[] for _ in texts]
         found = self._failures.query(
             query_texts=list(texts),
-            n_results=min(count, size),
+            n_results=min(count + TIES, size),
             where=learning,  # type: ignore[arg-type]
-            include=["documents", "metadatas"],
+            include=["documents", "metadatas", "distances"],
         )
         rows = zip(found["ids"], found["documents"] or [], found["metadatas"] or [], strict=True)
-        return [[_failure(*entry) for entry in zip(*row, strict=True)] for row in rows]
+        told = [[_failure(*entry) for entry in zip(*row, strict=True)] for row in rows]
+        near = zip(told, found["distances"] or [], strict=True)
+        return [
+            [row[place] for place in nearest_first(distances, [one.question_id for one in row], count)]
+            for row, distances in near
+        ]
 
 
 def _weakness(metadata: object) -> Weakness:
@@ -164,7 +170,7 @@ def _weakness(metadata: object) -> Weakness:
     )
 
 
-def _failure(entry: str, text: str, metadata: object) -> Failure:
+def _failure(entry: Any, text: Any, metadata: object) -> Failure:
     values = dict(metadata)  # type: ignore[call-overload]
     return Failure(
         question_id=values.get("key", entry),

@@ -14,6 +14,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import types
 import typing
 from collections.abc import Iterable, Iterator, Sequence
@@ -62,6 +64,44 @@ def write_whole(path: Path, data: bytes | str) -> None:
         raise RunError(
             f"{path}: cannot be written ({error.strerror}); free some room or choose another --runs-dir"
         ) from error
+
+
+_BESIDE = re.compile(r"\..+\.(\d+)")
+"""How a file or folder is called until it is whole: hidden, with the process that writes it."""
+
+
+def unfinished(folder: Path, deep: bool = True) -> list[Path]:
+    """What processes that are gone left half written in a folder, and, where `deep`, below it.
+
+    Of one that has our number, too: in a container a process often has that of the one before it.
+    """
+    found = folder.rglob(".*") if deep else folder.glob(".*")
+    return [
+        path
+        for path in found
+        if (named := _BESIDE.fullmatch(path.name)) and (int(named[1]) == os.getpid() or gone(int(named[1])))
+    ]
+
+
+def gone(pid: int) -> bool:
+    """Whether no process of this machine has a number."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files and folders; what cannot be removed stays."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def write_table(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema | None = None) -> None:
@@ -123,6 +163,12 @@ class RunFolder:
     def graph(self) -> Path:
         return self.path / "graph.sqlite"
 
+    def sweep(self) -> None:
+        """Remove what a killed process left half written; for whoever holds the run."""
+        remove(unfinished(self.path, deep=False))
+        for kind in ("rounds", "prompts", "jobs", "checkpoints"):
+            remove(unfinished(self.path / kind))
+
     def checkpoint(self, name: str) -> Path:
         return self.path / "checkpoints" / name
 
@@ -171,6 +217,10 @@ class RunFolder:
     def has(self, number: int, series: str, index: int = 0) -> bool:
         path = self._part(number, series, index)
         return path.exists() or path.with_suffix(".empty").exists()
+
+    def withdraw(self, number: int, series: str, index: int) -> None:
+        """Take back the last part of a series: what it belongs to was never written."""
+        self._part(number, series, index).unlink(missing_ok=True)
 
     def count(self, number: int, series: str) -> int:
         """How many parts a series has: the index of its next one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,23 @@ class Store:
             embedding_function=self.embedding,  # type: ignore[arg-type]
             metadata={"hnsw:space": "cosine"},
         )
+
+
+TIES = 16
+"""Entries that are looked at beyond those that are wanted. Of entries that are equally near, an index gives
+whichever it comes upon first, and no two processes come upon them in the same order."""
+
+
+def nearest_first(distances: Sequence[float], keys: Sequence[str], count: int) -> list[int]:
+    """Places of the nearest entries of one query, equally near ones in the order of their keys.
+
+    Args:
+        distances: of what a query for `count + TIES` entries found.
+        keys: whose these are; not the collection's own ids, which may be given away (see `shelf.py`).
+    """
+    near = enumerate(zip(distances, keys, strict=True))
+    ranked = sorted((round(distance, 5), key, place) for place, (distance, key) in near)
+    return [place for _, _, place in ranked[:count]]
 
 
 _BATCH = 2000

@@ -93,7 +93,7 @@ def test_only_reporting_code_names_the_heldout_results() -> None:
         "graph/evaluate.py": {"evaluate", "tell_heldout"},
         "graph/progress.py": {"heldout"},
         "graph/tracking.py": {"figures_of"},
-        "graph/report.py": {"_gathered", "_round", "_further"},
+        "graph/report.py": {"_gathered", "_round", "_further", "glance"},
     }
     for room in ("graph", "curriculum", "agents", "trainers", "memory"):
         for path in (ROOT / room).glob("**/*.py"):

@@ -12,6 +12,7 @@ from maieutic.inspector.weaknesses import Weak, weaknesses
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
+from maieutic.memory.shelf import FREE
 from maieutic.memory.store import Store
 from maieutic.records import Attempt, Question, Rollout, Verdict, Zone
 from simulated import play, pretend_to_train
@@ -79,8 +80,12 @@ async def test_it_is_what_the_memory_of_a_played_run_holds(
         assert [e.pass_rate for e in weak.history] == pytest.approx([p for _, p, _ in other.history])
     kept = store.collection("failures").get(include=["documents", "metadatas"])
     remembered = {
-        (key, text, *(row[name] for name in ("rollout_id", "completion", "skill", "level", "zone", "round")))
-        for key, text, row in zip(kept["ids"], kept["documents"] or [], kept["metadatas"] or [], strict=True)
+        tuple(
+            [row["key"], text]
+            + [row[name] for name in ("rollout_id", "completion", "skill", "level", "zone", "round")]
+        )
+        for text, row in zip(kept["documents"] or [], kept["metadatas"] or [], strict=True)
+        if row["zone"] != FREE
     }
     told = {
         (e.question_id, e.text, e.rollout_id, e.completion, weak.skill, weak.level, e.zone, e.round)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -159,7 +160,10 @@ class Run:
         for that moment nobody could resume the run."""
         lock = self.folder.path / "run.lock"
         try:
-            owner = psutil.Process(int(lock.read_text()))
+            pid, _, host = lock.read_text().partition(" ")
+            if host not in ("", socket.gethostname()):
+                return False
+            owner = psutil.Process(int(pid))
             return owner.is_running() and owner.create_time() <= lock.stat().st_mtime + 1
         except (OSError, ValueError, psutil.Error):
             return False

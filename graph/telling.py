@@ -1,0 +1,56 @@
+"""Who hears of a round that is over: the report, its page, and trackers.
+
+report.json grows with the rounds, and so does what it takes to write it. It is written after every round of
+a run's beginning, later as often as costs little; what a single round came to is told after every one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ..config import RunConfig
+from ..memory.run import RunFolder
+from ..records import Ending, RunReport
+from .progress import Progress
+from .report import glance, write_report
+
+EVERY_ROUND = 50
+"""Rounds after each of which the report is written."""
+
+SELDOM = 20.0
+"""Later it is left for so many times as long as the last writing took: it takes a twentieth at most."""
+
+
+class Teller:
+    """
+    Args:
+        after_report: called with each report that was written.
+        after_round: called after every round with a report that has this round alone.
+        progress: hears of alarms.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: RunConfig,
+        after_report: Callable[[RunReport], None],
+        after_round: Callable[[RunReport], None],
+        progress: Progress,
+    ) -> None:
+        self._folder, self._config, self._progress = folder, config, progress
+        self._after_report, self._after_round = after_report, after_round
+        self._not_before = 0.0
+
+    def decided(self, over: Ending | None) -> None:
+        """A round is over, and perhaps the run."""
+        last = glance(self._folder, self._config)
+        number = last.rounds[-1].round if last.rounds else 0
+        for alarm in last.rounds[-1].alarms if last.rounds else ():
+            self._progress.note(f"ALARM in round {number}: {alarm.said}")
+        begun = time.monotonic()
+        if over or number <= EVERY_ROUND or begun > self._not_before:
+            self._after_report(write_report(self._folder, self._config, "running"))
+            ended = time.monotonic()
+            self._not_before = ended + SELDOM * (ended - begun)
+        self._after_round(last)
