@@ -190,8 +190,8 @@ async def run_job(
     while True:
         killed = trouble.killed_by_kernel()
         code = await _ended(job, folder, name, progress, launcher, gpus)
-        if code == 0 and (result := result_of(job.output)) is not None:
-            return result
+        if (result := result_of(job.output)) is not None:
+            return result  # it is there only when it is whole, however the process ended after that
         again = trouble.next_try(job, code, deaths, killed != trouble.killed_by_kernel())
         if again is None:
             raise TrainingError(
