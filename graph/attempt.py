@@ -80,6 +80,7 @@ def restore(room: Room) -> None:
     mark = room.folder.memory / "filled"
     if mark.exists():
         return
+    room.profile.clear()
     with room.bank.filled():
         for round in room.folder.rounds():
             # In the order in which it happened: what a round adds is vetted after what it asked is known.
