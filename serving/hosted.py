@@ -146,7 +146,9 @@ class Hosted:
         """
         async with self._mending:
             if checkpoint not in self.proven:
-                raise ServerGone(f"the vLLM server has {checkpoint} no more; its log is {self.servers[0].log}")
+                raise ServerGone(
+                    f"the vLLM server has {checkpoint} no more; its log is {self.servers[0].log}"
+                )
 
     async def any_healthy(self) -> bool:
         """Whether any server is up and says that it is well."""
