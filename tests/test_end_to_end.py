@@ -19,10 +19,10 @@ from random import Random
 import httpx
 import psutil
 import pytest
+from canaries import CANARIES, Watch, found_in, leaks
 from maieutic.benchmarks.killed import KILL
 from maieutic.benchmarks.playing import Play
 from maieutic.benchmarks.sameness import differences, doubled, left_by, leftovers
-from canaries import CANARIES, Watch, found_in, leaks
 from maieutic.config import load
 from maieutic.errors import ServerError
 from maieutic.graph.folders import create, read_sets
