@@ -10,15 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 from launching import running
-from maieutic.errors import TrainingError
+from maieutic.errors import RunError, TrainingError
+from maieutic.memory.run import write_whole
 from maieutic.trainers import jobs
 from maieutic.trainers.jobs import TrainingJob, run_job
 
 TALKS = """
 import json, sys
-import json
-import subprocess
-import sys
 from pathlib import Path
 print("x" * 300_000)
 print("a library speaks")
@@ -57,6 +55,21 @@ async def test_a_job_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(TrainingError, match=r"said nothing for .* and was ended; its log is"):
         await run_job(job(tmp_path), tmp_path, "job", lambda done, of: None, hung)
     assert not [p for p in psutil.Process().children(recursive=True) if "of a test" in " ".join(p.cmdline())]
+
+
+async def test_a_job_that_cannot_be_noted_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full when it has just been started."""
+
+    def full(path: Path, data: bytes | str) -> None:
+        if path.suffix == ".processes":
+            raise RunError(f"{path}: cannot be written")
+        write_whole(path, data)
+
+    monkeypatch.setattr("maieutic.trainers.jobs.write_whole", full)
+    waits = running("import time; time.sleep(600)  # not noted")
+    with pytest.raises(RunError, match="cannot be written"):
+        await run_job(job(tmp_path), tmp_path, "job", lambda done, of: None, waits)
+    assert not [p for p in psutil.Process().children(recursive=True) if "not noted" in " ".join(p.cmdline())]
 
 
 def sleeper() -> subprocess.Popen[bytes]:

@@ -225,8 +225,8 @@ async def _ended(
     command = [sys.executable, "-m", "maieutic.trainers.worker", str(file)]
     running = await launcher(command, log, os.environ | _one_device(gpus), piped=True)
     noted = _noted(folder, name)
-    write_whole(noted, json.dumps(running.noted()))
     try:
+        write_whole(noted, json.dumps(running.noted()))
         while line := await asyncio.wait_for(running.line(), _STALL_S):
             _pass_on(line, progress)
         return await asyncio.wait_for(running.wait(), _STALL_S)
