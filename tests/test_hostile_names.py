@@ -180,3 +180,10 @@ def test_who_serves_everybody_is_asked_by_no_name_but_its_own(tmp_path: Path) ->
     with TestClient(application(tmp_path, names), base_url="http://127.0.0.1") as client:
         assert client.get("/", headers={"Host": "rebound.evil.example"}).status_code == 400
         assert client.get("/", headers={"Host": f"{names[-1]}:8000"}).status_code == 200
+
+
+def test_a_machine_may_have_capitals_in_its_name(tmp_path: Path) -> None:
+    with TestClient(application(tmp_path, ["DESKTOP-7"]), base_url="http://desktop-7") as client:
+        for name in ("desktop-7", "DESKTOP-7:8000"):
+            assert client.get("/", headers={"Host": name}).status_code == 200
+        assert client.get("/", headers={"Host": "desktop-8"}).status_code == 400

@@ -87,7 +87,9 @@ def application(path: Path, hosts: Sequence[str] = OURS, cache: Path | None = No
     made.add_exception_handler(RequestValidationError, _not_understood)
     made.add_exception_handler(MaieuticError, _failed)
     made.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=3)
-    made.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+    # What is asked for is compared in small letters.
+    named = [host.lower() for host in hosts]
+    made.add_middleware(TrustedHostMiddleware, allowed_hosts=named, www_redirect=False)
     made.middleware("http")(_with_headers)
     return made
 
