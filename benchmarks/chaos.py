@@ -37,6 +37,8 @@ SMALL = [
 """The run of tests/test_end_to_end.py, whose base model may be in the cache."""
 
 _OVER_S = 900.0
+HUNG = 124
+"""In place of an exit code: a play that nobody was to kill did not end, as where it waits for itself."""
 
 Player = Callable[[Play, float], int]
 """Plays, and is killed after so many seconds, where they are not 0; gives the exit code."""
@@ -89,8 +91,9 @@ def real(asked: Play, after: float) -> int:
 def _ended(process: subprocess.Popen[bytes], tree: bool, after: float) -> int:
     with contextlib.suppress(subprocess.TimeoutExpired):
         return process.wait(after or _OVER_S)
-    killing.kill(process.pid, tree)
-    return process.wait(60)
+    killing.kill(process.pid, tree or not after)
+    code = process.wait(60)
+    return code if after else HUNG
 
 
 def pretended(there: Players) -> Player:
