@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from launching import running
 from maieutic.errors import TrainingError
-from maieutic.trainers import checkpoints, trouble
+from maieutic.trainers import checkpoints
 from maieutic.trainers.checkpoints import NotWhole
 from maieutic.trainers.jobs import TrainingJob, TrainingResult, run_job
 from maieutic.trainers.trouble import NO_MEMORY, next_try, out_of_memory, signal_of
@@ -203,9 +203,3 @@ def test_a_key_changes_with_what_a_job_comes_to_and_with_nothing_else(tmp_path: 
     assert checkpoints.key(one) == key
     (tmp_path / "model" / "model.safetensors").write_bytes(b"other weights")
     assert checkpoints.key(one) != key
-
-
-def test_the_kernel_is_asked_what_it_killed() -> None:
-    told = Path("/proc/vmstat").exists() and "oom_kill " in Path("/proc/vmstat").read_text()
-    found = trouble.killed_by_kernel()
-    assert found is not None and found >= 0 if told else found is None

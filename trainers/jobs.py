@@ -20,6 +20,7 @@ from ..config import AveragingConfig, GuardsConfig, LoraConfig, PocketModel
 from ..errors import TrainingError
 from ..memory.run import write_whole
 from ..processes import Launcher, last_lines, launch, visible
+from ..serving.ending import kills
 from ..serving.fleet import end_leftover
 from . import checkpoints, trouble
 
@@ -188,11 +189,11 @@ async def run_job(
     log.unlink(missing_ok=True)
     job = _as_before(job, folder / f"{name}.json")
     while True:
-        killed = trouble.killed_by_kernel()
+        killed = kills()
         code = await _ended(job, folder, name, progress, launcher, gpus)
         if (result := result_of(job.output)) is not None:
             return result  # it is there only when it is whole, however the process ended after that
-        again = trouble.next_try(job, code, deaths, killed != trouble.killed_by_kernel())
+        again = trouble.next_try(job, code, deaths, kills() > killed)
         if again is None:
             raise TrainingError(
                 f"training job {name} {trouble.what_happened(job, code)}; its log is {log}. Its last "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,25 +42,14 @@ def signal_of(code: int) -> int:
     return number if 0 < number < signal.NSIG else 0
 
 
-def killed_by_kernel() -> int | None:
-    """How many processes the kernel has killed for lack of memory; None where it does not say."""
-    try:
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    except (OSError, ValueError):
-        return None
-    return None
-
-
 def next_try(job: TrainingJob, code: int, deaths: int, kernel: bool) -> TrainingJob | None:
     """How a job that ended so is to be done again; None where it is not.
 
     Args:
         code: its exit code.
         deaths: how often it had died by a signal before.
-        kernel: whether the kernel has killed something for lack of memory meanwhile. Where nobody knows of
-            that, a second SIGKILL is taken for it.
+        kernel: whether the kernel has killed something for lack of memory meanwhile. Where it does not say
+            so, a second SIGKILL is taken for it: not only the kernel ends what takes too much.
     """
     number = signal_of(code)
     if code == NO_MEMORY or (number == signal.SIGKILL and (kernel or deaths)):
