@@ -14,7 +14,9 @@ from maieutic.records import Question
 from maieutic.tasks.overlap import expression
 from maieutic.tasks.seeds import family_question
 from maieutic.trainers import base
-from maieutic.trainers.jobs import Progress, TrainingJob
+from maieutic.trainers.jobs import Progress, TrainingJob, TrainingResult, stopped_at
+
+DONE = TrainingResult(objective="sft", examples=64, steps=1, seconds=0.1, metrics={})
 
 
 def questions_in(rows: list[dict[str, Any]]) -> list[Question]:
@@ -57,12 +59,13 @@ async def test_two_runs_that_need_it_at_once_build_it_once(
 ) -> None:
     built: list[str] = []
 
-    async def slowly(job: TrainingJob, folder: Path, name: str, progress: Progress) -> None:
+    async def slowly(job: TrainingJob, folder: Path, name: str, progress: Progress) -> TrainingResult:
         assert Path(job.data).exists()
         built.append(job.output)
         await asyncio.sleep(0.3)
         Path(job.output).mkdir()
         (Path(job.output) / "result.json").write_text("{}")
+        return DONE
 
     monkeypatch.setattr(base, "run_job", slowly)
     pocket, noted = PocketModel(examples=64), []
@@ -74,6 +77,20 @@ async def test_two_runs_that_need_it_at_once_build_it_once(
     assert not list(tmp_path.glob("*.work"))
     assert len(noted) == 2
     assert "another run is building" in noted[0]
+
+
+async def test_a_build_that_was_stopped_is_told_and_may_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stopped(job: TrainingJob, folder: Path, name: str, progress: Progress) -> TrainingResult:
+        stopped_at(job.output).mkdir()
+        return DONE.model_copy(update={"stopped": "loss is not finite: lower the learning rate"})
+
+    monkeypatch.setattr(base, "run_job", stopped)
+    for _ in range(2):
+        with pytest.raises(TrainingError, match=r"loss is not finite.*\(pocket.learning_rate\)"):
+            await base.ensure_base(PocketModel(examples=64), {"x"}, lambda done, of: None, print, tmp_path)
+        assert not list(tmp_path.glob("*.stopped"))
 
 
 async def test_it_does_not_wait_for_ever_for_another_runs_build(

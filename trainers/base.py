@@ -23,7 +23,7 @@ from ..memory.run import write_table
 from ..prompts import OURS as PROMPTS
 from ..prompts import Prompts
 from ..tasks import arithmetic, drawing
-from .jobs import Progress, TrainingJob, run_job
+from .jobs import Progress, TrainingJob, run_job, stopped_at
 
 LEVELS = (1, 2)
 """Levels of the worked examples: what the base model has seen. All others it must be taught."""
@@ -159,5 +159,9 @@ async def _build(folder: Path, pocket: PocketModel, excluded: Collection[str], p
         checkpoint_s=300,
         pocket=pocket,
     )
-    await run_job(job, work, "base", progress)
+    result = await run_job(job, work, "base", progress)
+    if result.stopped:
+        # What a guard stopped is no base model, and would be taken for the end of every later build.
+        shutil.rmtree(stopped_at(folder), ignore_errors=True)
+        raise TrainingError(f"the base model could not be built: {result.stopped} (pocket.learning_rate)")
     shutil.rmtree(work, ignore_errors=True)
