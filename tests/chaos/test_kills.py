@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def playing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Players]:
     folder = tmp_path_factory.mktemp("players")
-    with players(folder.name, folder / "log") as there:
+    # The whole path: another session on this machine may have a folder of that name.
+    with players(str(folder), folder / "log") as there:
         yield there
 
 
