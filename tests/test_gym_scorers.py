@@ -12,6 +12,7 @@ import pytest
 from golden_gaming import EVERYWHERE
 from maieutic.records import Question
 from maieutic.tasks.checkers.gym import Gym as Checker
+from maieutic.tasks.checkers.gym_extras import beside_the_answer
 from maieutic.tasks.checkers.registry import opened as checker
 from maieutic.tasks.families import guarded
 from maieutic.tasks.families.gym import Gym, opened
@@ -168,6 +169,45 @@ def test_what_is_no_answer_is_right_in_no_family() -> None:
             if finding.outcome == "right"
         ]
     assert passed == []
+
+
+@pytest.mark.parametrize(
+    ("family", "reference", "said", "fine"),
+    [
+        ("word_ladder", "COLD,CORD,WORD,WARD", "COLD, CORD, CARD, WARD", True),
+        ("word_ladder", "ROT,ROE,NOE", "ROT,NOT,NOE", True),
+        ("word_ladder", "COLD,CORD,WORD,WARD", "COLD,CORD,CARD,WARD or COLD,WORD", False),
+        ("word_ladder", "COLD,CORD,WORD,WARD", "it is COLD,CORD,CARD,WARD", False),
+        ("palindrome_generation", "abccba", "bcaacb", True),
+        ("palindrome_generation", "abccba", "maybe bcaacb", False),
+        ("sokoban", "RRUL", "RURL", True),
+        ("sokoban", "RRUL", "then RURL", False),
+        ("spell_backward", "abc", "cba", False),
+    ],
+)
+def test_another_right_answer_is_one(family: str, reference: str, said: str, fine: bool) -> None:
+    """Of a text that the family's scorer takes for right."""
+    asked = Question(
+        id="q",
+        text="A question with letters?",
+        answer=reference,
+        solution="",
+        skill="",
+        level=1,
+        origin="seed",
+    )
+    assert (beside_the_answer(asked, family, said) == "") is fine
+
+
+@pytest.mark.slow
+def test_a_palindrome_that_the_library_did_not_think_of_is_right() -> None:
+    (question,) = drawn(opened("gym:palindrome_generation"), "palindrome_generation")
+    half, odd = len(question.answer) // 2, len(question.answer) % 2
+    first, middle = question.answer[:half], question.answer[half : half + odd]
+    other = first[::-1] + middle + first
+    assert other != question.answer
+    ask = Checker("palindrome_generation")
+    assert ask.slow(question, f"<answer>{other}</answer>").outcome == "right"
 
 
 @pytest.mark.slow

@@ -20,10 +20,20 @@ _ALONE = re.compile(r"[\w.,+-]+")
 _ASKED_WITH = 60
 """Characters of a question that no answer repeats."""
 
+_OF_ITS_OWN = {
+    "palindrome_generation": re.compile(r"[^\W\d_]+"),
+    "sokoban": re.compile(r"[UDLR]+"),
+    "word_ladder": re.compile(r"[^\W\d_]+(?:\s*,\s*[^\W\d_]+)+"),
+}
+"""Families whose questions have many right answers, in words that stand nowhere else, and whose scorers read
+an answer as a whole: what such an answer is."""
+
 
 def beside_the_answer(question: Question, family: str, said: str) -> str:
     """Why an answer that the scorer takes for right is none; empty where it is one."""
     reference = question.answer
+    if family in _OF_ITS_OWN and _OF_ITS_OWN[family].fullmatch(said.strip()):
+        return ""
     if _spaced(question.text)[:_ASKED_WITH] in _spaced(said):
         return "restates the question"
     words = _words(said)
