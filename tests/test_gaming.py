@@ -90,6 +90,8 @@ def test_what_answers_still_does(checker: str, text: str, answer: str, completio
         ("", "10/2", "5", False),
         ("Solve for y: 2x + 3 = y", "y = 2x + 3", "2x+3", False),
         ("Solve for y: 2x + 3 = y", "2x + 3", "y = 2x + 3", False),
+        ("Which of x+1 and x+2 divides x^2-4?", "x + 2", "(x+2)", False),
+        ("If x = 3, what is x?", "x = 3", "3", False),
     ],
 )
 def test_what_restates_a_question(text: str, said: str, expected: str, restated: bool) -> None:

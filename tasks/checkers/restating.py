@@ -37,7 +37,7 @@ def restates(text: str, said: str, expected: str) -> bool:
     False
     """
     form, reference = _form(said), _form(expected)
-    if not _SIGN.search(form) or form in (reference, reference.rpartition("=")[2]):
+    if not _SIGN.search(form) or _unnamed(form) == _unnamed(reference):
         return False
     if (value := read_number(plain(said))) is not None:
         # A number: as long as it is finished, it is an answer wherever else it stands.
@@ -56,6 +56,11 @@ def _within(form: str, text: str) -> bool:
     """Whether an expression stands in a text as a whole, spaces apart: 7+2 does not in 17+25."""
     spaced = r"\s*".join(map(re.escape, form))
     return re.search(rf"(?<![\w.]){spaced}(?![\w.]*\w)", _plainer(text)) is not None
+
+
+def _unnamed(form: str) -> str:
+    """An expression without a name before it and brackets around it: x = (y+2) is y+2."""
+    return form.rpartition("=")[2].strip("()")
 
 
 def _form(text: str) -> str:
