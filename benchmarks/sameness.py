@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-_TIMES = {"seconds", "endpoint", "swap_seconds", "started", "name", "versions", "tried"}
+_TIMES = {"seconds", "endpoint", "swap_seconds", "started", "versions", "tried"}
 """Fields and files that are of one play alone."""
 
 _PLAYED = {"seconds.json", "swaps.json", "report.json", "calls_so_far.json"}
