@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,7 +121,10 @@ class Fleet:
 
     def _noted(self) -> None:
         from_all = [entry for hosted in self.all() for server in hosted.servers for entry in server.noted()]
-        self.note.write_text(json.dumps(from_all))
+        # Whole or not at all: what half a note does not name would not be ended after a kill.
+        beside = self.note.with_name(f".{self.note.name}.{os.getpid()}")
+        beside.write_text(json.dumps(from_all))
+        beside.replace(self.note)
 
     async def stop(self) -> None:
         """End every server; safe to call twice."""

@@ -124,6 +124,26 @@ async def test_memory_that_is_not_back_stops_training_with_a_remedy(tmp_path: Pa
         await fleet.rest(print)
 
 
+async def test_a_note_of_servers_is_whole_whenever_it_is_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(tmp_path)
+    fleet = fleet_of(tmp_path, "stop", server)
+    await fleet.ready("solver")
+    there = fleet.note.read_text()
+    assert json.loads(there)
+
+    def half(path: Path, text: str) -> None:
+        path.write_bytes(text.encode()[:5])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", half)
+        with pytest.raises(OSError, match="No space"):
+            fleet._noted()
+    assert fleet.note.read_text() == there
+
+
 async def test_a_server_that_died_by_itself_is_started_again_a_few_times(tmp_path: Path) -> None:
     server, told = Server(tmp_path), list[str]()
     fleet = fleet_of(tmp_path, "stop", server)
