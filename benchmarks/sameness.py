@@ -147,7 +147,8 @@ def doubled(run: Path) -> list[str]:
             names = pq.read_schema(path).names
             key = next((name for name in ("id", "rollout_id", "question_id") if name in names), None)
             if key is not None and path.parent.name != "opinions":
-                place = f"{folder.name}/{path.parent.name}/{series}"
+                # A question may have hints of several kinds, each in a series of its own.
+                place = f"{folder.name}/{path.parent.name}" + f"/{series}" * (path.parent.name == "hints")
                 seen.update(f"{place} {x}" for x in pq.read_table(path, columns=[key])[key].to_pylist())
     return sorted(name for name, count in seen.items() if count > 1)
 
