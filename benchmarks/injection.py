@@ -288,13 +288,14 @@ async def at_endpoint(url: str, model: str, key: str) -> dict[str, list[Played]]
 
 async def with_pocket() -> dict[str, list[Played]]:
     """The pocket model, untrained beyond its warm-up, on a server of our own."""
+    from maieutic.graph.progress import Quiet
     from maieutic.serving.command import Hosting
     from maieutic.serving.server import VllmServer
     from maieutic.tasks.material import default_sets
     from maieutic.trainers.base import ensure_base
 
     config = load(None)
-    base = await ensure_base(config.pocket, default_sets(config).expressions())
+    base = await ensure_base(config.pocket, default_sets(config).expressions(), Quiet().done, print)
     with tempfile.TemporaryDirectory() as folder:
         hosting = Hosting(base, Path(folder) / "vllm.log", max_model_len=4096)
         async with VllmServer(hosting, config.serving) as server:

@@ -83,6 +83,7 @@ def restore(room: Room) -> None:
     # One that was emptied says nothing of it.
     if mark.exists() and (room.bank.count() or not room.folder.count(0, "questions")):
         return
+    room.profile.clear()
     with room.bank.filled():
         for round in room.folder.rounds():
             # In the order in which it happened: what a round adds is vetted after what it asked is known.

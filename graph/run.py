@@ -58,6 +58,7 @@ from .room import Room
 from .state import LoopState
 from .telling import Teller
 from .tracking import tracked
+from .versions import began, require_ours
 from .watchdog import Noticed, watchdog
 
 
@@ -184,8 +185,10 @@ async def play(
     Returns:
         The final report. A run that is cut short leaves a report with status `stopped`.
     Raises:
+        RunError: it is another version's, which this one does not go on with (`versions.py`).
         MaieuticError: it cannot go on; what is done is kept.
     """
+    require_ours(folder)
     try:
         with locked(folder):
             return await _play(config, folder, progress or Quiet(), after_round, reviewer, kept)
@@ -277,6 +280,7 @@ async def _through(
         except Ended as spent:
             ended = cast(Ending, spent.ending)
             return ended.status, ended
+        _require_over(room, (await graph.aget_state(where)).values)
         over = await _over(room, graph, where)
     return (over.status, over) if over is not None else ("done", None)
 
@@ -308,3 +312,15 @@ async def _over(room: Room, graph: Any, where: Any) -> Ending | None:
     """Why a run that is over is; None where its settings name no end any more."""
     values = (await graph.aget_state(where)).values
     return ending(room, values["round"] - 1, values["refused"])
+
+
+def _require_over(room: Room, values: dict[str, Any]) -> None:
+    """
+    Raises:
+        RunError: the graph has stopped at a node that this version does not have, as if it were done.
+    """
+    if not values.get("over"):
+        raise RunError(
+            f"{room.folder.path}: the graph stopped before the run was over; it was begun by "
+            f"{began(room.folder)}: go on with that version, or play a new run"
+        )

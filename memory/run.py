@@ -20,7 +20,7 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -277,9 +277,20 @@ class RunFolder:
 
 def _rows(part: Path, model: type[R]) -> list[R]:
     try:
-        return [model.model_validate(row) for row in pq.read_table(part).to_pylist()]
+        there = part.stat()
+        return list(_parsed(part, model, (there.st_ino, there.st_mtime_ns, there.st_size)))
     except (pa.ArrowException, ValidationError, OSError, OverflowError) as error:
         raise RunError(_newer(part, model) or damaged(part, error)) from error
+
+
+@lru_cache(maxsize=48)
+def _parsed(part: Path, model: type[R], stamp: tuple[int, int, int]) -> tuple[R, ...]:
+    """A part's records, which are frozen: the nodes of a round read most of its parts several times.
+
+    Args:
+        stamp: of the file that was looked at, so that another in its place is read anew.
+    """
+    return tuple(model.model_validate(row) for row in pq.read_table(part).to_pylist())
 
 
 def _newer(part: Path, model: type[Record]) -> str:

@@ -72,7 +72,7 @@ def drawn(family: Gym, name: str, count: int = 1) -> list[Question]:
     return [question for question in found if question is not None][:count]
 
 
-FAST = {*guarded.LITERAL, "algebra.polynomial_multiplication"}
+FAST = {*guarded.LITERAL}
 """Opened in no time; others draw for seconds."""
 
 
@@ -170,6 +170,7 @@ def test_what_is_no_answer_is_right_in_no_family() -> None:
     assert passed == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["game_of_life_halting", "puzzle24", "gsm_symbolic"])
 def test_scorers_that_take_anything_are_not_the_last_word(name: str) -> None:
     tries = {

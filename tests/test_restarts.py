@@ -217,7 +217,7 @@ async def test_a_port_that_is_taken_before_the_server_has_it_is_not_used(tmp_pat
         await seat(model, tmp_path)
         (server,) = model.servers
         assert server.port != strangers[0].server_address[1]
-        assert server.starts == 1
+        assert server.starts == 1, told
         assert Stranger.seen
         assert not any(server.key in said for said in Stranger.seen)
         assert told == []
@@ -275,6 +275,7 @@ def test_where_the_system_counts_that_it_killed_something_it_is_said_to_be_that(
 async def test_a_request_that_a_well_server_does_not_answer_is_its_own_failure(tmp_path: Path) -> None:
     model, told = hosted(tmp_path, {"seconds": 30}, request_deadline_s=0.5)
     await model.ready()
+    model.prove("base")
     with pytest.raises(EndpointError, match="no answer for q1"):
         await model.client("base").ask(request("q1"))
     assert (model.generation, told) == (0, [])
