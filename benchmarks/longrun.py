@@ -46,6 +46,8 @@ FLAT = 1.2
 """What the last rounds may take of time and memory, as a multiple of what the first ones did."""
 FIRST = 10
 """The round from which they are compared."""
+_FULL_AFTER = 8
+"""Rounds whose questions the bank holds, so that it is full, entries that go and come included, by then."""
 STATE_BYTES, QUERY_S, RESUME_S = 64_000, 0.05, 10.0
 
 NOTES = "longrun.jsonl"
@@ -63,7 +65,7 @@ def settings(rounds: int, new: int, active: int) -> RunConfig:
             "generator.proposals=32",
             "generator.most=32",
             "gate.tolerance=1",
-            f"memory.active={active or FIRST * new}",
+            f"memory.active={active or _FULL_AFTER * new}",
         ],
     )
 
@@ -224,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--questions", type=int, help="of all rounds together; 1,000 a round if left out")
     parser.add_argument(
-        "--active", type=int, default=0, help="memory.active; what ten rounds add if left out"
+        "--active", type=int, default=0, help="memory.active; what eight rounds add if left out"
     )
     parser.add_argument("--keep", type=Path, help="a folder that the run is kept in")
     parser.add_argument("--resume", action="store_true", help="go on with the run that --keep names")

@@ -31,6 +31,7 @@ class Replayable:
     """The pairs that may be replayed in the next round; those of round 1 to `round` were drawn from."""
 
     seed: int
+    most: int = POOL
     round: int = 0
     seen: int = 0
     """Pairs that were drawn from."""
@@ -54,9 +55,9 @@ class Replayable:
             if pair.replayed:
                 continue
             self.seen += 1
-            if len(self.pairs) < POOL:
+            if len(self.pairs) < self.most:
                 self.pairs.append(pair)
-            elif (place := rng.randrange(self.seen)) < POOL:
+            elif (place := rng.randrange(self.seen)) < self.most:
                 self.pairs[place] = pair
         self.round = number
 

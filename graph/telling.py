@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..config import RunConfig
 from ..memory.run import RunFolder
@@ -20,6 +21,19 @@ EVERY_ROUND = 50
 
 SELDOM = 20.0
 """Later it is left for so many times as long as the last writing took: it takes a twentieth at most."""
+
+
+@dataclass
+class Seldom:
+    """When the report of a run that goes on is due; times in seconds of one clock."""
+
+    not_before: float = 0.0
+
+    def due(self, round: int, now: float) -> bool:
+        return round <= EVERY_ROUND or now >= self.not_before
+
+    def written(self, begun: float, ended: float) -> None:
+        self.not_before = ended + SELDOM * (ended - begun)
 
 
 class Teller:
@@ -40,7 +54,7 @@ class Teller:
     ) -> None:
         self._folder, self._config, self._progress = folder, config, progress
         self._after_report, self._after_round = after_report, after_round
-        self._not_before = 0.0
+        self._seldom = Seldom()
 
     def decided(self, over: Ending | None) -> None:
         """A round is over, and perhaps the run."""
@@ -49,8 +63,7 @@ class Teller:
         for alarm in last.rounds[-1].alarms if last.rounds else ():
             self._progress.note(f"ALARM in round {number}: {alarm.said}")
         begun = time.monotonic()
-        if over or number <= EVERY_ROUND or begun > self._not_before:
+        if over or self._seldom.due(number, begun):
             self._after_report(write_report(self._folder, self._config, "running"))
-            ended = time.monotonic()
-            self._not_before = ended + SELDOM * (ended - begun)
+            self._seldom.written(begun, time.monotonic())
         self._after_round(last)

@@ -167,7 +167,7 @@ class QuestionBank:
         wanted = min(1 + TIES, self.count())
         found = self._questions.query(query_embeddings=list(vectors), n_results=wanted, include=["distances"])
         rows = [
-            (self._keys(ids), distances)
+            self._held(ids, distances)
             for ids, distances in zip(found["ids"], found["distances"] or [], strict=True)
         ]
         best = [nearest_first(distances, keys, 1) for keys, distances in rows]
@@ -175,6 +175,13 @@ class QuestionBank:
             (keys[at[0]], 1 - distances[at[0]]) if at else ("", 0.0)
             for at, (keys, distances) in zip(best, rows, strict=True)
         ]
+
+    def _held(self, entries: Sequence[str], distances: Sequence[float]) -> tuple[list[str], list[float]]:
+        """Of what a search found, the questions that the bank holds: entries that are free are not among
+        them, whose questions the archive knows."""
+        found = zip(self._keys(entries), distances, strict=True)
+        held = [(key, distance) for key, distance in found if key in self._rows]
+        return [key for key, _ in held], [distance for _, distance in held]
 
     def _keys(self, entries: Sequence[str]) -> list[str]:
         return [self._shelf.key(entry) for entry in entries]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import zlib
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -43,6 +44,7 @@ class NgramEmbedding(EmbeddingFunction[Documents]):
         return NgramEmbedding()
 
 
+@lru_cache(maxsize=8192)
 def embed(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
     """(SIZE,) float32 of length 1; all zeros but the first for a text without symbols."""
     symbols = ["^", *_SYMBOL.findall(text.lower())[:512], "$"]
@@ -55,7 +57,9 @@ def embed(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
     norm = float(np.linalg.norm(vector))
     if norm == 0:
         vector[0], norm = 1.0, 1.0
-    return vector / norm
+    vector /= norm
+    vector.setflags(write=False)  # whoever asks again gets this very one
+    return vector
 
 
 def embedding_function(name: str) -> EmbeddingFunction[Documents]:

@@ -10,7 +10,7 @@ from typing import Any
 from ..records import Attempt, Question, Rollout, Zone
 from .forgetting import forgotten
 from .shelf import Shelf
-from .store import TIES, Store, nearest_first, upsert
+from .store import TIES, Store, delete, nearest_first, upsert
 
 HISTORY = 100
 """Rounds of a skill and level that are remembered here; the records have all of them."""
@@ -58,6 +58,11 @@ class WeaknessProfile:
         self._cells = store.collection("weaknesses")
         self._shelf = Shelf(store.collection("failures"), spare=1000)
         self._failures = self._shelf.collection
+
+    def clear(self) -> None:
+        """Forget everything: it is about to be filled anew."""
+        delete(self._cells, self._cells.get(include=[])["ids"])
+        self._shelf.clear()
 
     def update(
         self, round: int, attempts: Sequence[Attempt], failures: Sequence[tuple[Question, Rollout]]

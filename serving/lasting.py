@@ -46,6 +46,7 @@ class Lasting:
         lost: list[Failure] = []
         with self._hosted.watch.asked():
             while True:
+                await self._hosted.settled(self._checkpoint)
                 generation = self._hosted.generation
                 try:
                     reply = await self._hosted.now(self._checkpoint).ask(request)

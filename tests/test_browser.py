@@ -177,6 +177,17 @@ def test_every_view(finished: RunFolder, address: str, browser: Any, look: str) 
     visit.page.close()
 
 
+def test_intervals_are_drawn_whole(finished: RunFolder, address: str, visit: Visit) -> None:
+    page = visit.to(address + views(finished)["weakness"])
+    page.wait_for_function("Chart.getChart(document.querySelector('canvas[data-chart=skill]'))")
+    axis, ends = page.evaluate(
+        "(() => { const chart = Chart.getChart(document.querySelector('canvas[data-chart=skill]'));"
+        "const {low, high} = chart.data.datasets[0], {min, max} = chart.scales.y;"
+        "return [[min, max], [Math.min(...low), Math.max(...high)]] })()"
+    )
+    assert ends[0] < ends[1] and axis[0] <= ends[0] and ends[1] <= axis[1]
+
+
 def test_a_run_that_is_over_shows_its_last_round(finished: RunFolder, address: str, visit: Visit) -> None:
     said = visit.to(f"{address}/run/{NAME}/graph").inner_text("main")
     assert "The run has come to its end" in said

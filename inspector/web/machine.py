@@ -112,9 +112,13 @@ def _checkpoints(run: Run) -> tuple[list[Checkpoint], str]:
     if not run.folder.graph.exists():
         return [], "The graph has not begun: it has no checkpoint yet."
     try:
-        return list(_read(run)), ""
+        found = list(_read(run))
     except Exception as error:  # whatever another program wrote there; the rest of the page stands
         return [], f"graph.sqlite cannot be read now ({printable(str(error))[:200]}); the page tries again."
+    return (
+        found,
+        "" if found else f"graph.sqlite holds no checkpoint of a run called {run.name}: was it renamed?",
+    )
 
 
 def _read(run: Run) -> Iterator[Checkpoint]:

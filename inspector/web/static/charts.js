@@ -46,10 +46,16 @@ function sets(chart, shade) {
   });
 }
 
+// The library knows nothing of intervals: without this an axis ends at the outermost value.
+function room(chart) {
+  const ends = chart.series.flatMap((series) => [...(series.low ?? []), ...(series.high ?? [])]).filter((end) => end != null);
+  return ends.length ? { suggestedMin: Math.min(...ends), suggestedMax: Math.max(...ends) } : {};
+}
+
 function settings(chart, shade) {
   const line = chart.kind === "line", across = chart.kind === "bar";
   const said = { color: shade.dim }, grid = { color: shade.line };
-  const values = { ticks: { ...said }, grid, title: { display: !!chart.unit, text: chart.unit, ...said }, stacked: chart.kind === "stacked", max: chart.largest ?? undefined, beginAtZero: !line };
+  const values = { ticks: { ...said }, grid, title: { display: !!chart.unit, text: chart.unit, ...said }, stacked: chart.kind === "stacked", max: chart.largest ?? undefined, beginAtZero: !line, ...room(chart) };
   const labels = { ticks: { ...said, autoSkip: !across }, grid: { display: false }, title: { display: !across, text: chart.axis, ...said }, stacked: chart.kind === "stacked" };
   return {
     type: line ? "line" : "bar",
