@@ -143,18 +143,6 @@ class Hosted:
         self._seats[checkpoint] = (weights, check)
         return seconds
 
-    async def settled(self, checkpoint: str) -> None:
-        """Wait while servers are started again: until their checkpoint is back, they answer as another.
-
-        Raises:
-            ServerGone: it is not there; what was started again did not take it.
-        """
-        async with self._mending:
-            if checkpoint not in self.proven:
-                raise ServerGone(
-                    f"the vLLM server has {checkpoint} no more; its log is {self.servers[0].log}"
-                )
-
     async def any_healthy(self) -> bool:
         """Whether any server is up and says that it is well."""
         return any([server.alive and await server.healthy() for server in self.servers])

@@ -46,7 +46,6 @@ class Lasting:
         lost: list[Failure] = []
         with self._hosted.watch.asked():
             while True:
-                await self._hosted.settled(self._checkpoint)
                 generation = self._hosted.generation
                 try:
                     await self._hosted.fit()
