@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..config import RunConfig
 from ..memory.run import RunFolder
+from ..processes import give_memory_back
 from ..records import Ending, RunReport
 from .progress import Progress
 from .report import glance, write_report
@@ -67,3 +68,4 @@ class Teller:
             self._after_report(write_report(self._folder, self._config, "running"))
             self._seldom.written(begun, time.monotonic())
         self._after_round(last)
+        give_memory_back()
