@@ -17,7 +17,7 @@ from ..records import Ending, RunReport
 from .progress import Progress
 from .report import glance, write_report
 
-EVERY_ROUND = 50
+EVERY_ROUND = 20
 """Rounds after each of which the report is written."""
 
 SELDOM = 20.0
