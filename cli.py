@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -184,6 +185,10 @@ def _play(config: RunConfig, folder: RunFolder) -> None:
         console.print(f"{said}:   {_command(folder, command)}", markup=False, highlight=False, soft_wrap=True)
 
 
+_STOPS_WITHIN_S = 25.0
+"""Seconds in which a run has stopped, and a second signal changes nothing; schedulers give 30."""
+
+
 def _stop_when_told() -> None:
     """Have signals cancel the task that this is called in.
 
@@ -196,8 +201,16 @@ def _stop_when_told() -> None:
     task = asyncio.current_task()
     assert task is not None
     left_alone = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    first: list[float] = []
+
+    def stop() -> None:
+        # Schedulers tell twice, and impatient people: what is being ended is to end in order.
+        if not first or time.monotonic() - first[0] > _STOPS_WITHIN_S:
+            first[:] = [time.monotonic()]
+            task.cancel()
+
     for told in (signal.SIGINT, signal.SIGTERM, *([] if left_alone else [signal.SIGHUP])):
-        asyncio.get_running_loop().add_signal_handler(told, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(told, stop)
 
 
 def _resume(folder: RunFolder) -> str:

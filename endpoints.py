@@ -31,7 +31,8 @@ def check_url(url: str, place: str) -> None:
         fine = fine and bool(httpx.URL(url).host) and bool((parts.hostname or "").encode("idna"))
     except (ValueError, httpx.InvalidURL):
         fine, parts = False, SplitResult("", "", "", "", "")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    # By its signs, too: what does not parse may hold a key all the same, and would be shown below.
+    if parts.username or parts.password or any(sign in url for sign in "@?#"):
         raise ConfigError(f"{place} with a user, a query or a fragment; a key goes into a variable")
     if fine and parts.path.rstrip("/").endswith("/completions"):
         raise ConfigError(f"{place}{url[:80]!r}; give its base, such as http://127.0.0.1:8000/v1")
@@ -95,7 +96,15 @@ def hiding(key: str) -> Callable[[str], str]:
 
 def _forms(key: str) -> set[str]:
     """As it is, backwards, as an address, a JSON text, hexadecimals or base64 would hold it."""
-    found = {key, key[::-1], quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1], key.encode().hex()}
+    found = {
+        key,
+        key[::-1],
+        quote(key),
+        quote(key, safe=""),
+        quote_plus(key),
+        json.dumps(key)[1:-1],
+        key.encode().hex(),
+    }
     for before in range(3):
         # Base64 packs three bytes together: what stands before the key shifts it, and only the groups that
         # are the key's alone are always the same.

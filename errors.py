@@ -55,6 +55,11 @@ class RunHeld(RunError):
 class MemoryDamaged(RunError):
     """The memory of a run cannot be used; everything in it can be made again from the records."""
 
+    def __init__(self, said: str) -> None:
+        super().__init__(f"{said}; move the folder away, and `maieutic resume` fills a new one")
+        self.said = said
+        """What is the matter, without the remedy."""
+
 
 class MissingPart(MaieuticError):
     """Software or room that this machine lacks; the message says how to get it."""

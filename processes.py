@@ -25,8 +25,9 @@ from typing import Protocol
 
 import psutil
 
-GRACE_SECONDS = float(os.environ.get("MAIEUTIC_GRACE_SECONDS", "8"))
-"""Seconds a process gets to end by itself; the environment decides, so that guards know it, too."""
+GRACE_SECONDS = float(os.environ.get("MAIEUTIC_GRACE_SECONDS", "5"))
+"""Seconds a process gets to end by itself; the environment decides, so that guards know it, too. Few: a
+scheduler that ends us may give us 30 for everything."""
 
 
 class Running(Protocol):
@@ -105,7 +106,10 @@ class Local:
             await asyncio.to_thread(end_all, reversed(tree(self._guard.pid)))
 
     def noted(self) -> list[dict[str, float]]:
-        return [{"pid": process.pid, "started": process.create_time()} for process in tree(self._guard.pid)]
+        return [
+            {"pid": process.pid, "started": process.create_time(), "ticks": ticks(process.pid)}
+            for process in tree(self._guard.pid)
+        ]
 
 
 async def launch(
@@ -137,8 +141,27 @@ def end_noted(noted: Iterable[Mapping[str, float]]) -> None:
     """End the processes that a crash of ours left, where those very ones still run."""
     for entry in noted:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if abs(psutil.Process(int(entry["pid"])).create_time() - entry["started"]) < 1:
+            if _is_the_same(psutil.Process(int(entry["pid"])), entry):
                 end_all(reversed(tree(int(entry["pid"]))))
+
+
+def _is_the_same(process: psutil.Process, noted: Mapping[str, float]) -> bool:
+    """Whether a process is the one that was noted: ids are given again. By the wall clock alone where the
+    system tells no other: one that was set meanwhile would say that it is not."""
+    now = ticks(process.pid)
+    if now and noted.get("ticks"):
+        # Of another time since the machine was started, nothing would be there to end.
+        return now == noted["ticks"]
+    return abs(process.create_time() - noted["started"]) < 1
+
+
+def ticks(pid: int) -> float:
+    """When a process began, in ticks since the machine was started; 0 where the system does not tell."""
+    try:
+        # Its name stands in brackets, and may hold anything.
+        return float(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def guarded(command: Sequence[str]) -> list[str]:

@@ -133,7 +133,7 @@ class Scripted:
             fair = ("Cy has 5 caps and Di has 9 caps. How many caps have they together?", "5 + 9 = 14", "14")
             asked, solution, answer = sum_ if obeyed else fair
             return json.dumps({"why": "", "question": asked, "solution": solution, "answer": answer})
-        numbers = re.findall(r"\d+", text.partition("has ")[2].partition("?")[0])
+        numbers = re.findall(r"\d+", text.rpartition("<data ")[2].partition("has ")[2].partition("?")[0])
         return f"so #### {FALSE_LABEL if obeyed else sum(map(int, numbers))}"
 
 
@@ -288,13 +288,14 @@ async def at_endpoint(url: str, model: str, key: str) -> dict[str, list[Played]]
 
 async def with_pocket() -> dict[str, list[Played]]:
     """The pocket model, untrained beyond its warm-up, on a server of our own."""
+    from maieutic.graph.progress import Quiet
     from maieutic.serving.command import Hosting
     from maieutic.serving.server import VllmServer
     from maieutic.tasks.material import default_sets
     from maieutic.trainers.base import ensure_base
 
     config = load(None)
-    base = await ensure_base(config.pocket, default_sets(config).expressions())
+    base = await ensure_base(config.pocket, default_sets(config).expressions(), Quiet().done, print)
     with tempfile.TemporaryDirectory() as folder:
         hosting = Hosting(base, Path(folder) / "vllm.log", max_model_len=4096)
         async with VllmServer(hosting, config.serving) as server:

@@ -79,16 +79,34 @@ def kill(pid: int, tree: bool) -> list[psutil.Process]:
     return below
 
 
-def arm(killer: Killer, run: Path) -> None:
+def arm(killer: Killer, run: Path, tally: Path | None = None) -> None:
     """Have this process say where it is, from now on.
 
     Args:
         run: the run's folder; files are named from there on.
+        tally: takes a line for each answer that came, whether or not anything came of it.
     """
     _files(killer, run)
     _nodes(killer)
     _memory(killer)
     _processes(killer)
+    if tally is not None:
+        _answers(tally)
+
+
+def _answers(tally: Path) -> None:
+    from maieutic.serving.client import Completions
+
+    plain = Completions.once
+
+    @functools.wraps(plain)
+    async def counted(self: Any, request: Any, seconds: float) -> Any:
+        reply = await plain(self, request, seconds)
+        with tally.open("a") as file:
+            file.write(f"{request.role} {len(reply.completions)} {reply.call.completion_tokens}\n")
+        return reply
+
+    Completions.once = counted  # type: ignore[method-assign]
 
 
 def _files(killer: Killer, run: Path) -> None:

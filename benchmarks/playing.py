@@ -40,6 +40,7 @@ class Play:
     place: str = "*"
     tree: bool = False
     trace: str = ""
+    tally: str = ""
 
 
 def play(asked: Play) -> None:
@@ -48,8 +49,8 @@ def play(asked: Play) -> None:
     from maieutic.graph import folders, run
     from maieutic.tasks.material import gather
 
-    path, trace = Path(asked.run), Path(asked.trace) if asked.trace else None
-    arm(Killer(asked.at, asked.place, asked.tree, trace), path)
+    path = Path(asked.run)
+    take_arms(asked)
     _pretend(path)
     if (path / "run.yaml").exists():
         folder, config = folders.find(path.parent, path.name)
@@ -57,6 +58,12 @@ def play(asked: Play) -> None:
         config = load(None, asked.settings)
         folder = folders.create(config, path.parent, path.name, gather(config))
     asyncio.run(run.play(config, folder))
+
+
+def take_arms(asked: Play) -> None:
+    """Have this process die where it is asked to, and note what it is asked to note."""
+    trace, tally = (Path(name) if name else None for name in (asked.trace, asked.tally))
+    arm(Killer(asked.at, asked.place, asked.tree, trace), Path(asked.run), tally)
 
 
 def _pretend(path: Path) -> None:
@@ -117,10 +124,19 @@ def main() -> None:
 
 
 class Players:
-    """The process above, from outside."""
+    """The process above, from outside.
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    Args:
+        token: what everything that it starts is marked with.
+        log: what players had to say.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], token: str, log: Path) -> None:
+        self._process, self.token, self.log = process, token, log
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def play(self, asked: Play) -> int:
         """The exit code of a play; less than zero where a signal ended it."""
@@ -155,7 +171,7 @@ def players(token: str, log: Path) -> Iterator[Players]:
         assert process.stdout is not None
         process.stdout.readline()
         try:
-            yield Players(process)
+            yield Players(process, token, log)
         finally:
             process.stdin.close()
 

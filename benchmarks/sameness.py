@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 _TIMES = {"seconds", "endpoint", "swap_seconds", "started", "name", "versions", "tried"}
 """Fields and files that are of one play alone."""
 
-_PLAYED = {"seconds.json", "swaps.json", "report.json"}
+_PLAYED = {"seconds.json", "swaps.json", "report.json", "calls_so_far.json"}
 
 Entry = tuple[str, str]
 """A kind of record with its round, and the record as JSON."""
@@ -72,6 +72,7 @@ def _timeless(value: Any) -> Any:
 def _memory(run: Path) -> dict[str, Any]:
     """Every entry of every collection, without a client that would stay in this process."""
     from maieutic.memory.embedding import NgramEmbedding
+    from maieutic.memory.shelf import FREE
     from maieutic.memory.store import Store
 
     store, found = Store(run / "memory", NgramEmbedding()), {}
@@ -85,7 +86,10 @@ def _memory(run: Path) -> dict[str, Any]:
                 [[round(float(x), 6) for x in one] for one in there["embeddings"]],
                 strict=True,
             )
-            for key, document, metadata, vector in rows:
+            for entry, document, metadata, vector in rows:
+                if metadata.get("zone") == FREE:
+                    continue  # kept for the next that comes
+                key = metadata.get("key", entry)
                 found[f"{name}/{key}"] = json.dumps([document, dict(metadata), vector], sort_keys=True)
     finally:
         store.close()

@@ -32,6 +32,8 @@ class Account:
     written: int = 0
     """Of the tokens, those of completions."""
     seconds: float = 0.0
+    waiting: int = 0
+    """Requests that were sent and have no answer yet."""
     failing: int = 0
     """Requests in a row that failed with all their retries; those of one play, since a resumed run tries
     again."""
@@ -112,6 +114,10 @@ class Accounts:
         if self._accounts is None:
             self._accounts = self._before()
         return self._accounts
+
+    def all(self) -> dict[str, Account]:
+        """Those that were asked for, by role."""
+        return dict(self._accounts or {})
 
     def _before(self) -> dict[str, Account]:
         last = max(self._folder.rounds(), default=0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..curriculum.difficulty import zone_of
+from ..errors import MemoryDamaged
+from ..memory.bank import QuestionBank
 from ..memory.handbook import kept
 from ..records import Attempt, Behaviour, Question, Rollout, Verdict
 from .curriculum import choose, learn
@@ -78,7 +80,8 @@ def restore(room: Room) -> None:
     A mark in its folder says that this was done to the end.
     """
     mark = room.folder.memory / "filled"
-    if mark.exists():
+    # One that was emptied says nothing of it.
+    if mark.exists() and (room.bank.count() or not room.folder.count(0, "questions")):
         return
     room.profile.clear()
     with room.bank.filled():
@@ -94,6 +97,22 @@ def restore(room: Room) -> None:
     ]
     room.handbook.hold(kept(found, room.config.handbook.most))
     mark.touch()
+
+
+def refill(room: Room, why: MemoryDamaged) -> None:
+    """Put a damaged memory aside, and fill a new one from the records: all that is in it follows from them.
+
+    Raises:
+        MemoryDamaged: it cannot be put aside.
+    """
+    if room.store is None:
+        raise why
+    aside = room.store.renew()
+    # It knows by heart what was there.
+    room.bank = QuestionBank(room.store, room.config.memory.active, room.config.curriculum.near_duplicate)
+    room.__dict__.pop("apart", None)
+    room.tell(f"{why.said}; it is kept as {aside.name}, and a new memory is filled from the records")
+    restore(room)
 
 
 def _added(room: Room, round: int) -> Iterator[list[Question]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 
+from ..errors import MemoryDamaged
 from . import attempt, evaluate, handbook, pair, review, teach, train, verify, vet
 from .room import Room
 from .spending import folder_size
@@ -68,7 +69,12 @@ async def _timed(
     # A graph started from outside, such as LangGraph's studio, comes with no state.
     whole: LoopState = {**beginning(room), **state}
     async with room.timed(whole["round"], name), _limited(room, whole, name):
-        changes = await node(room, whole)
+        try:
+            changes = await node(room, whole)
+        except MemoryDamaged as error:
+            # What the node has done so far is on disk, and is not done again.
+            attempt.refill(room, error)
+            changes = await node(room, whole)
     return {**whole, **changes}
 
 

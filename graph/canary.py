@@ -83,7 +83,7 @@ async def _ask(
     account = room.accounts.of("canary")
     reply = await client.ask(canary_request(checkpoint, round, prompt, tokens))
     account.add(reply.call)
-    room.folder.write(round, "calls/canary", room.folder.count(round, "calls/canary"), [reply.call])
+    room.folder.write(round, "calls/canary", room.folder.following(round, "calls/canary"), [reply.call])
     return reply.completions
 
 

@@ -95,13 +95,15 @@ class _Growing(Generic[R]):
 
     def fresh(self) -> Iterator[R]:
         """The records that were written since the last time."""
-        there = self._folder.count(self._round, self._series)
+        there = self._folder.following(self._round, self._series)
         first, self._read = self._read, there
         for index in range(first, there):
             yield from self._folder.part(self._round, self._series, index, self._model)
 
     def write(self, records: Sequence[R]) -> None:
-        self._folder.write(self._round, self._series, self._folder.count(self._round, self._series), records)
+        self._folder.write(
+            self._round, self._series, self._folder.following(self._round, self._series), records
+        )
 
 
 class KeptResults:
@@ -165,7 +167,7 @@ async def talk_out(
             room.solver.told(talk, about[name], shown.get(about[name].id, ())) for name, talk in talks.items()
         ]
         rollouts = [rollout for rollout in told if rollout is not None]
-        room.folder.write(round, series, room.folder.count(round, series), rollouts)
+        room.folder.write(round, series, room.folder.following(round, series), rollouts)
 
 
 def _asking(room: Room, round: int, series: str, send: Send) -> Ask:

@@ -42,6 +42,7 @@ from .local import check_models, own_models
 from .remote import check_role, elsewhere, reach
 from .report import versions
 from .tracking import check_trackers
+from .versions import header, require_ours
 
 ROOM_ON_DISK = 500_000_000
 """Bytes that must be free before a run begins; a pocket run needs about a fifth."""
@@ -208,8 +209,7 @@ def write_prompts(folder: RunFolder, prompts: Prompts) -> None:
 
 def note_config(folder: RunFolder, config: RunConfig) -> None:
     """Write a run's settings, and the versions that they were written with."""
-    noted = "".join(f"# {package} {number}\n" for package, number in versions().items())
-    write_whole(folder.config, noted + dump(absolute(config)))
+    write_whole(folder.config, header(versions()) + dump(absolute(config)))
 
 
 def absolute(config: RunConfig) -> RunConfig:
@@ -256,10 +256,12 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
     """An existing run with its configuration.
 
     Raises:
-        RunError: there is none of that name, or it is a comparison; the message lists those there are.
+        RunError: there is none of that name, or it is a comparison; the message lists those there are. Or
+            its settings cannot be read, and another version wrote them.
     """
     folder = RunFolder(runs / Path(name).name)
-    if len(os.fsencode(name)) > 100 or not folder.config.exists():
+    outside = Path(name).name in ("", "..") or "\0" in name
+    if outside or len(os.fsencode(name)) > 100 or not folder.config.exists():
         there = sorted(p.parent.name for p in runs.glob("[!.]*/run.yaml"))
         if (folder.path / GRID).exists():
             raise RunError(
@@ -270,7 +272,11 @@ def find(runs: Path, name: str) -> tuple[RunFolder, RunConfig]:
         raise RunError(f"no run {name[:60]!r}; {known}")
     if not folder.config.read_bytes().strip():
         raise RunError(f"{folder.config} is empty; bring it back from a copy, or play a new run")
-    return folder, load(folder.config)
+    try:
+        return folder, load(folder.config)
+    except ConfigError:
+        require_ours(folder)  # which says more, where a later version wrote what is not understood
+        raise
 
 
 CHANGEABLE = ("serving", "training", "pairs")
@@ -299,6 +305,7 @@ def change(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
         RunError: the run is over, and this would not have it go on.
         RunHeld: another process is playing the run.
     """
+    require_ours(folder)
     names = [override.partition("=")[0] for override in overrides]
     if over(folder) and not any(name in LENGTH for name in names):
         raise RunError(
@@ -358,6 +365,23 @@ def held(folder: RunFolder) -> bool:
         return False
 
 
+def _no_links(folder: Path) -> None:
+    """A run writes to its own files, and whoever resumes one of somebody else's must not write to others of
+    theirs through it. No run makes links; the folder itself may be one, for its name is the user's.
+
+    Raises:
+        RunError: there is a link, whether what it leads to is there or not.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(place) / name
+            if path.is_symlink():
+                raise RunError(
+                    f"{path}: is a link to {os.readlink(path)[:200]!r}, and a run writes to its own files "
+                    "alone; put what it leads to in its place, or take it out"
+                )
+
+
 @contextlib.contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
     """Hold a run for this process; the system lets go when the process ends, however it does.
@@ -366,7 +390,9 @@ def locked(folder: RunFolder) -> Iterator[None]:
 
     Raises:
         RunHeld: another process holds it.
+        RunError: something in it is a link to elsewhere.
     """
+    _no_links(folder.path)
     with (folder.path / "run.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

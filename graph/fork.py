@@ -18,11 +18,9 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 
-import psutil
-
 from ..config import RunConfig, changed, load
 from ..errors import ConfigError, RunError
-from ..memory.run import FORK, RunFolder, write_whole
+from ..memory.run import FORK, RunFolder, remove, unfinished, write_whole
 from ..prompts import prompts_of
 from ..records import ForkedFrom
 from ..serving.hardware import found
@@ -171,11 +169,9 @@ def _forget_policy(folder: RunFolder, round: int) -> None:
 @contextlib.contextmanager
 def _made_whole(folder: RunFolder) -> Iterator[RunFolder]:
     """Give a folder beside the one that is to be, which gets its name when all is there."""
-    for left in folder.path.parent.glob(f".{folder.path.name}.[0-9]*"):
-        owner = left.name.rpartition(".")[2]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
-    beside = RunFolder(folder.path.with_name(f".{folder.path.name}.{os.getpid()}"))
+    runs, name = folder.path.parent, folder.path.name
+    remove(path for path in unfinished(runs, deep=False) if path.stem == f".{name}")
+    beside = RunFolder(runs / f".{name}.{os.getpid()}")
     try:
         beside.path.mkdir()
         yield beside

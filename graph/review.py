@@ -92,7 +92,9 @@ class Desk:
     def _write(self, reviews: Sequence[Review]) -> None:
         series = _series(self.turn)
         if reviews:
-            self.room.folder.write(self.round, series, self.room.folder.count(self.round, series), reviews)
+            self.room.folder.write(
+                self.round, series, self.room.folder.following(self.round, series), reviews
+            )
 
 
 Reviewer = Callable[[Desk], Awaitable[None]]

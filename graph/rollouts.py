@@ -53,7 +53,7 @@ async def ask_all(
     if not requests:
         return
     sending = Sending(room, client, requests, read is None and requests[0].role != "solver")
-    index = room.folder.count(round, _kept(series))
+    index = room.folder.following(round, _kept(series))
     got: list[R] = []
     calls: list[Call] = []
 
@@ -98,7 +98,7 @@ def _without_parted(
     the number of its part. Where it cannot be, since a call keeps no likelihoods, the calls are taken back.
     """
     asked = {request.subject_id: request for request in requests}
-    parts = folder.count(round, _kept(series))
+    parts = folder.following(round, _kept(series))
     for index in range(parts):
         if folder.has(round, series, index):
             continue

@@ -70,6 +70,8 @@ class Room:
     solver: Solver
     generator: Generator
     verifier: Verifier
+    idle: bool = False
+    """Whether a person is asked, and nothing else is to be waited for."""
     own_fleet: bool = True
     """Whether its servers end with it; not where the next run has them, too."""
     launcher: Launcher = launch
@@ -142,6 +144,11 @@ class Room:
     def rng(self, round: int, stage: str) -> Random:
         """Random numbers for one stage of one round, the same after a resume."""
         return Random(f"{self.config.seed}/{round}/{stage}")
+
+    def tell(self, text: str) -> None:
+        """Say what went wrong and was mended, or is waited for; it is kept in logs/faults.log, too."""
+        self.progress.note(text)
+        self.folder.log(text)
 
     @property
     def lost(self) -> bool:

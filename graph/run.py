@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import chromadb.errors
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 
 from ..agents.generator import Generator
@@ -27,7 +26,7 @@ from ..memory.embedding import embedding_function
 from ..memory.handbook import Handbook
 from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
-from ..memory.store import Store
+from ..memory.store import opened
 from ..processes import Launcher, launch
 from ..prompts import Prompts
 from ..records import Ending, Question, RunReport, Status
@@ -41,14 +40,15 @@ from ..trainers.base import ensure_base
 from .attempt import restore
 from .build import beginning, build
 from .canary import BASE
+from .checkpoints import put_aside, saver_of, sound
 from .curriculum import recall
+from .damage import mend
 from .ending import ending
 from .evaluate import tell_heldout
 from .folders import locked, read_prompts, read_sets
 from .kept import Kept
 from .kept_rounds import last_round
 from .local import fleet_of, own_models
-from .plain import only_plain
 from .progress import Progress, Quiet
 from .rebuilt import state_after
 from .remote import client_of, elsewhere
@@ -58,6 +58,8 @@ from .room import Room
 from .state import LoopState
 from .telling import Teller
 from .tracking import tracked
+from .versions import began, require_ours
+from .watchdog import Noticed, watchdog
 
 
 def teacher_of(config: RunConfig, family: Family, prompts: Prompts) -> Teacher:
@@ -89,7 +91,7 @@ async def open_room(
     family = family_of(config, folder.read(0, "questions", Question))
     prompts = read_prompts(folder, config)
     teacher = teacher_of(config, family, prompts)
-    store = Store(folder.memory, embedding_function(config.memory.embedding))
+    store = opened(folder.memory, embedding_function(config.memory.embedding), _teller(folder, progress))
     base = await _base(config, folder, sets, progress)
     own = {role: folder_of(model, f"{role}.model") for role, model in own_models(config).items()}
     if kept is not None:
@@ -124,9 +126,21 @@ async def open_room(
         remote={name: client_of(name, role, config) for name, role in elsewhere(config).items()},
         progress=progress,
     )
+    for hosted in fleet.all():
+        hosted.tell = room.tell
     restore(room)
     recall(room)
     return room
+
+
+def _teller(folder: RunFolder, progress: Progress) -> Callable[[str], None]:
+    """Says what was mended before there is a room, and keeps it."""
+
+    def tell(text: str) -> None:
+        progress.note(text)
+        folder.log(text)
+
+    return tell
 
 
 async def _base(config: RunConfig, folder: RunFolder, sets: FixedSets, progress: Progress) -> Path:
@@ -171,8 +185,10 @@ async def play(
     Returns:
         The final report. A run that is cut short leaves a report with status `stopped`.
     Raises:
+        RunError: it is another version's, which this one does not go on with (`versions.py`).
         MaieuticError: it cannot go on; what is done is kept.
     """
+    require_ours(folder)
     try:
         with locked(folder):
             return await _play(config, folder, progress or Quiet(), after_round, reviewer, kept)
@@ -193,17 +209,20 @@ async def _play(
 ) -> RunReport:
     end_leftover(folder.path / "server.json")
     folder.sweep()
+    again = mend(folder, _teller(folder, progress))
     status: Status = "stopped"
     ended: Ending | None = None
     async with contextlib.AsyncExitStack() as stack:
         try:
             launcher = kept.launcher if kept is not None else await stack.enter_async_context(_forked(folder))
-            room = await open_room(config, folder, progress, kept, launcher)
+            noticed = Noticed(progress)
+            room = await open_room(config, folder, noticed, kept, launcher)
+            stack.enter_context(watchdog(noticed, room))
             # Ended after the servers are: a tracker may take its time.
             tracking = await stack.enter_async_context(tracked(config, folder, progress.note))
             stack.push_async_callback(room.close)
             room.after_round = Teller(folder, config, after_round, tracking.tell, progress).decided
-            status, ended = await _through(room, reviewer)
+            status, ended = await _through(room, reviewer, again)
         finally:
             # Before the server is ended: a second Ctrl-C may cut that short.
             report = write_report(folder, config, status, ended)
@@ -221,15 +240,24 @@ async def _forked(folder: RunFolder) -> AsyncIterator[Launcher]:
         yield launcher
 
 
-async def _through(room: Room, reviewer: Reviewer | None) -> tuple[Status, Ending | None]:
+async def _through(
+    room: Room, reviewer: Reviewer | None, again: bool = False
+) -> tuple[Status, Ending | None]:
     """Run the graph from its last checkpoint to its end, until a person has to decide, or until a budget
-    is spent."""
+    is spent.
+
+    Args:
+        again: go through the round that is not over from its beginning; its stages skip what is there.
+    """
 
     async def this_room() -> Room:
         return room
 
-    async with AsyncSqliteSaver.from_conn_string(str(room.folder.graph)) as saver:
-        saver.serde = only_plain()
+    if again or not sound(room.folder.graph):
+        aside = put_aside(room.folder)
+        if aside and not again:
+            room.tell(f"graph.sqlite was damaged; it is kept as {aside.name}")
+    async with saver_of(room.folder) as saver:
         graph = build(this_room).compile(checkpointer=saver)
         where: Any = {
             "configurable": {"thread_id": room.folder.path.name},
@@ -242,7 +270,9 @@ async def _through(room: Room, reviewer: Reviewer | None) -> tuple[Status, Endin
                 desk = Desk(room, asked[0].value["round"], asked[0].value["turn"])
                 write_report(room.folder, room.config, "waiting for review")
                 if reviewer is not None:
+                    room.idle = True
                     await reviewer(desk)
+                    room.idle = False
                 if reviewer is None or desk.waiting():
                     return "waiting for review", None
                 write_report(room.folder, room.config, "running")
@@ -250,6 +280,7 @@ async def _through(room: Room, reviewer: Reviewer | None) -> tuple[Status, Endin
         except Ended as spent:
             ended = cast(Ending, spent.ending)
             return ended.status, ended
+        _require_over(room, (await graph.aget_state(where)).values)
         over = await _over(room, graph, where)
     return (over.status, over) if over is not None else ("done", None)
 
@@ -265,6 +296,7 @@ async def _start(room: Room, graph: Any, where: Any) -> LoopState | None:
     if not begun and last is None:
         return beginning(room)
     if not begun and last is not None:
+        room.tell(f"where the run stands is taken from its records: it goes on after round {last}")
         await graph.aupdate_state(where, state_after(room, last), as_node="gate")
     tell_heldout(room)
     state = await graph.aget_state(where)
@@ -280,3 +312,15 @@ async def _over(room: Room, graph: Any, where: Any) -> Ending | None:
     """Why a run that is over is; None where its settings name no end any more."""
     values = (await graph.aget_state(where)).values
     return ending(room, values["round"] - 1, values["refused"])
+
+
+def _require_over(room: Room, values: dict[str, Any]) -> None:
+    """
+    Raises:
+        RunError: the graph has stopped at a node that this version does not have, as if it were done.
+    """
+    if not values.get("over"):
+        raise RunError(
+            f"{room.folder.path}: the graph stopped before the run was over; it was begun by "
+            f"{began(room.folder)}: go on with that version, or play a new run"
+        )

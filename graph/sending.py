@@ -168,6 +168,7 @@ class Sending:
                 )
             return Reply([], [], call)
         self._in_flight += 1
+        self.account.waiting += 1
         try:
             reply = await self.client.ask(request)
         except EndpointError as error:
@@ -183,6 +184,7 @@ class Sending:
             return Reply([], [], error.call)
         finally:
             self._in_flight -= 1
+            self.account.waiting -= 1
         self.account.add(reply.call)
         return reply
 

@@ -110,18 +110,26 @@ class Spending:
 
     def seconds(self, round: int) -> float:
         """Played so far, up to this round."""
+        total = 0.0
         for number in self._folder.rounds():
-            if number not in self._seconds or number >= round:
-                self._seconds[number] = sum((self._folder.read_json(number, "seconds") or {}).values())
-        return sum(self._seconds.values())
+            spent = self._seconds.get(number)
+            if spent is None:
+                spent = sum((self._folder.read_json(number, "seconds") or {}).values())
+            if number < round:
+                self._seconds[number] = spent
+            total += spent
+        return total
 
     def bytes(self, round: int) -> int:
         """That the run folder takes; what belongs to earlier rounds is looked at once."""
         total = 0
         for place in self._places():
-            if place not in self._bytes or not _settled(place, round):
-                self._bytes[place] = _size(place)
-            total += self._bytes[place]
+            size = self._bytes.get(place)
+            if size is None:
+                size = _size(place)
+            if _settled(place, round):
+                self._bytes[place] = size
+            total += size
         return total
 
     def _places(self) -> list[Path]:

@@ -9,7 +9,9 @@ from typing import Any
 from ..agents.seeds import call_seed
 from ..curriculum.difficulty import utility
 from ..memory.run import write_table
+from ..memory.store import set_aside
 from ..records import Attempt, Proposal, Training, Worth
+from ..serving.models import cut_off
 from ..trainers.jobs import Tracking, TrainingJob, run_job, stopped_at
 from ..trainers.objectives import configured, options_of
 from .budget import payable
@@ -154,6 +156,9 @@ async def _train(
     data, output = room.folder.round(round) / f"{name}.parquet", room.folder.checkpoint(name)
     write_table(data, rows)
     output.parent.mkdir(parents=True, exist_ok=True)
+    if cut := cut_off(output):
+        aside = set_aside(output)
+        room.tell(f"{output / cut} is cut off; it is kept in {aside.name}, and {name} is trained again")
     job = TrainingJob(
         model=str(room.weights(checkpoint, role)),
         base=str(room.base_of(role)),

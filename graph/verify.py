@@ -74,7 +74,7 @@ async def check(
     for start in range(0, len(todo), JUDGED):
         part = [(known[rollout.question_id], rollout) for rollout in todo[start : start + JUDGED]]
         verdicts = await asyncio.to_thread(room.verifier.judge, part)
-        room.folder.write(round, series, room.folder.count(round, series), verdicts)
+        room.folder.write(round, series, room.folder.following(round, series), verdicts)
     return {verdict.rollout_id: verdict for verdict in room.folder.read(round, series, Verdict)}
 
 
@@ -114,7 +114,7 @@ def _conclude(room: Room, round: int, stage: str, checked: Mapping[str, Verdict]
     there = {verdict.rollout_id for verdict in room.folder.read(round, series, Verdict)}
     todo = [concluded(v, opinions.get(name, [])) for name, v in checked.items() if name not in there]
     for start in range(0, len(todo), JUDGED):
-        room.folder.write(round, series, room.folder.count(round, series), todo[start : start + JUDGED])
+        room.folder.write(round, series, room.folder.following(round, series), todo[start : start + JUDGED])
 
 
 def _parts(cases: Sequence[Case]) -> Iterator[list[Case]]:

@@ -19,6 +19,7 @@ import shutil
 import types
 import typing
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -27,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from ..errors import RunError
+from ..errors import RunError, printable
 from ..records import Record
 
 R = TypeVar("R", bound=Record)
@@ -223,8 +224,13 @@ class RunFolder:
         self._part(number, series, index).unlink(missing_ok=True)
 
     def count(self, number: int, series: str) -> int:
-        """How many parts a series has: the index of its next one."""
+        """How many parts a series has."""
         return len(self._parts(number, series, ".*"))
+
+    def following(self, number: int, series: str) -> int:
+        """The index of a series' next part: after its last, also where one before it was set aside."""
+        parts = self._parts(number, series, ".*")
+        return int(parts[-1].stem.rpartition("-")[2]) + 1 if parts else 0
 
     def _part(self, number: int, series: str, index: int) -> Path:
         kind, _, name = series.partition("/")
@@ -254,6 +260,14 @@ class RunFolder:
             return json.loads(path.read_bytes()) if path.exists() else None
         except (ValueError, RecursionError, OSError) as error:
             raise RunError(damaged(path, error)) from error
+
+    def log(self, text: str) -> None:
+        """Add a line with the time to what went wrong and was mended, for whoever looks later."""
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        with contextlib.suppress(OSError):
+            self.logs.mkdir(parents=True, exist_ok=True)
+            with (self.logs / "faults.log").open("a", encoding="utf-8", errors="replace") as file:
+                file.write(f"{now} UTC  {printable(text)}\n")
 
     def rounds(self) -> Iterable[int]:
         """Numbers of the rounds that have begun, 0 first."""

@@ -141,3 +141,30 @@ def shape_of(folder: Path, place: str) -> dict[str, Any]:
     if not isinstance(shape, dict):
         raise ConfigError(f"{place}: {folder / 'config.json'} holds no object; it is no model's")
     return shape
+
+
+def cut_off(folder: Path) -> str:
+    """The first file of weights in a folder that does not hold what its header says; empty where all do.
+
+    Weights are written beside their place and renamed into it; a machine that loses power, or a disk that
+    lies, may leave the name without all of the content.
+    """
+    for file in sorted(folder.glob("*.safetensors")):
+        if not _as_long_as_it_says(file):
+            return file.name
+    return ""
+
+
+def _as_long_as_it_says(file: Path) -> bool:
+    """Whether a safetensors file is whole: eight bytes for the length of a header of JSON, which says where
+    the last tensor ends."""
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            if not 2 <= length <= file.stat().st_size - 8:
+                return False
+            header = json.loads(opened.read(length))
+        ends = [int(one["data_offsets"][1]) for name, one in header.items() if name != "__metadata__"]
+        return file.stat().st_size == 8 + length + max(ends, default=0)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return False

@@ -135,7 +135,7 @@ class VllmServer:
                     return True  # the system does not say
                 if any(c.status == psutil.CONN_LISTEN and c.laddr.port == self.port for c in listeners):
                     return True
-        return not noted
+        return not noted and self.alive
 
     def require_alive(self, port: int = 0) -> None:
         """Raises ServerGone, with the end of the log, when the process has ended.

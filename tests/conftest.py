@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from real_run import playing, real_output, real_runs
+from real_run import playing, real_output, real_runs, real_watch
 
-__all__ = ["playing", "real_output", "real_runs"]
+__all__ = ["playing", "real_output", "real_runs", "real_watch"]
 
 # A slow machine is no failure of a property.
 settings.register_profile("maieutic", deadline=None, suppress_health_check=[HealthCheck.too_slow])

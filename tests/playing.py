@@ -56,7 +56,7 @@ def fingerprint(folder: RunFolder, rounds: Sequence[int]) -> dict[str, str]:
     found = {}
     for number in rounds:
         for path in sorted(folder.round(number).rglob("*")):
-            timed = path.name in ("seconds.json", "swaps.json", "report.json", "learning.json")
+            timed = path.name in ("seconds.json", "swaps.json", "report.json", "calls_so_far.json")
             if path.is_file() and not timed and "trainings" not in path.parts:
                 name = str(path.relative_to(folder.path))
                 found[name] = hashlib.sha256(path.read_bytes()).hexdigest()

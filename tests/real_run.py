@@ -5,12 +5,14 @@ Its fixtures are those of `conftest.py`: a run is played once for all files that
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from canaries import CANARIES, Watch
 
 SMALL = [
     "rounds=2", "pocket.examples=9600", "pocket.seed=7", "sets.per_cell=2", "curriculum.questions=96",
@@ -34,12 +36,19 @@ def real_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def playing(real_runs: Path) -> Iterator[subprocess.Popen[str]]:
-    """The run, while it may still be going on."""
+def real_watch() -> Watch:
+    """What was seen of the run's processes."""
+    return Watch()
+
+
+@pytest.fixture(scope="session")
+def playing(real_runs: Path, real_watch: Watch) -> Iterator[subprocess.Popen[str]]:
+    """The run, while it may still be going on; with what looks like a secret in every variable for one."""
     process = subprocess.Popen(
         command("run", "--name", NAME, "--runs-dir", str(real_runs), *settings()),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **CANARIES},
     )  # fmt: skip
+    real_watch.follow(process.pid)
     yield process
     if process.poll() is None:
         process.terminate()

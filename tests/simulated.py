@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.handbook import Handbook
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
-from maieutic.memory.store import Store
+from maieutic.memory.store import opened
 from maieutic.processes import Launcher, launch
 from maieutic.prompts import Prompts
 from maieutic.records import Call, Question
@@ -184,9 +184,10 @@ def room_in(
     turned: str = "",
     model: SimulatedTeacher | None = None,
     judge: Client | None = None,
+    tell: Callable[[str], None] = lambda said: None,
 ) -> Room:
     """A room with real memory, policy and records; models and trainers are simulated."""
-    store = Store(folder.memory, NgramEmbedding())
+    store = opened(folder.memory, NgramEmbedding(), tell)
     family = family_of(config, folder.read(0, "questions", Question))
     prompts = Prompts()
     teacher = ModelTeacher(config.teacher, config.seed, prompts) if model else FamilyTeacher(family)
@@ -200,10 +201,10 @@ def room_in(
         fleet=Fleet(dict.fromkeys(("solver", "generator"), hosted), folder.path / "server.json"),
         family=family,
         policy=policy_of(config),
-        store=store,
         profile=WeaknessProfile(store),
         bank=QuestionBank(store, config.memory.active, config.curriculum.near_duplicate),
         handbook=Handbook(store),
+        store=store,
         teacher=teacher,
         solver=Solver(config.rollouts, config.seed, Prompts()),
         generator=Generator(config.generator, config.seed, Prompts()),

@@ -298,6 +298,20 @@ def test_a_checkpoint_that_would_not_fit_is_not_begun(tmp_path: Path) -> None:
     assert spending.reached(1) is not None
 
 
+def test_what_a_round_spent_at_its_end_is_counted_in_the_next(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    spending = Spending(load(None, []), folder, Accounts(folder))
+    folder.write_json(1, "seconds", {"attempt": 5.0})
+    before = spending.bytes(1)
+    assert spending.seconds(1) == 5
+    folder.write_json(1, "seconds", {"attempt": 5.0, "gate": 2.5})
+    folder.write_json(2, "seconds", {"select": 1.0})
+    assert spending.seconds(1) == spending.seconds(2) == 8.5
+    assert spending.bytes(2) > before
+    folder.write_json(2, "seconds", {"select": 2.0})
+    assert spending.seconds(2) == 9.5
+
+
 def test_what_ends_a_run_may_be_changed_and_what_identifies_it_may_not(tmp_path: Path) -> None:
     folder = made(tmp_path / "run")
     lengths = ["rounds=9", "budget.hours=1.5", "gate.plateau=5", "gate.patience=9", "watch.rounds=5"]

@@ -9,14 +9,20 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
 import httpx
 import psutil
 import pytest
+from canaries import CANARIES, Watch, found_in, leaks
+from maieutic.benchmarks.killed import KILL
+from maieutic.benchmarks.playing import Play
+from maieutic.benchmarks.sameness import differences, doubled, left_by, leftovers
 from maieutic.config import load
 from maieutic.errors import ServerError
 from maieutic.graph.folders import create, read_sets
@@ -74,6 +80,20 @@ def test_the_run_is_done_and_says_what_it_gained(output: str, report: RunReport)
     assert "held-out so far" in output
     assert re.search(r"held-out [\d.]+ % → [\d.]+ %", output)
     assert report.baseline and report.baseline.n == 84
+
+
+def test_no_secret_is_left_or_seen(output: str, folder: RunFolder, real_watch: Watch) -> None:
+    assert len(real_watch.keys) == 1  # of the one server, made for it alone
+    secrets = [*CANARIES.values(), *real_watch.keys]
+    assert any("api_server" in line for line in real_watch.arguments)
+    assert found_in("\n".join([output, *real_watch.arguments]).encode(), secrets) == []
+    assert list(leaks(folder.path, secrets)) == []
+
+
+@pytest.mark.usefixtures("output")
+def test_nothing_of_a_run_listens_beyond_this_machine(real_watch: Watch) -> None:
+    assert real_watch.listening
+    assert {address for address, _ in real_watch.listening} <= {"127.0.0.1", "::1"}
 
 
 def test_every_stage_left_its_records(folder: RunFolder) -> None:
@@ -277,12 +297,34 @@ def wait_for(path: Path, within: float = 240) -> None:
     raise AssertionError(f"{path} did not appear")
 
 
+def completions(folder: RunFolder) -> dict[str, str]:
+    return {
+        rollout.id: rollout.completion
+        for number in folder.rounds()
+        for series in ("attempt", "validation", "heldout")
+        for rollout in folder.read(number, f"rollouts/{series}", Rollout)
+    }
+
+
+def dies(place: str, tree: bool, folder: RunFolder, *arguments: str) -> None:
+    """Have a command kill itself at a place, with or without all that it has started."""
+    asked = Play(str(folder.path), at=1, place=place, tree=tree)
+    done = subprocess.run(
+        [sys.executable, "-m", "maieutic.benchmarks.killed", *arguments, "--runs-dir", folder.path.parent],
+        capture_output=True, text=True, timeout=300, check=False,
+        env=os.environ | {KILL: json.dumps(asdict(asked))}, start_new_session=True,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+
+
 @pytest.mark.usefixtures("output")
 def test_killed_and_stopped_it_goes_on_and_leaves_nothing_behind(runs: Path) -> None:
-    """SIGKILL in round 1's training, then Ctrl-C in round 2, then on to the end."""
+    """SIGKILL before the server is there, in round 1's training and after it; then Ctrl-C in round 2, then
+    on to the end: the run is the one that was left alone."""
     folder = RunFolder(runs / "killed")
+    dies("write checkpoints/base", True, folder, "run", "--name", "killed", *settings())
     process = subprocess.Popen(
-        command("run", "--name", "killed", "--runs-dir", str(runs), *settings()),
+        command("resume", "killed", "--runs-dir", str(runs)),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     wait_for(folder.jobs / "solver-0001.json")
@@ -291,6 +333,8 @@ def test_killed_and_stopped_it_goes_on_and_leaves_nothing_behind(runs: Path) -> 
     rollouts = folder.read(1, "rollouts/attempt", Rollout)
     process.kill()
     process.wait(20)
+    # While what it had started is still about to end.
+    dies("write rounds/0001/trainings/solver*", False, folder, "resume", "killed")
     _, alive = psutil.wait_procs(below, timeout=40)
     assert not alive
 
@@ -319,3 +363,9 @@ def test_killed_and_stopped_it_goes_on_and_leaves_nothing_behind(runs: Path) -> 
         for series, model in (("rollouts/attempt", Rollout), ("pairs", PreferencePair)):
             ids = [row.id for row in folder.read(number, series, model)]  # type: ignore[attr-defined]
             assert len(ids) == len(set(ids))
+    said = differences(left_by(runs / NAME), left_by(folder.path))
+    # What was asked again after the Ctrl-C came in other batches: on some machines a letter may differ.
+    assert said == [] or completions(folder) != completions(RunFolder(runs / NAME)), said
+    assert not [line for line in said if line.startswith(("0000/", "0001/"))]
+    assert doubled(folder.path) == []
+    assert leftovers(folder.path) == []

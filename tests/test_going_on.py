@@ -27,6 +27,7 @@ from maieutic.records import Attempt, Behaviour, Call, Question, Rollout, Verdic
 from maieutic.serving.client import Reply, Request
 from maieutic.tasks.material import Material, gather
 from maieutic.tasks.seeds import family_question
+from maieutic.trainers.warm import remove_sockets
 
 DEAD = 2**22 + 7
 """No process has this number: it is above what Linux gives."""
@@ -84,6 +85,15 @@ def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path:
     assert not (tmp_path / "checkpoints" / f".solver-0001.{DEAD}").exists()
 
 
+def test_sockets_of_killed_processes_go_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    living, other = f"maieutic-{os.getppid()}-x", f"maieutic-notes-{DEAD}"
+    for name in (f"maieutic-{DEAD}-x", living, other):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "socket").touch()
+    remove_sockets(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {living, other}
+
+
 class Answering:
     """Answers every request alike, and keeps what it was asked."""
 
@@ -93,8 +103,8 @@ class Answering:
     async def ask(self, request: Request) -> Reply:
         self.asked.append(request.subject_id)
         call = Call(
-            id=f"call-{request.subject_id}", round=1, stage="attempt", role="solver", model="m", checkpoint="",
-            template="", subject_id=request.subject_id, messages="[]", sampling="{}",
+            id=f"call-{request.subject_id}", round=1, stage="attempt", role="solver", model="m",
+            checkpoint="", template="", subject_id=request.subject_id, messages="[]", sampling="{}",
             completions=["#### 1", "#### 2"], finished=[True, False], prompt_tokens=1, completion_tokens=4,
             seconds=0.1,
         )  # fmt: skip

@@ -61,7 +61,8 @@ def test_a_killed_owner_holds_nothing_and_a_living_one_is_named(folder: RunFolde
     "child",
     [
         # Forked, as `multiprocessing` may: it has all that its parent has open.
-        "pid = os.fork()\n import time\n if pid == 0: time.sleep(60)\n print(pid, flush=True); time.sleep(60)",
+        "pid = os.fork()\n import time\n if pid == 0: time.sleep(60)\n "
+        "print(pid, flush=True); time.sleep(60)",
         # Started, as servers and training jobs are, with whatever can be inherited.
         "import subprocess, time\n child = subprocess.Popen(['sleep', '60'], close_fds=False)\n "
         "print(child.pid, flush=True); time.sleep(60)",

@@ -5,6 +5,7 @@ A real process tree under its guard, with a script in the place of vLLM (`fake_v
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import psutil
 import pytest
 from launching import fake_vllm
 from maieutic.config import load
@@ -27,6 +29,7 @@ from maieutic.records import Call, Rollout
 from maieutic.serving.command import Hosting
 from maieutic.serving.ending import Pressure, how_it_ended
 from maieutic.serving.hosted import Hosted
+from maieutic.serving.models import cut_off
 from maieutic.serving.requests import Reply, Request
 from maieutic.serving.server import VllmServer
 
@@ -214,7 +217,7 @@ async def test_a_port_that_is_taken_before_the_server_has_it_is_not_used(tmp_pat
         await seat(model, tmp_path)
         (server,) = model.servers
         assert server.port != strangers[0].server_address[1]
-        assert server.starts == 1
+        assert server.starts == 1, told
         assert Stranger.seen
         assert not any(server.key in said for said in Stranger.seen)
         assert told == []
@@ -276,3 +279,35 @@ async def test_a_request_that_a_well_server_does_not_answer_is_its_own_failure(t
     with pytest.raises(EndpointError, match="no answer for q1"):
         await model.client("base").ask(request("q1"))
     assert (model.generation, told) == (0, [])
+
+
+@pytest.mark.slow
+async def test_a_stubborn_server_is_gone_well_within_the_half_minute_that_a_scheduler_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAIEUTIC_GRACE_SECONDS")  # as it is outside of tests
+    model, _ = hosted(tmp_path, {"stubborn": True})
+    await model.ready()
+    pids = [int(entry["pid"]) for server in model.servers for entry in server.noted()]
+    started = time.monotonic()
+    await model.stop()
+    assert time.monotonic() - started < 15
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def weights(size: int) -> bytes:
+    """A file of safetensors with one tensor of so many bytes."""
+    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(size)
+
+
+def test_weights_that_are_cut_off_are_noticed_by_their_own_header(tmp_path: Path) -> None:
+    whole = weights(1000)
+    assert cut_off(tmp_path / "nowhere") == ""
+    for size in (0, 7, 8, 20, len(whole) - 1):
+        (tmp_path / "model.safetensors").write_bytes(whole[:size])
+        assert cut_off(tmp_path) == "model.safetensors"
+    (tmp_path / "model.safetensors").write_bytes(whole)
+    assert cut_off(tmp_path) == ""
+    (tmp_path / "z.safetensors").write_bytes(b"\xff" * 64)
+    assert cut_off(tmp_path) == "z.safetensors"

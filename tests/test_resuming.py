@@ -265,6 +265,11 @@ def test_a_full_disk_ends_no_training(
         "no checkpoint could be written (OSError: [Errno 28] No space left on device); it went on without"
     ]
     same(alone.output, job.output)
+    # What a guard stopped is not written at all: it would go on as if nobody had stopped it.
+    stopped = job_of(base, "stopped", "sft", guards=GuardsConfig(every=2, divergence=1e-6))
+    cut(stopped, (2,))
+    result = result_of(stopped.output)
+    assert result is not None and "the model moved" in result.stopped and result.notes == []
 
 
 @pytest.mark.parametrize("averaging", ["none", "mean", "ema"])

@@ -98,6 +98,7 @@ if job["batch_size"] > job["options"]["fits"]:
 Path(job["output"]).mkdir()
 Path(job["output"], "result.json").write_text(json.dumps({
     "objective": "sft", "examples": 1, "steps": 2, "seconds": 0.1, "metrics": {}, "notes": job["notes"]}))
+os.kill(os.getpid(), job["options"].get("late", 0))
 """
 
 
@@ -139,6 +140,9 @@ async def test_a_crash_is_tried_once_more_and_an_exception_is_not(tmp_path: Path
     assert tried(tmp_path) == "12x3 12x3"
     with pytest.raises(TrainingError, match="ended with exit code 1 and no checkpoint"):
         await played(job(tmp_path, options={"fits": 0, "code": 1}), tmp_path)
+    assert tried(tmp_path) == "12x3"
+    late = job(tmp_path, options={"fits": 12, "code": 1, "late": 9})
+    assert (await played(late, tmp_path)).notes == []  # the checkpoint was there before it was killed
     assert tried(tmp_path) == "12x3"
 
 

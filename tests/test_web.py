@@ -35,7 +35,7 @@ from maieutic.inspector.web.mathematics import marked_up
 from maieutic.inspector.web.rendering import marked, plain, shown
 from maieutic.inspector.web.runs import Run, Runs
 from maieutic.memory.run import RunFolder, write_whole
-from maieutic.records import GateDecision, RunReport
+from maieutic.records import Alarm, Ending, ForkedFrom, GateDecision, RunReport, Shift
 from shown_run import EVIL_ID, HOSTILE
 
 MATH = {"math", *mathematics._DRAWN}
@@ -242,6 +242,24 @@ def test_what_cannot_be_read_is_said(runs: Path, client: TestClient) -> None:
         assert answer.status_code == 200
         assert "0001/rollouts/attempt-0000.parquet" in answer.text
     assert client.get("/").status_code == 200
+
+
+def test_how_a_run_ended_and_what_the_watch_noticed_is_on_its_page(runs: Path, client: TestClient) -> None:
+    folder = shown_run.write(runs / "ended")
+    report = RunReport.model_validate_json(folder.report.read_bytes())
+    shift = Shift(change=0.2, low=0.1, high=0.3)
+    alarm = Alarm(seen="attempts", against="validation", reward=shift, result=shift, said=f"gamed? {HOSTILE}")
+    rounds = [report.rounds[0], report.rounds[1].model_copy(update={"alarms": [alarm]})]
+    spent = Ending(status="budget", by="budget.hours", limit=1, spent=1.5, said="budget.hours = 1 is spent")
+    told = {"status": "budget", "ended": spent, "rounds": rounds,
+            "forked": [ForkedFrom(run=HOSTILE, round=1, settings=[f"seeds={HOSTILE}"])]}  # fmt: skip
+    folder.report.write_text(report.model_copy(update=told).model_dump_json())
+    page = client.get("/run/ended").text
+    text = check_inert(page).text
+    assert "ended early: budget.hours = 1 is spent" in text and "data-live" not in page
+    assert "ALARM in round 2: gamed?" in text and "forked from" in text
+    assert page.count(">alarm</strong>") == 1
+    assert '<span class="status budget">budget</span>' in client.get("/").text
 
 
 async def test_the_graph_says_how_to_begin_a_new_run_from_a_round_that_is_over(

@@ -42,6 +42,7 @@ def _hang_up(line: socket.socket, told: list[int], number: int) -> None:
 
 
 def _do_it_here(module: str, job: str) -> NoReturn:
+    # Our own interpreter with a module of ours; no shell reads the job's path.
     os.execv(sys.executable, [sys.executable, "-m", module, job])  # nosec B606  # noqa: S606
 
 

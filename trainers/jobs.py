@@ -20,6 +20,7 @@ from ..config import AveragingConfig, GuardsConfig, LoraConfig, PocketModel
 from ..errors import TrainingError
 from ..memory.run import write_whole
 from ..processes import Launcher, last_lines, launch, visible
+from ..serving.fleet import end_leftover
 from . import checkpoints, trouble
 
 _STALL_S = 1800.0
@@ -177,6 +178,8 @@ async def run_job(
     Raises:
         TrainingError: the process ended without a checkpoint.
     """
+    # Of a process of ours that was killed: two that train at once would spoil each other's checkpoints.
+    await asyncio.to_thread(end_leftover, _noted(folder, name))
     if (result := result_of(job.output)) is not None:
         _sweep(Path(job.output), of_training=True)
         return result
@@ -187,8 +190,8 @@ async def run_job(
     while True:
         killed = trouble.killed_by_kernel()
         code = await _ended(job, folder, name, progress, launcher, gpus)
-        if code == 0 and (result := result_of(job.output)) is not None:
-            return result
+        if (result := result_of(job.output)) is not None:
+            return result  # it is there only when it is whole, however the process ended after that
         again = trouble.next_try(job, code, deaths, killed != trouble.killed_by_kernel())
         if again is None:
             raise TrainingError(
@@ -221,6 +224,8 @@ async def _ended(
     write_whole(file, job.model_dump_json(indent=1))
     command = [sys.executable, "-m", "maieutic.trainers.worker", str(file)]
     running = await launcher(command, log, os.environ | _one_device(gpus), piped=True)
+    noted = _noted(folder, name)
+    write_whole(noted, json.dumps(running.noted()))
     try:
         while line := await asyncio.wait_for(running.line(), _STALL_S):
             _pass_on(line, progress)
@@ -232,6 +237,12 @@ async def _ended(
         ) from None
     finally:
         await running.stop()
+        noted.unlink(missing_ok=True)
+
+
+def _noted(folder: Path, name: str) -> Path:
+    """Names the processes of a job while it runs."""
+    return folder / f"{name}.processes"
 
 
 def _one_device(gpus: Sequence[int]) -> dict[str, str]:

@@ -142,6 +142,8 @@ class Keeping(TrainerCallback):  # type: ignore[misc]
     def _write(self) -> None:
         """A checkpoint; without room for one the training goes on as it is."""
         trainer, started = self._trainer, time.monotonic()
+        if trainer.control.should_training_stop:
+            return  # a guard stopped it: there is nothing to go on from
         if broken := not_finite(trainer.model):
             self._stop(broken)
             trainer.control.should_training_stop = True

@@ -52,6 +52,7 @@ def marked_up(text: str) -> Markup:
 def _drawn(formula: str, block: bool) -> Markup | None:
     """None where it is no formula that can be drawn."""
     try:
+        # What is parsed is what the converter wrote: it declares no entities. What is kept is rebuilt below.
         made = ElementTree.fromstring(convert(formula, display="block" if block else "inline"))  # nosec B314  # noqa: S314
         rest = _rebuilt(made)
         rest.set("alttext", formula)

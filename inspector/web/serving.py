@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import psutil
 import uvicorn
 
 from ...errors import RunError
@@ -43,8 +44,9 @@ def serve(
         where = home(run)
     with _bound(host, port) as bound:
         shown = f"[{host}]" if ":" in host else host
+        # Not bound here by us, but asked for by the user, who is told what that means.
         everywhere = host in ("0.0.0.0", "::")  # nosec B104  # noqa: S104
-        hosts = ["*"] if everywhere else [*OURS, shown]
+        hosts = _names() if everywhere else [*OURS, shown]
         page = f"http://{'127.0.0.1' if everywhere else shown}:{bound.getsockname()[1]}{where}"
         made = application(path, hosts)
         config = uvicorn.Config(
@@ -61,6 +63,15 @@ def serve(
             threading.Timer(0.5, _open, [page]).start()
         with contextlib.suppress(KeyboardInterrupt):  # which it raises again when it has ended well
             _Server(config, made.state.runs).run(sockets=[bound])
+
+
+def _names() -> list[str]:
+    """By what this machine may be asked for where everybody may ask: its addresses and its own name. Any
+    other may have been pointed here by a page in somebody's browser (DNS rebinding)."""
+    addresses = [entry.address for each in psutil.net_if_addrs().values() for entry in each]
+    ours = [address.partition("%")[0] for address in addresses]
+    bracketed = [f"[{address}]" if address.count(":") > 1 else address for address in ours]
+    return list(dict.fromkeys([*OURS, *bracketed, socket.gethostname(), socket.getfqdn()]))
 
 
 class _Server(uvicorn.Server):

@@ -62,6 +62,7 @@ class Container:
             *("--network", "none", "--read-only", "--cap-drop", "ALL", "--user", "65534:65534"),
             *("--security-opt", "no-new-privileges", "--ipc", "private", "--log-driver", "none"),
             *("--memory", memory, "--memory-swap", memory, "--pids-limit", str(limits.processes + 1)),
+            # Within the container: the folder of the machine is not seen there.
             *("--tmpfs", f"/tmp:rw,nosuid,nodev,mode=1777,size={limits.disk},nr_inodes={limits.files}"),  # nosec B108  # noqa: S108
             *("--shm-size", str(limits.disk // 2), "--workdir", "/tmp", "--hostname", "sandbox"),  # nosec B108  # noqa: S108
             *("--env", "HOME=/tmp", "--entrypoint", "timeout", IMAGE),
