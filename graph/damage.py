@@ -19,6 +19,7 @@ from ..errors import RunError
 from ..memory.run import RunFolder, damaged
 from ..memory.store import set_aside
 from .attempt import STAGE
+from .checkpoints import put_aside
 
 Tell = Callable[[str], None]
 
@@ -32,34 +33,35 @@ _OF_ROLLOUTS = ("verdicts", "checked", "opinions")
 """What is made of a stage's rollouts, before anything else is."""
 
 
-def mend(folder: RunFolder, tell: Tell) -> bool:
+def mend(folder: RunFolder, tell: Tell) -> None:
     """Set aside what is damaged in the round that is not over.
+
+    The graph's checkpoints go first, since stages that were over must be gone through again, and what was
+    damaged goes last: a kill in between leaves a fault to be found, and all of this is done once more.
 
     Args:
         tell: hears of each file.
-    Returns:
-        Whether stages of the round that were over must be gone through again.
     Raises:
         RunError: the first round, which holds what the run began with, has lost what cannot be made again.
     """
     number = max(folder.rounds(), default=0)
-    if folder.has(number, "gates") and _fault(folder.round(number) / "gate.json") is None:
-        return False
-    again = False
+    gate = folder.round(number) / "gate.json"
+    if gate.exists() and _fault(gate) is None:
+        return
     for file in sorted(folder.round(number).rglob("*")):
         fault = _fault(file) if file.exists() else None
         if fault is None:
             continue
         what = _made_again(folder, number, file)
+        if what is None or file.name not in _FIGURES:
+            put_aside(folder)
         if what is None:
             _begin_anew(folder, number, file, fault, tell)
-            return True
-        for one in what:
+            return
+        for one in reversed(what):
             set_aside(one)
         others = f", with {len(what) - 1} files that were made of it" if len(what) > 1 else ""
         tell(f"{file} was damaged ({_short(fault)}); it is set aside as .damaged{others}, and made again")
-        again = again or file.name not in _FIGURES
-    return again
 
 
 def _fault(file: Path) -> Exception | None:
@@ -105,12 +107,12 @@ def _begin_anew(folder: RunFolder, number: int, file: Path, fault: Exception, te
     """Set a whole round aside, with the checkpoints that it trained and the memory of it."""
     if number == 0:
         raise RunError(damaged(file, fault))
-    aside = set_aside(folder.round(number))
-    for made in folder.path.glob(f"checkpoints/*-{number:04d}*"):
-        if not made.name.endswith(".damaged"):
+    for made in sorted(folder.path.glob("checkpoints/*")):
+        if made.name.partition(".")[0].endswith(f"-{number:04d}") and ".damaged" not in made.name:
             set_aside(made)
     if folder.memory.exists():
         set_aside(folder.memory)
+    aside = set_aside(folder.round(number))
     tell(
         f"{file} was damaged ({_short(fault)}), and more was made of it than can be made again: round "
         f"{number} is set aside as {aside.name}, and begins anew"
