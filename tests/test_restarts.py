@@ -164,6 +164,34 @@ async def test_weights_that_were_not_taken_over_cost_a_restart(tmp_path: Path, t
     assert ("it does not answer as solver-0001 does" if trouble == "garbage" else "it hung") in told[0]
 
 
+async def test_while_a_swap_has_servers_started_again_nobody_else_starts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = hosted(tmp_path)
+    alone: list[bool] = []
+
+    async def again(error: Exception, everyone: bool = False) -> None:
+        alone.append(model._mending.locked())
+        model.generation += 1
+
+    async def put(checkpoint: str, weights: Path) -> float:
+        if not alone:
+            raise ServerGone("it is gone")
+        return 0.0
+
+    async def check() -> None:
+        if len(alone) == 1 and not model.proven:
+            model.generation += 1  # as the watch does, which was quicker
+            model.proven = ["another"]
+            raise ServerGone("it is gone again")
+
+    monkeypatch.setattr(model, "_again", again)
+    monkeypatch.setattr(model, "put", put)
+    await model.seat("solver-0001", tmp_path, check)
+    assert alone == [True]
+    assert model.proven[-1] == "solver-0001"
+
+
 async def test_weights_that_answer_wrongly_twice_stop_the_run(tmp_path: Path) -> None:
     model, told = hosted(tmp_path, *[{"at_swap": "garbage"}] * 3)
     with pytest.raises(ServerWrong, match="does not answer as solver-0001 does"):
