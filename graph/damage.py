@@ -65,13 +65,20 @@ def mend(folder: RunFolder, tell: Tell) -> None:
 
 
 def _fault(file: Path) -> Exception | None:
-    """Why a file cannot be read; None where it can, or is none of ours."""
+    """Why a file cannot be read; None where it can, or is none of ours.
+
+    Raises:
+        OSError: the system does not give it, which says nothing of what is in it.
+        MemoryError: there is no room to read it.
+    """
     try:
         if file.suffix == ".parquet":
             pq.read_table(file)
         elif file.suffix == ".json" and file.exists():
             json.loads(file.read_bytes())
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
+            raise
         return error
     return None
 

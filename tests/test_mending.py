@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from maieutic.graph import checkpoints, damage
 from maieutic.graph.damage import mend
@@ -19,6 +21,25 @@ MADE = [
 ]  # fmt: skip
 
 SOUND = b"{}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EIO, "Input/output error"), PermissionError(13, "denied"), pa.ArrowMemoryError("x")],
+)
+def test_what_the_system_does_not_give_is_not_set_aside(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run_in(tmp_path, "")
+    before = there(folder)
+
+    def refused(path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(damage.pq, "read_table", refused)
+    with pytest.raises(type(error)):
+        mend(folder, lambda said: None)
+    assert there(folder) == before
 
 
 class Killed(BaseException):
