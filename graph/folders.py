@@ -396,7 +396,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
     with (folder.path / "run.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.seek(0)
             raise RunHeld(f"{folder.path.name} is being played by {_owner(file.read())}") from None
         file.truncate(0)
