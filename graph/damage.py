@@ -89,6 +89,8 @@ def _made_again(folder: RunFolder, number: int, file: Path) -> list[Path] | None
     series = file.stem.rpartition("-")[0]
     if file.parent == round:
         # Results of the sets and rows of a training are written anew by their stages.
+        if file.stem == "sets":
+            return None
         begun = any((round / made).exists() for made in ("rollouts", "calls"))
         return None if file.stem in ("selected", "allocated") and begun else [file]
     if kind in _FOLLOWS:

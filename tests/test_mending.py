@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from maieutic.errors import RunError
 from maieutic.graph import checkpoints, damage
 from maieutic.graph.damage import mend
 from maieutic.memory.run import RunFolder
@@ -40,6 +41,15 @@ def test_what_the_system_does_not_give_is_not_set_aside(
     with pytest.raises(type(error)):
         mend(folder, lambda said: None)
     assert there(folder) == before
+
+
+def test_what_a_run_began_with_is_not_made_again(tmp_path: Path) -> None:
+    sets = tmp_path / "rounds/0000/sets.json"
+    sets.parent.mkdir(parents=True)
+    sets.write_text('{"further": [')
+    with pytest.raises(RunError, match=r"sets\.json is damaged .*from a copy"):
+        mend(RunFolder(tmp_path), lambda said: None)
+    assert sets.exists()
 
 
 class Killed(BaseException):
