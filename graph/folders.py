@@ -128,7 +128,8 @@ def create(config: RunConfig, runs: Path, name: str, material: Material) -> RunF
     try:
         runs.mkdir(parents=True, exist_ok=True)
         check_room(runs)
-        _begin_whole(folder, config, material)
+        with made_whole(folder) as beside:
+            begin(beside, config, material)
     except OSError as error:
         _remove_empty(made)
         if folder.path.exists():
@@ -140,14 +141,16 @@ def create(config: RunConfig, runs: Path, name: str, material: Material) -> RunF
     return folder
 
 
-def _begin_whole(folder: RunFolder, config: RunConfig, material: Material) -> None:
-    """Beside its place and renamed into it, so that a kill leaves no half of a run under its name."""
+@contextlib.contextmanager
+def made_whole(folder: RunFolder) -> Iterator[RunFolder]:
+    """A folder beside the one that is to be, which gets its name when all is there: a kill leaves no half
+    of a run under it."""
     runs, name = folder.path.parent, folder.path.name
     remove(path for path in unfinished(runs, deep=False) if path.stem == f".{name}")
     beside = RunFolder(runs / f".{name}.{os.getpid()}")
     try:
         beside.path.mkdir()
-        begin(beside, config, material)
+        yield beside
         beside.path.rename(folder.path)
     except BaseException:
         shutil.rmtree(beside.path, ignore_errors=True)
