@@ -133,7 +133,7 @@ class Scripted:
             fair = ("Cy has 5 caps and Di has 9 caps. How many caps have they together?", "5 + 9 = 14", "14")
             asked, solution, answer = sum_ if obeyed else fair
             return json.dumps({"why": "", "question": asked, "solution": solution, "answer": answer})
-        numbers = re.findall(r"\d+", text.partition("has ")[2].partition("?")[0])
+        numbers = re.findall(r"\d+", text.rpartition("<data ")[2].partition("has ")[2].partition("?")[0])
         return f"so #### {FALSE_LABEL if obeyed else sum(map(int, numbers))}"
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from ..config import RunConfig
 from ..memory.run import RunFolder
+from ..processes import give_memory_back
 from ..records import Ending, RunReport
 from .progress import Progress
 from .report import glance, write_report
 
-EVERY_ROUND = 50
+EVERY_ROUND = 20
 """Rounds after each of which the report is written."""
 
 SELDOM = 20.0
@@ -67,3 +68,4 @@ class Teller:
             self._after_report(write_report(self._folder, self._config, "running"))
             self._seldom.written(begun, time.monotonic())
         self._after_round(last)
+        give_memory_back()

@@ -54,6 +54,8 @@ class Hosted:
         self._restarts = Restarts(config.restarts)
         self._seats: dict[str, tuple[Path, Check]] = {}
         """How proven checkpoints came to be there."""
+        self._unseated: list[VllmServer] = []
+        """Those that were started again and have not shown yet that they have the checkpoint."""
         self._left: list[Completions] = []
         """Clients of servers that are no more; others may still be asked through them."""
         self._runs = 0
@@ -154,21 +156,12 @@ class Hosted:
                     raise
                 await again(error)
         self.prove(checkpoint)
+        if self._unseated:
+            self._unseated = []
+            self._leave_clients()
         self._seats = {name: seat for name, seat in self._seats.items() if name in self.proven}
         self._seats[checkpoint] = (weights, check)
         return seconds
-
-    async def settled(self, checkpoint: str) -> None:
-        """Wait while servers are started again: until their checkpoint is back, they answer as another.
-
-        Raises:
-            ServerGone: it is not there; what was started again did not take it.
-        """
-        async with self._mending:
-            if checkpoint not in self.proven:
-                raise ServerGone(
-                    f"the vLLM server has {checkpoint} no more; its log is {self.servers[0].log}"
-                )
 
     async def any_healthy(self) -> bool:
         """Whether any server is up and says that it is well."""
@@ -201,13 +194,14 @@ class Hosted:
             self.tell(self._restarts.count(error))
             down = [s for s in self.servers if everyone or not s.alive or not await s.healthy()]
             self.proven = []
+            self._unseated = list({id(server): server for server in (*self._unseated, *down)}.values())
             self._leave_clients()
             self.generation += 1
             try:
                 for server in down:
                     await server.stop()
                     await self._start(server)
-                # Whoever asked for one meanwhile was given where a server was before.
+                # Who was asked meanwhile was asked where the servers were before.
                 self._leave_clients()
                 self.changed()
                 return
@@ -271,9 +265,24 @@ class Hosted:
         """The servers as one, which lasts when they are started again."""
         return Lasting(self, checkpoint)
 
+    async def fit(self) -> None:
+        """Wait until a server has the checkpoint that is asked for: one that was just started again would
+        answer by other weights.
+
+        Raises:
+            ServerGone: none has it any more.
+        """
+        while self._unseated and len(self._unseated) == len(self.servers):
+            if not self._mending.locked():
+                raise ServerGone("the vLLM server was started again, and did not get its weights back")
+            async with self._mending:
+                pass
+
     def now(self, checkpoint: str) -> Client:
         """The servers as one, as they are now."""
-        clients = self.clients(checkpoint)
+        fit = [server not in self._unseated for server in self.servers]
+        everyone = self.clients(checkpoint)
+        clients = [client for client, seated in zip(everyone, fit, strict=False) if seated] or everyone
         if len(clients) == 1:
             return clients[0]
         name = clients[0].model

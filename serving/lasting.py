@@ -46,9 +46,9 @@ class Lasting:
         lost: list[Failure] = []
         with self._hosted.watch.asked():
             while True:
-                await self._hosted.settled(self._checkpoint)
                 generation = self._hosted.generation
                 try:
+                    await self._hosted.fit()
                     reply = await self._hosted.now(self._checkpoint).ask(request)
                 except (ServerGone, EndpointError) as error:
                     if not await self._gone(error, generation):

@@ -146,18 +146,22 @@ def not_answers(question: Question) -> list[str]:
     return [said for said in [*around, *guesses] if said != ref]
 
 
+LAX = (
+    "chain_sum", "gsm_symbolic", "kakurasu", "knights_knaves", "letter_jumble", "polynomial_equations",
+    "survo", "time_intervals",
+)  # fmt: skip
+"""Families that took some of these for right, by their library's scorers alone; found by trying all."""
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.filterwarnings("ignore")
-def test_what_is_no_answer_is_right_in_no_family() -> None:
-    everything = opened("gym:all")
-    names = sorted({name for name, _ in everything.cells})
+def test_what_is_no_answer_is_right_in_no_lax_family() -> None:
     passed: list[object] = []
-    for name in names:
+    for name in LAX:
         items = [
             (question, f"<answer>{said}</answer>")
-            for question in drawn(everything, name)
-            if question.answer not in ("0", "1", "0.0", "A", "x")  # may be guessed
+            for question in drawn(opened(f"gym:{name}"), name)
+            if question.answer.split()[0] not in ("0", "1", "0.0", "A", "x")  # may be guessed
             for said in [*not_answers(question), *(c for cs in EVERYWHERE.values() for c in cs[:6])]
         ]
         ask = Checker(name)
