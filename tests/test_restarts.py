@@ -211,6 +211,19 @@ async def test_of_two_servers_one_that_ends_is_replaced_while_the_other_goes_on(
     assert model.proven == ["solver-0001"]
 
 
+@pytest.mark.slow
+async def test_of_two_servers_that_both_end_nobody_waits_for_the_deadline_of_a_request(
+    tmp_path: Path,
+) -> None:
+    ends = {"crash_after": 20, "seconds": 0.05}
+    model, told = hosted(tmp_path, ends, ends, replicas=2, stall_s=2, request_deadline_s=90)
+    await seat(model, tmp_path)
+    started = time.monotonic()
+    await stage(model, tmp_path, 200)
+    assert time.monotonic() - started < 45
+    assert all(server.alive for server in model.servers), told
+
+
 class Stranger(BaseHTTPRequestHandler):
     """Says that all is well, whatever it is asked; keeps what it was sent."""
 
