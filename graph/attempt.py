@@ -83,6 +83,7 @@ def restore(room: Room) -> None:
     # One that was emptied says nothing of it.
     if mark.exists() and (room.bank.count() or not room.folder.count(0, "questions")):
         return
+    mark.unlink(missing_ok=True)
     room.profile.clear()
     with room.bank.filled():
         for round in room.folder.rounds():

@@ -12,8 +12,9 @@ from langgraph.graph import END, START, StateGraph
 
 from ..errors import MemoryDamaged
 from . import attempt, evaluate, handbook, pair, review, teach, train, verify, vet
+from .canary import BASE
 from .room import Room
-from .spending import folder_size
+from .spending import weights_size
 from .state import LoopState
 
 Node = Callable[[Room, LoopState], Awaitable[LoopState]]
@@ -84,8 +85,12 @@ def _limited(room: Room, state: LoopState, name: str) -> contextlib.AbstractAsyn
         return contextlib.nullcontext()
     coming = {"train_solver": ("solver", state["solver"]), "train_generator": ("generator", state["writer"])}
     role, checkpoint = coming.get(name, ("", ""))
-    wanted = role and room.config.budget.disk_gb
-    return room.spending.limited(state["round"], folder_size(room.weights(checkpoint, role)) if wanted else 0)
+    # Of the first adapter it is not known, and it is small; it lies over a model that is there already.
+    adapter = checkpoint == BASE and room.config.training.method == "lora"
+    wanted = role and room.config.budget.disk_gb and not adapter
+    return room.spending.limited(
+        state["round"], weights_size(room.weights(checkpoint, role)) if wanted else 0
+    )
 
 
 def _at_start(state: LoopState) -> str:

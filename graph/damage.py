@@ -19,6 +19,7 @@ from ..errors import RunError
 from ..memory.run import RunFolder, damaged
 from ..memory.store import set_aside
 from .attempt import STAGE
+from .checkpoints import put_aside
 
 Tell = Callable[[str], None]
 
@@ -32,44 +33,52 @@ _OF_ROLLOUTS = ("verdicts", "checked", "opinions")
 """What is made of a stage's rollouts, before anything else is."""
 
 
-def mend(folder: RunFolder, tell: Tell) -> bool:
+def mend(folder: RunFolder, tell: Tell) -> None:
     """Set aside what is damaged in the round that is not over.
+
+    The graph's checkpoints go first, since stages that were over must be gone through again, and what was
+    damaged goes last: a kill in between leaves a fault to be found, and all of this is done once more.
 
     Args:
         tell: hears of each file.
-    Returns:
-        Whether stages of the round that were over must be gone through again.
     Raises:
         RunError: the first round, which holds what the run began with, has lost what cannot be made again.
     """
     number = max(folder.rounds(), default=0)
-    if folder.has(number, "gates") and _fault(folder.round(number) / "gate.json") is None:
-        return False
-    again = False
+    gate = folder.round(number) / "gate.json"
+    if gate.exists() and _fault(gate) is None:
+        return
     for file in sorted(folder.round(number).rglob("*")):
         fault = _fault(file) if file.exists() else None
         if fault is None:
             continue
         what = _made_again(folder, number, file)
+        if what is None or file.name not in _FIGURES:
+            put_aside(folder)
         if what is None:
             _begin_anew(folder, number, file, fault, tell)
-            return True
-        for one in what:
+            return
+        for one in reversed(what):
             set_aside(one)
         others = f", with {len(what) - 1} files that were made of it" if len(what) > 1 else ""
         tell(f"{file} was damaged ({_short(fault)}); it is set aside as .damaged{others}, and made again")
-        again = again or file.name not in _FIGURES
-    return again
 
 
 def _fault(file: Path) -> Exception | None:
-    """Why a file cannot be read; None where it can, or is none of ours."""
+    """Why a file cannot be read; None where it can, or is none of ours.
+
+    Raises:
+        OSError: the system does not give it, which says nothing of what is in it.
+        MemoryError: there is no room to read it.
+    """
     try:
         if file.suffix == ".parquet":
             pq.read_table(file)
         elif file.suffix == ".json" and file.exists():
             json.loads(file.read_bytes())
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
+            raise
         return error
     return None
 
@@ -80,6 +89,8 @@ def _made_again(folder: RunFolder, number: int, file: Path) -> list[Path] | None
     series = file.stem.rpartition("-")[0]
     if file.parent == round:
         # Results of the sets and rows of a training are written anew by their stages.
+        if file.stem == "sets":
+            return None
         begun = any((round / made).exists() for made in ("rollouts", "calls"))
         return None if file.stem in ("selected", "allocated") and begun else [file]
     if kind in _FOLLOWS:
@@ -105,12 +116,12 @@ def _begin_anew(folder: RunFolder, number: int, file: Path, fault: Exception, te
     """Set a whole round aside, with the checkpoints that it trained and the memory of it."""
     if number == 0:
         raise RunError(damaged(file, fault))
-    aside = set_aside(folder.round(number))
-    for made in folder.path.glob(f"checkpoints/*-{number:04d}*"):
-        if not made.name.endswith(".damaged"):
+    for made in sorted(folder.path.glob("checkpoints/*")):
+        if made.name.partition(".")[0].endswith(f"-{number:04d}") and ".damaged" not in made.name:
             set_aside(made)
     if folder.memory.exists():
         set_aside(folder.memory)
+    aside = set_aside(folder.round(number))
     tell(
         f"{file} was damaged ({_short(fault)}), and more was made of it than can be made again: round "
         f"{number} is set aside as {aside.name}, and begins anew"

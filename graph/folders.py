@@ -15,8 +15,10 @@ import itertools
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from ..config import ROLES, RunBudget, RunConfig, WatchConfig, dump, load
 from ..curriculum.pairs import builders_of
@@ -49,6 +51,9 @@ ROOM_ON_DISK = 500_000_000
 
 _NAMES_TRIED = 20
 """Free names that other runs may take from us, between look and grasp, before we ask for one."""
+
+_GRASPS, _GRASP_S = 4, 0.05
+"""How often a lock is tried for, and seconds between."""
 
 VALIDATION, HELDOUT = "sets/validation", "sets/heldout"
 
@@ -123,7 +128,8 @@ def create(config: RunConfig, runs: Path, name: str, material: Material) -> RunF
     try:
         runs.mkdir(parents=True, exist_ok=True)
         check_room(runs)
-        _begin_whole(folder, config, material)
+        with made_whole(folder) as beside:
+            begin(beside, config, material)
     except OSError as error:
         _remove_empty(made)
         if folder.path.exists():
@@ -135,14 +141,16 @@ def create(config: RunConfig, runs: Path, name: str, material: Material) -> RunF
     return folder
 
 
-def _begin_whole(folder: RunFolder, config: RunConfig, material: Material) -> None:
-    """Beside its place and renamed into it, so that a kill leaves no half of a run under its name."""
+@contextlib.contextmanager
+def made_whole(folder: RunFolder) -> Iterator[RunFolder]:
+    """A folder beside the one that is to be, which gets its name when all is there: a kill leaves no half
+    of a run under it."""
     runs, name = folder.path.parent, folder.path.name
     remove(path for path in unfinished(runs, deep=False) if path.stem == f".{name}")
     beside = RunFolder(runs / f".{name}.{os.getpid()}")
     try:
         beside.path.mkdir()
-        begin(beside, config, material)
+        yield beside
         beside.path.rename(folder.path)
     except BaseException:
         shutil.rmtree(beside.path, ignore_errors=True)
@@ -394,11 +402,9 @@ def locked(folder: RunFolder) -> Iterator[None]:
     """
     _no_links(folder.path)
     with (folder.path / "run.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _grasped(file):
             file.seek(0)
-            raise RunHeld(f"{folder.path.name} is being played by {_owner(file.read())}") from None
+            raise RunHeld(f"{folder.path.name} is being played by {_owner(file.read())}")
         file.truncate(0)
         file.write(f"{os.getpid()} {socket.gethostname()}")
         file.flush()
@@ -407,6 +413,17 @@ def locked(folder: RunFolder) -> Iterator[None]:
             yield
         finally:
             _HELD.discard(file.fileno())
+
+
+def _grasped(file: IO[str]) -> bool:
+    """Whether the lock is ours. Whoever asks if a run is `held` has it for a moment, too."""
+    for left in reversed(range(_GRASPS)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(_GRASP_S if left else 0)
+    return False
 
 
 _HELD: set[int] = set()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..config import RunConfig, changed, load
 from ..errors import ConfigError, RunError
-from ..memory.run import FORK, RunFolder, remove, unfinished, write_whole
+from ..memory.run import FORK, RunFolder, write_whole
 from ..prompts import prompts_of
 from ..records import ForkedFrom
 from ..serving.hardware import found
@@ -168,20 +168,15 @@ def _forget_policy(folder: RunFolder, round: int) -> None:
 
 @contextlib.contextmanager
 def _made_whole(folder: RunFolder) -> Iterator[RunFolder]:
-    """Give a folder beside the one that is to be, which gets its name when all is there."""
-    runs, name = folder.path.parent, folder.path.name
-    remove(path for path in unfinished(runs, deep=False) if path.stem == f".{name}")
-    beside = RunFolder(runs / f".{name}.{os.getpid()}")
+    """
+    Raises:
+        RunError: it cannot be made.
+    """
     try:
-        beside.path.mkdir()
-        yield beside
-        beside.path.rename(folder.path)
+        with folders.made_whole(folder) as beside:
+            yield beside
     except OSError as error:
-        shutil.rmtree(beside.path, ignore_errors=True)
         raise RunError(
             f"{folder.path}: cannot be made ({error.strerror}); see that there is room on the disk, or "
             "choose another --name"
         ) from error
-    except BaseException:
-        shutil.rmtree(beside.path, ignore_errors=True)
-        raise

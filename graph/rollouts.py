@@ -107,6 +107,8 @@ def _without_parted(
                 folder.withdraw(round, _kept(series), index)
             continue
         calls = folder.part(round, _kept(series), index, Call)
+        # A failure that stopped the stage stands for no answer.
+        calls = [call for call in calls if call.completions or call.failure == "refused"]
         there = [(asked[call.subject_id], call) for call in calls if call.subject_id in asked]
         got = [one for request, call in there for one in read(request, _replied(call))]
         folder.write(round, series, index, got)

@@ -209,7 +209,7 @@ async def _play(
 ) -> RunReport:
     end_leftover(folder.path / "server.json")
     folder.sweep()
-    again = mend(folder, _teller(folder, progress))
+    mend(folder, _teller(folder, progress))
     status: Status = "stopped"
     ended: Ending | None = None
     async with contextlib.AsyncExitStack() as stack:
@@ -222,7 +222,7 @@ async def _play(
             tracking = await stack.enter_async_context(tracked(config, folder, progress.note))
             stack.push_async_callback(room.close)
             room.after_round = Teller(folder, config, after_round, tracking.tell, progress).decided
-            status, ended = await _through(room, reviewer, again)
+            status, ended = await _through(room, reviewer)
         finally:
             # Before the server is ended: a second Ctrl-C may cut that short.
             report = write_report(folder, config, status, ended)
@@ -240,23 +240,15 @@ async def _forked(folder: RunFolder) -> AsyncIterator[Launcher]:
         yield launcher
 
 
-async def _through(
-    room: Room, reviewer: Reviewer | None, again: bool = False
-) -> tuple[Status, Ending | None]:
+async def _through(room: Room, reviewer: Reviewer | None) -> tuple[Status, Ending | None]:
     """Run the graph from its last checkpoint to its end, until a person has to decide, or until a budget
-    is spent.
-
-    Args:
-        again: go through the round that is not over from its beginning; its stages skip what is there.
-    """
+    is spent."""
 
     async def this_room() -> Room:
         return room
 
-    if again or not sound(room.folder.graph):
-        aside = put_aside(room.folder)
-        if aside and not again:
-            room.tell(f"graph.sqlite was damaged; it is kept as {aside.name}")
+    if not sound(room.folder.graph) and (aside := put_aside(room.folder)):
+        room.tell(f"graph.sqlite was damaged; it is kept as {aside.name}")
     async with saver_of(room.folder) as saver:
         graph = build(this_room).compile(checkpointer=saver)
         where: Any = {

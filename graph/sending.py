@@ -113,21 +113,25 @@ class Sending:
 
     async def _work(self) -> None:
         for number, request in self._supply:
-            if not await self._allowed(request):
-                break
-            if isinstance(self.client, Balanced | Lasting):
-                self.client.coming = len(self.requests) - number
             try:
-                came: Reply | Exception = _fitting(request, await self._sent(request), self.whole)
+                if not await self._allowed(request):
+                    break
+                came = await self._answered(number, request)
             except Exception as error:
                 self._came.put_nowait((request, error))
                 return
-            finally:
-                self._out -= 1
-                self._back.set()
             self._came.put_nowait((request, came))
             await asyncio.sleep(0)
         self._came.put_nowait(None)
+
+    async def _answered(self, number: int, request: Request) -> Reply:
+        try:
+            if isinstance(self.client, Balanced | Lasting):
+                self.client.coming = len(self.requests) - number
+            return _fitting(request, await self._sent(request), self.whole)
+        finally:
+            self._out -= 1
+            self._back.set()
 
     async def _allowed(self, request: Request) -> bool:
         """Whether the run's budgets have a request left. What those on their way cost is taken to be what

@@ -103,10 +103,15 @@ class Spending:
             ending = ended_by("hours", hours, played)
             raise Ended(ending.said, ending) from None
 
-    def tokens_left(self) -> float | None:
-        """Of their budget; None where there is none."""
+    def tokens_left(self, training: str) -> float | None:
+        """Of their budget before a training of the Solver; None where there is none.
+
+        Args:
+            training: its checkpoint. What it sampled counts as not spent yet: a kill may have come after it.
+        """
         limit = self._config.budget.tokens
-        return max(0.0, limit - self._accounts.asked(self._config, "tokens")) if limit else None
+        its = self._accounts.trained().get(training, 0)
+        return max(0.0, limit - self._accounts.asked(self._config, "tokens") + its) if limit else None
 
     def seconds(self, round: int) -> float:
         """Played so far, up to this round."""
@@ -193,6 +198,7 @@ def _size(place: Path) -> int:
     return total
 
 
-def folder_size(place: Path) -> int:
-    """Bytes of a folder of weights: about what the next checkpoint takes."""
-    return _size(place)
+def weights_size(place: Path) -> int:
+    """Bytes of the weights in a folder, about what the next checkpoint takes; links, of which the cache of
+    the hub is made, count as what they lead to."""
+    return sum(file.stat().st_size for file in place.glob("*.safetensors"))

@@ -24,6 +24,7 @@ from .progress import Quiet
 from .report import write_report
 from .room import Room
 from .run import open_room
+from .versions import require_ours
 
 _rooms: dict[str, Room] = {}
 _held: dict[str, ExitStack] = {}
@@ -56,8 +57,10 @@ async def _open(name: str) -> Room:
         seeds = await asyncio.to_thread(prepare, config)
         folder = await asyncio.to_thread(create, config, runs, name, seeds)
     with ExitStack() as held:
+        require_ours(folder)
         held.enter_context(locked(folder))
         await asyncio.to_thread(end_leftover, folder.path / "server.json")
+        folder.sweep()
         room = await open_room(config, folder, Quiet())
         _held[name] = held.pop_all()
     room.after_round = lambda over: _report(name, room, over)

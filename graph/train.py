@@ -50,7 +50,7 @@ async def train_solver(room: Room, state: LoopState) -> LoopState:
             f"{training.least_pairs}){later}"
         )
         return {"candidate": state["solver"]}
-    left = room.spending.tokens_left()
+    left = room.spending.tokens_left(f"solver-{round:04d}")
     rows = payable(room.folder, room.config, round, rows, objective, room.rng(round, "prompts"), left)
     if not rows:
         room.progress.note(f"round {round}: what is left of the budget pays for no training")

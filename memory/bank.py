@@ -17,12 +17,15 @@ import numpy as np
 from ..records import Attempt, Question, Zone
 from .archive import Archive
 from .retiring import retired
-from .shelf import Shelf
+from .shelf import FREE, Shelf
 from .store import TIES, Store, nearest_first
 
 Row = tuple[Question, Attempt | None]
 
 _ARCHIVE = "archive.sqlite"
+
+_HELD: Any = {"zone": {"$ne": FREE}}
+"""What is searched where free entries are nearer than any that is held."""
 
 
 class QuestionBank:
@@ -128,7 +131,7 @@ class QuestionBank:
         found = self._questions.query(
             query_embeddings=list(self.embedded([text])),
             n_results=max(1, min(count + TIES, self.count())),
-            where={"zone": zone} if zone else None,
+            where={"zone": zone} if zone else _HELD,
             include=["distances"],
         )
         keys = self._keys(found["ids"][0])
@@ -164,17 +167,27 @@ class QuestionBank:
     def _nearest_stored(self, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> list[tuple[str, float]]:
         if not self.count():
             return [("", 0.0)] * len(vectors)
-        wanted = min(1 + TIES, self.count())
-        found = self._questions.query(query_embeddings=list(vectors), n_results=wanted, include=["distances"])
-        rows = [
-            self._held(ids, distances)
-            for ids, distances in zip(found["ids"], found["distances"] or [], strict=True)
-        ]
+        rows = self._searched(vectors)
+        hidden = [place for place, (keys, _) in enumerate(rows) if not keys]
+        if hidden:  # behind entries that are free; a search for those that are not takes longer
+            for place, row in zip(hidden, self._searched(vectors[hidden], _HELD), strict=True):
+                rows[place] = row
         best = [nearest_first(distances, keys, 1) for keys, distances in rows]
         return [
             (keys[at[0]], 1 - distances[at[0]]) if at else ("", 0.0)
             for at, (keys, distances) in zip(best, rows, strict=True)
         ]
+
+    def _searched(
+        self, vectors: np.ndarray[Any, np.dtype[np.float32]], where: Any = None
+    ) -> list[tuple[list[str], list[float]]]:
+        """For each vector, the questions nearest to it and their distances, as far as the bank holds them."""
+        wanted = min(1 + TIES, self.count())
+        found = self._questions.query(
+            query_embeddings=list(vectors), n_results=wanted, where=where, include=["distances"]
+        )
+        pairs = zip(found["ids"], found["distances"] or [], strict=True)
+        return [self._held(ids, distances) for ids, distances in pairs]
 
     def _held(self, entries: Sequence[str], distances: Sequence[float]) -> tuple[list[str], list[float]]:
         """Of what a search found, the questions that the bank holds: entries that are free are not among

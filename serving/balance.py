@@ -97,6 +97,7 @@ class Balanced:
         self._dark_since: float | None = None
         """Since when no endpoint could be used, nothing answered since."""
         self._last: Failed | None = None
+        self._retired = False
         config = self.lanes[0].client.config
         self._retries = config.retries + len(endpoints) - 1
         self._deadline = config.request_deadline_s
@@ -109,9 +110,17 @@ class Balanced:
             await lane.client.close()
 
     def retire(self) -> None:
-        """Look after endpoints no more that are out: others have taken their place."""
+        """Look after endpoints no more that are out, nor wait for them: others have taken their place."""
+        self._retired = True
         for probe in self._probes:
             probe.cancel()
+        if self._deserted:
+            self._send_away()
+
+    @property
+    def _deserted(self) -> bool:
+        """Whether no endpoint can be used, and none ever will."""
+        return self._retired and all(lane.out for lane in self.lanes)
 
     async def ask(self, request: Request) -> Reply:
         """Complete one request somewhere; see `Completions.ask`.
@@ -189,6 +198,8 @@ class Balanced:
 
     async def _place(self, avoid: Lane | None, tries: Tries | None) -> Lane:
         """Wait until there is a place; the first wait has no end while any endpoint can be used."""
+        if self._deserted:
+            raise self._nobody()
         waiting = _Waiting(avoid)
         (self._again if avoid else self._fresh).append(waiting)
         self._dispatch()
@@ -242,6 +253,10 @@ class Balanced:
 
     def _leave_out(self, lane: Lane) -> None:
         lane.out = True
+        if self._retired:
+            if self._deserted:
+                self._send_away()
+            return
         if self._dark_since is None and all(other.out for other in self.lanes):
             self._dark_since = time.monotonic()
             self._give_up_later()
@@ -267,8 +282,10 @@ class Balanced:
         asyncio.get_running_loop().call_later(max(0.0, left), self._give_up, self._dark_since)
 
     def _give_up(self, dark_since: float) -> None:
-        if self._dark_since != dark_since:
-            return
+        if self._dark_since == dark_since:
+            self._send_away()
+
+    def _send_away(self) -> None:
         for waiting in (*self._fresh, *self._again):
             if not waiting.place.done():
                 with contextlib.suppress(asyncio.InvalidStateError):

@@ -117,8 +117,28 @@ class Hosted:
         Raises:
             ServerError: they answer wrongly after that, too, or were started again too often.
         """
+        return await self._seated(checkpoint, weights, check, self._mending)
+
+    async def _seated(
+        self,
+        checkpoint: str,
+        weights: Path,
+        check: Check,
+        alone: contextlib.AbstractAsyncContextManager[None],
+    ) -> float:
+        """
+        Args:
+            alone: is held while servers are started, so that nobody takes one that starts for one that hangs.
+        """
+
+        async def again(error: MaieuticError, everyone: bool = False) -> None:
+            async with alone:
+                if everyone or generation == self.generation:
+                    await self._again(error, everyone)
+
         wrong = False
         while True:
+            generation = self.generation
             try:
                 with self.watch.asked():
                     seconds = await self.put(checkpoint, weights)
@@ -128,13 +148,13 @@ class Hosted:
                 if wrong:
                     raise
                 wrong = True
-                await self._again(error, everyone=True)
+                await again(error, everyone=True)
             except ServerGone as error:
-                await self._again(error)
+                await again(error)
             except EndpointError as error:
                 if await self.any_healthy():
                     raise
-                await self._again(error)
+                await again(error)
         self.prove(checkpoint)
         if self._unseated:
             self._unseated = []
@@ -163,7 +183,7 @@ class Hosted:
             await self._again(error)
             for checkpoint in last:
                 if checkpoint in self._seats:
-                    await self.seat(checkpoint, *self._seats[checkpoint])
+                    await self._seated(checkpoint, *self._seats[checkpoint], contextlib.nullcontext())
 
     async def _revive_now(self, error: ServerGone) -> None:
         await self.revive(error, self.generation)

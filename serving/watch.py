@@ -113,9 +113,10 @@ class Watch:
             )
 
     async def _replace_the_lost(self) -> None:
-        """Of several servers the others go on, and nobody may notice that one is gone."""
+        """Of several servers nobody may notice that one is gone while others go on; nor soon that all are,
+        since requests wait for any to come back."""
         gone = [server for server in self._servers if not server.alive]
-        if not gone or len(gone) == len(self._servers) or self._given_up:
+        if not gone or self._given_up:
             return
         try:
             gone[0].require_alive()

@@ -23,7 +23,7 @@ from maieutic.graph import folders, room, train
 from maieutic.graph.accounts import Accounts
 from maieutic.graph.report import write_report
 from maieutic.graph.rollouts import ask_all
-from maieutic.graph.spending import Spending
+from maieutic.graph.spending import Spending, weights_size
 from maieutic.inspector.console import summary
 from maieutic.inspector.reports import report_now
 from maieutic.memory.run import RunFolder
@@ -281,7 +281,25 @@ def test_a_training_that_samples_is_given_the_prompts_that_tokens_pay_for(tmp_pa
     assert paid(2, 400) == 10  # five each, as in the last training
     spending = Spending(load(None, ["budget.tokens=150"]), folder, Accounts(folder))
     (tmp_path / "rounds" / "0001").mkdir(parents=True)
-    assert spending.tokens_left() == 50
+    assert spending.tokens_left("solver-0002") == 50
+    # As before it: a kill after its end, before the graph heard of it, takes nothing from it.
+    assert spending.tokens_left("solver-0001") == 150
+
+
+def test_weights_that_are_links_into_a_cache_count_as_what_they_lead_to(tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(bytes(5000))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").symlink_to(tmp_path / "blob")
+    (tmp_path / "model" / "pytorch_model.bin").write_bytes(bytes(9000))
+    assert weights_size(tmp_path / "model") == 5000
+    assert weights_size(tmp_path / "none") == 0
+
+
+def test_a_budget_that_cannot_be_counted_ends_a_stage_and_does_not_hang_it(tmp_path: Path) -> None:
+    here = fake(RunFolder(tmp_path), "budget.tokens=100")
+    here.accounts.trained = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(asyncio.wait_for(ask_all(here, Dear(), 1, "teacher-s", [request("q.9")], None), 5))  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_that_would_not_fit_is_not_begun(tmp_path: Path) -> None:

@@ -162,6 +162,19 @@ async def test_calls_that_a_kill_parted_from_their_rollouts_are_not_made_again(t
     assert endpoint.asked == []
 
 
+async def test_a_call_that_failed_is_made_again_where_a_kill_parted_it_from_its_rollouts(
+    tmp_path: Path,
+) -> None:
+    room, endpoint = await parted(tmp_path)
+    *others, last = room.folder.part(1, "calls/rollouts-attempt", 1, Call)
+    failed = last.model_copy(
+        update={"completions": [], "finished": [], "failure": "connection", "error": "x"}
+    )
+    room.folder.write(1, "calls/rollouts-attempt", 1, [*others, failed])
+    await roll_out(room, 1, "attempt", QUESTIONS[:6], "base", room.solver.sampling)
+    assert endpoint.asked == [last.subject_id]
+
+
 async def test_where_calls_do_not_tell_it_all_they_are_made_again_and_counted_once(tmp_path: Path) -> None:
     room, endpoint = await parted(tmp_path, "rollouts.logprobs=true")
     found = await roll_out(room, 1, "attempt", QUESTIONS, "base", room.solver.sampling)

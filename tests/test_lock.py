@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +43,18 @@ def free_again(folder: RunFolder) -> None:
     with locked(folder):
         pass
     assert not held(folder)
+
+
+def test_whoever_asks_if_a_run_is_held_keeps_nobody_from_it(folder: RunFolder) -> None:
+    with locked(folder):
+        pass
+    with (folder.path / "run.lock").open("rb") as file:  # as `held` does, seen by another in that moment
+        fcntl.flock(file, fcntl.LOCK_SH)
+        timer = threading.Timer(0.03, fcntl.flock, (file, fcntl.LOCK_UN))
+        timer.start()
+        with locked(folder):
+            assert held(folder)
+        timer.join()
 
 
 @pytest.mark.slow

@@ -164,6 +164,34 @@ async def test_weights_that_were_not_taken_over_cost_a_restart(tmp_path: Path, t
     assert ("it does not answer as solver-0001 does" if trouble == "garbage" else "it hung") in told[0]
 
 
+async def test_while_a_swap_has_servers_started_again_nobody_else_starts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = hosted(tmp_path)
+    alone: list[bool] = []
+
+    async def again(error: Exception, everyone: bool = False) -> None:
+        alone.append(model._mending.locked())
+        model.generation += 1
+
+    async def put(checkpoint: str, weights: Path) -> float:
+        if not alone:
+            raise ServerGone("it is gone")
+        return 0.0
+
+    async def check() -> None:
+        if len(alone) == 1 and not model.proven:
+            model.generation += 1  # as the watch does, which was quicker
+            model.proven = ["another"]
+            raise ServerGone("it is gone again")
+
+    monkeypatch.setattr(model, "_again", again)
+    monkeypatch.setattr(model, "put", put)
+    await model.seat("solver-0001", tmp_path, check)
+    assert alone == [True]
+    assert model.proven[-1] == "solver-0001"
+
+
 async def test_weights_that_answer_wrongly_twice_stop_the_run(tmp_path: Path) -> None:
     model, told = hosted(tmp_path, *[{"at_swap": "garbage"}] * 3)
     with pytest.raises(ServerWrong, match="does not answer as solver-0001 does"):
@@ -181,6 +209,19 @@ async def test_of_two_servers_one_that_ends_is_replaced_while_the_other_goes_on(
     assert len(told) == model.generation == 1
     assert all(server.alive for server in model.servers)
     assert model.proven == ["solver-0001"]
+
+
+@pytest.mark.slow
+async def test_of_two_servers_that_both_end_nobody_waits_for_the_deadline_of_a_request(
+    tmp_path: Path,
+) -> None:
+    ends = {"crash_after": 20, "seconds": 0.05}
+    model, told = hosted(tmp_path, ends, ends, replicas=2, stall_s=2, request_deadline_s=90)
+    await seat(model, tmp_path)
+    started = time.monotonic()
+    await stage(model, tmp_path, 200)
+    assert time.monotonic() - started < 45
+    assert all(server.alive for server in model.servers), told
 
 
 class Stranger(BaseHTTPRequestHandler):
