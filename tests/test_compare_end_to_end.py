@@ -53,7 +53,7 @@ def test_one_server_plays_both_runs_and_a_killed_grid_goes_on(tmp_path: Path) ->
     assert log.read_text().count("Started server process") == 1
     assert not (first.logs / "vllm.log").exists()
     done = json.loads(first.report.read_text())
-    assert done["status"] == "done"
+    assert done["status"] == "budget"
     assert done["rounds"][-1]["swap_seconds"] < 1
     names = [call.checkpoint for call in second.read(1, "calls/rollouts-attempt", Call)]
     assert set(names) == {"base"}

@@ -36,6 +36,8 @@ def beside_the_answer(question: Question, family: str, said: str) -> str:
         return ""
     if _spaced(question.text)[:_ASKED_WITH] in _spaced(said):
         return "restates the question"
+    if not reference:
+        return ""  # what it may say is not known
     words = _words(said)
     if (_DOUBT & words) - _words(reference):
         return "names more than one answer, or denies one"

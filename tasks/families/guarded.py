@@ -36,7 +36,10 @@ SYMPY = (
 """Modules that call it as sympy's, and what they call sympy."""
 
 _LONGEST = 2_000
-"""Characters; no answer of these families comes near."""
+"""Characters of a formula; no answer of these families comes near."""
+
+_LONGEST_LITERAL = 100_000
+"""Of a literal: a list of hundreds of numbers is an answer, and has some thousands."""
 
 _SIGNS = re.compile(r"[\w\s+\-*/^().,!]*", re.ASCII)
 _NAMES = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -53,7 +56,7 @@ def literal(text: str) -> Any:
     Raises:
         ValueError: it is anything but a number, a text, or lists of these.
     """
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST_LITERAL:
         raise ValueError("too long for a literal")
     try:
         return ast.literal_eval(text)
