@@ -8,6 +8,7 @@ from ..curriculum.difficulty import zone_of
 from ..errors import MemoryDamaged
 from ..memory.bank import QuestionBank
 from ..memory.handbook import kept
+from ..memory.store import FILLED
 from ..records import Attempt, Behaviour, Question, Rollout, Verdict
 from .curriculum import choose, learn
 from .labels import label_seeds
@@ -79,7 +80,7 @@ def restore(room: Room) -> None:
 
     A mark in its folder says that this was done to the end.
     """
-    mark = room.folder.memory / "filled"
+    mark = room.folder.memory / FILLED
     # One that was emptied says nothing of it.
     if mark.exists() and (room.bank.count() or not room.folder.count(0, "questions")):
         return

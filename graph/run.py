@@ -192,6 +192,11 @@ async def play(
     try:
         with locked(folder):
             return await _play(config, folder, progress or Quiet(), after_round, reviewer, kept)
+    except (TimeoutError, ConnectionError) as error:
+        raise RunError(
+            f"{folder.path}: something it depends on did not answer ({error!r}); see that it is there, then "
+            "resume"
+        ) from error
     except (OSError, sqlite3.Error, chromadb.errors.ChromaError) as error:
         raise RunError(
             f"{folder.path}: cannot be written or read ({error}); see that there is room on the "

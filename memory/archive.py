@@ -11,14 +11,15 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from ..errors import RunError
 from ..records import Question
 from .hashing import SIFTED, TABLES, Hashes, Vectors, apart
+from .store import told
 
 Embed = Callable[[Sequence[str]], Vectors]
 """Texts → (texts, size), rows of length 1."""
@@ -46,6 +47,16 @@ _IDS = 500
 _CACHE_KB = 8000
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def _damage_told(method: Callable[Concatenate[Archive, P], T]) -> Callable[Concatenate[Archive, P], T]:
+    @wraps(method)
+    def used(self: Archive, /, *arguments: P.args, **named: P.kwargs) -> T:
+        with told(self.folder):
+            return method(self, *arguments, **named)
+
+    return used
 
 
 class Archive:
@@ -54,35 +65,33 @@ class Archive:
         near: cosine similarity from which a question counts as known already.
 
     Raises:
-        RunError: the file is damaged.
+        MemoryDamaged: the file is damaged; of every method.
     """
 
     def __init__(self, path: Path, embed: Embed, near: float) -> None:
-        self._embed, self._near, self._path = embed, near, path
+        self.folder, self._embed, self._near = path.parent, embed, near
         self._hashes: Hashes | None = None
-        try:
+        with told(path.parent):
             # A search of a tool may come from a thread; SQLite itself lets one in at a time.
             self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = FULL")
             self._base.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
             self._base.executescript(_LAYOUT)
-        except sqlite3.DatabaseError as error:
-            raise RunError(
-                f"{path}: the memory cannot be opened ({error}); move {path.parent} away, and "
-                "`maieutic resume` fills a new one from the records"
-            ) from error
 
     def close(self) -> None:
         self._base.close()
 
+    @_damage_told
     def count(self) -> int:
         return int(self._base.execute("SELECT count(*) FROM retired").fetchone()[0])
 
+    @_damage_told
     def clear(self) -> None:
         """Forget everything: it is about to be filled anew."""
         self._base.executescript("DELETE FROM retired; DELETE FROM signatures; DELETE FROM shared;")
 
+    @_damage_told
     def add(self, questions: Sequence[Question]) -> None:
         """Take questions in, all or none; one that is there stays."""
         if not questions:
@@ -106,6 +115,7 @@ class Archive:
             self._base.executemany("INSERT INTO shared VALUES (?, ?)", sorted(rows))
             self._base.executemany("INSERT INTO signatures VALUES (?, ?)", sifted)
 
+    @_damage_told
     def known_ids(self, ids: Iterable[str]) -> set[str]:
         """Which of these are here."""
         found: set[str] = set()
@@ -113,6 +123,7 @@ class Archive:
             found |= {name for (name,) in self._base.execute(_THERE, (json.dumps(some),))}
         return found
 
+    @_damage_told
     def get(self, ids: Iterable[str]) -> dict[str, Question]:
         """Those that are here, by id."""
         found: dict[str, Question] = {}
@@ -121,6 +132,7 @@ class Archive:
             found |= {question.id: question for question in read}
         return found
 
+    @_damage_told
     def nearest(self, texts: Sequence[str], vectors: Vectors) -> list[tuple[str, float]]:
         """For each text, the id of a question here that it is a copy of and their cosine similarity; an
         empty id and 0 where it is a copy of none.

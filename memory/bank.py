@@ -18,11 +18,9 @@ from ..records import Attempt, Question, Zone
 from .archive import Archive
 from .retiring import retired
 from .shelf import FREE, Shelf
-from .store import TIES, Store, nearest_first
+from .store import ARCHIVE, TIES, Store, nearest_first
 
 Row = tuple[Question, Attempt | None]
-
-_ARCHIVE = "archive.sqlite"
 
 _HELD: Any = {"zone": {"$ne": FREE}}
 """What is searched where free entries are nearer than any that is held."""
@@ -41,7 +39,7 @@ class QuestionBank:
         self._shelf = Shelf(store.collection("questions"))
         self._questions = self._shelf.collection
         self._active = active
-        self.archive = Archive(store.folder / _ARCHIVE, self.embedded, near)
+        self.archive = Archive(store.folder / ARCHIVE, self.embedded, near)
         store.closed.append(self.archive.close)
         self._filling = False
 

@@ -20,6 +20,11 @@ from ..errors import MaieuticError, MemoryDamaged, RunError
 _NAMES = ("questions", "weaknesses", "failures", "behaviours")
 """Collections of a run, the largest first."""
 
+ARCHIVE = "archive.sqlite"
+"""Questions that were retired; beside Chroma's files, and made again with them."""
+FILLED = "filled"
+"""Says that a memory was filled from the records to the end."""
+
 _LOOKED_THROUGH = 256 * 2**20
 """Bytes of a database that is looked through whole when it is opened: about a second's work."""
 
@@ -43,7 +48,7 @@ class Store:
         self._client: Any = None
         self.closed: list[Callable[[], None]] = []
         """Called when it is closed: what else has files open in this folder."""
-        with _told(folder, opening=True):
+        with told(folder, opening=True):
             self._begin()
 
     def _begin(self) -> None:
@@ -84,14 +89,12 @@ class Store:
         Raises:
             MemoryDamaged: there is some.
         """
-        database = self.folder / "chroma.sqlite3"
-        with _told(self.folder):
-            if database.stat().st_size <= _LOOKED_THROUGH:
-                # A name with ? or # in it would be taken for something else in an address.
-                with contextlib.closing(sqlite3.connect(database, timeout=30)) as sqlite:
-                    found = sqlite.execute("PRAGMA quick_check(1)").fetchone()[0]
-                if found != "ok":
-                    raise MemoryDamaged(f"{database}: {found[:200]}")
+        archive = self.folder / ARCHIVE
+        if (self.folder / FILLED).exists() and not archive.exists():
+            raise MemoryDamaged(f"{archive}: it is gone")
+        with told(self.folder):
+            _look_through(self.folder / "chroma.sqlite3")
+            _look_through(archive)
             for name in _NAMES:
                 self._find_the_first(name)
 
@@ -117,7 +120,7 @@ class Store:
         self.closed = []
         _forget(self.folder)
         aside = set_aside(self.folder)
-        with _told(self.folder, opening=True):
+        with told(self.folder, opening=True):
             self._begin()
         return aside
 
@@ -142,6 +145,16 @@ def opened(folder: Path, embedding: EmbeddingFunction[Documents], tell: Callable
     return store
 
 
+def _look_through(database: Path) -> None:
+    if not database.exists() or database.stat().st_size > _LOOKED_THROUGH:
+        return
+    # A name with ? or # in it would be taken for something else in an address.
+    with contextlib.closing(sqlite3.connect(database, timeout=30)) as sqlite:
+        found = sqlite.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise MemoryDamaged(f"{database}: {found[:200]}")
+
+
 class _Shelf:
     """A collection whose every use tells damage from other trouble."""
 
@@ -150,7 +163,7 @@ class _Shelf:
 
     def __getattr__(self, method: str) -> Any:
         def used(*arguments: Any, **named: Any) -> Any:
-            with _told(self._store.folder):
+            with told(self._store.folder):
                 return getattr(self._store.opened(self._name), method)(*arguments, **named)
 
         return used
@@ -169,13 +182,13 @@ def _forget(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told(folder: Path, opening: bool = False) -> Iterator[None]:
+def told(folder: Path, opening: bool = False) -> Iterator[None]:
     """
     Args:
         opening: whatever goes wrong then is damage: it comes as exceptions of several libraries.
 
     Raises:
-        MemoryDamaged: Chroma, or what is below it, cannot use its files.
+        MemoryDamaged: Chroma, the archive, or what is below them, cannot use its files.
         RunError: the disk is full, or another process has the files.
     """
     try:

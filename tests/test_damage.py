@@ -15,7 +15,7 @@ import pytest
 from maieutic.errors import RunError
 from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.run import RunFolder
-from maieutic.memory.store import Store, opened, upsert
+from maieutic.memory.store import ARCHIVE, Store, opened, upsert
 from simulated import room_in
 from whole import Played, kept, memory
 
@@ -92,6 +92,8 @@ MEMORY: dict[str, Callable[[Path], None]] = {
     "a database of noise": lambda folder: garbage(folder / "chroma.sqlite3"),
     "an empty database": lambda folder: os.truncate(folder / "chroma.sqlite3", 0),
     "no database": lambda folder: (folder / "chroma.sqlite3").unlink(),
+    "an archive of noise": lambda folder: garbage(folder / ARCHIVE),
+    "no archive": lambda folder: (folder / ARCHIVE).unlink(),
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.curriculum.difficulty import zone_of
-from maieutic.errors import RunError
+from maieutic.errors import MemoryDamaged
 from maieutic.memory import hashing
 from maieutic.memory.archive import Archive
 from maieutic.memory.bank import QuestionBank
@@ -154,7 +154,7 @@ def test_an_archive_finds_by_id_by_text_and_by_likeness(archive: Archive) -> Non
 
 def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "archive.sqlite").write_bytes(b"no database at all, and long enough to be read as one" * 99)
-    with pytest.raises(RunError, match=r"archive\.sqlite: the memory cannot be opened"):
+    with pytest.raises(MemoryDamaged, match="the memory cannot be used"):
         QuestionBank(Store(tmp_path, NgramEmbedding()))
 
 
