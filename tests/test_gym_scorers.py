@@ -18,7 +18,7 @@ from maieutic.tasks.families import guarded
 from maieutic.tasks.families.gym import Gym, opened
 
 LIBRARY = importlib.util.find_spec("reasoning_gym")
-pytestmark = pytest.mark.skipif(LIBRARY is None, reason="reasoning-gym is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(LIBRARY is None, reason="reasoning-gym is not installed")]
 
 EVALUATING = [*guarded.LITERAL, *guarded.FORMULA, *(name for name, _ in guarded.SYMPY)]
 DRAWING = {
