@@ -17,6 +17,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -90,8 +91,13 @@ def real(asked: Play, after: float) -> int:
 
 
 def _ended(process: subprocess.Popen[bytes], tree: bool, after: float) -> int:
-    with contextlib.suppress(subprocess.TimeoutExpired):
+    try:
         return process.wait(after or _OVER_S)
+    except subprocess.TimeoutExpired:
+        pass
+    except BaseException:  # we are told to end: what we started ends with us
+        killing.kill(process.pid, True)
+        raise
     killing.kill(process.pid, tree or not after)
     code = process.wait(60)
     return code if after else HUNG
@@ -259,6 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], help="key=value of the runs; repeatable")
     parser.add_argument("--keep", type=Path, help="a folder for the runs, and for the one left alone")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         folder.mkdir(parents=True, exist_ok=True)
