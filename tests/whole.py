@@ -13,7 +13,7 @@ import simulated
 from maieutic.config import RunConfig, load
 from maieutic.graph import run
 from maieutic.graph.folders import begin
-from maieutic.graph.progress import Progress
+from maieutic.graph.progress import Progress, Quiet
 from maieutic.graph.room import Room
 from maieutic.memory.run import RunFolder
 from maieutic.records import RunReport
@@ -28,26 +28,14 @@ _BY_CHANCE = {"seconds", "tried", "endpoint", "nearest_id"}
 """Of the clock; and of two questions equally near to a third, either may be found first."""
 
 
-class Told:
+class Told(Quiet):
     """Progress that remembers what was noted."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def begin(self, round: int, stage: str, total: int) -> None:
-        return
-
-    def advance(self, count: int = 1, tokens: int = 0) -> None:
-        return
-
-    def done(self, done: int, total: int) -> None:
-        return
-
     def note(self, text: str) -> None:
         self.notes.append(text)
-
-    def heldout(self, curve: object) -> None:
-        return
 
 
 class Played:
