@@ -26,7 +26,7 @@ from ..memory.profile import WeaknessProfile
 from ..memory.run import RunFolder
 from ..memory.store import Store
 from ..processes import Launcher, launch
-from ..records import Ending
+from ..records import Ending, Worth
 from ..serving.client import Client
 from ..serving.fleet import Fleet
 from ..tasks.families.family import Family
@@ -34,10 +34,12 @@ from ..tasks.sets import FixedSets
 from .accounts import Accounts
 from .apart import KeptApart
 from .canary import BASE, check_canary, compare
+from .designs import designs_of
 from .progress import Progress, Quiet
 from .remote import adapt, client_of
 from .replay import Replayable
 from .spending import Spending
+from .sums import Newest
 
 HEARTBEAT_S = 10.0
 """Seconds between two notes of the time that a stage takes: what a kill can take from an account."""
@@ -97,6 +99,10 @@ class Room:
     @cached_property
     def replayable(self) -> Replayable:
         return Replayable(self.config.seed)
+
+    @cached_property
+    def designs(self) -> Newest[Worth]:
+        return designs_of(self.folder)
 
     def unread(self, name: str, round: int) -> range:
         """The rounds before this one of which something was not read yet; from now on it was."""

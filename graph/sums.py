@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from ..errors import RunError
 from ..memory.run import RunFolder
@@ -52,17 +53,23 @@ def _read(folder: RunFolder, number: int, name: str, read: Callable[[Any], T]) -
         return None
 
 
-def newest(rounds: int, most: int, read: Callable[[int], list[T]], back: int) -> list[T]:
-    """The newest records of the rounds up to `rounds`, in their order, without reading those before.
+@dataclass
+class Newest(Generic[T]):
+    """The newest records of a run, of so many rounds at most; each round that is over is read once."""
 
-    Args:
-        most: so many of them at most.
-        read: those of a round.
-        back: rounds that are looked at, at most.
-    """
-    parts: list[list[T]] = []
-    for number in range(rounds, max(0, rounds - back), -1):
-        parts.append(read(number))
-        if sum(map(len, parts)) >= most:
-            break
-    return list(itertools.chain.from_iterable(reversed(parts)))[-most:]
+    most: int
+    back: int
+    """Rounds that are looked at."""
+    read: Callable[[int], list[T]]
+    """The records of a round."""
+    _parts: dict[int, list[T]] = field(default_factory=dict)
+
+    def up_to(self, round: int) -> list[T]:
+        """In their order; a round that is asked for later may begin anew, so it is not remembered yet."""
+        parts: dict[int, list[T]] = {}
+        for number in range(round, max(0, round - self.back), -1):
+            parts[number] = self._parts[number] if number in self._parts else self.read(number)
+            if sum(map(len, parts.values())) >= self.most:
+                break
+        self._parts = {number: part for number, part in parts.items() if number < round}
+        return list(itertools.chain.from_iterable(reversed(parts.values())))[-self.most :]

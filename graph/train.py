@@ -18,13 +18,6 @@ from .budget import payable
 from .room import Room
 from .rows import training_rows
 from .state import LoopState
-from .sums import newest
-
-_GENERATOR_MEMORY = 1500
-"""The Generator is trained on so many of the newest measured designs."""
-
-_LOOKED_BACK = 100
-"""Rounds that are looked through for them."""
 
 _CALLED = {
     "pairs": "pairs",
@@ -32,9 +25,6 @@ _CALLED = {
     "completions": "completions",
     "prompts": "prompts",
 }
-
-_LEAST_UTILITY = 0.05
-"""Designs worth less are left out: what nobody or everybody solves has utility 0.044."""
 
 
 async def train_solver(room: Room, state: LoopState) -> LoopState:
@@ -82,7 +72,7 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
     _note_worths(room, round)
     if config.most == 0 or not room.can_label:
         return {}
-    worths = newest(round, _GENERATOR_MEMORY, lambda past: _designs(room, past), _LOOKED_BACK)
+    worths = room.designs.up_to(round)
     if not worths:
         return {}
     rows = [{"prompt": worth.prompt, "completion": worth.text, "weight": worth.utility} for worth in worths]
@@ -100,12 +90,6 @@ async def train_generator(room: Room, state: LoopState) -> LoopState:
         warmup_steps=4,
     )
     return {"writer": name or state["writer"]}
-
-
-def _designs(room: Room, round: int) -> list[Worth]:
-    """What a round measured and the Generator may learn."""
-    found = room.folder.read(round, "worths", Worth)
-    return [worth for worth in found if worth.prompt and worth.utility > _LEAST_UTILITY]
 
 
 def _note_worths(room: Room, round: int) -> None:

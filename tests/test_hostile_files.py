@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -331,10 +332,11 @@ def test_a_signal_leaves_nothing_unfinished(tmp_path: Path, told: signal.Signals
         [sys.executable, "-m", "maieutic", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    started = time.monotonic()
-    while command == "grade" and len(list(tmp_path.iterdir())) < 2 and time.monotonic() - started < 60:
+    reads = psutil.Process(process.pid)
+    deadline = time.monotonic() + 60
+    while str(source) not in [file.path for file in reads.open_files()] and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(2 if command == "check" else 0.5)
+    time.sleep(0.5)
     process.send_signal(told)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + told

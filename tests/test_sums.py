@@ -7,9 +7,11 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
 from maieutic.graph.accounts import Accounts
 from maieutic.graph.replay import Replayable
-from maieutic.graph.sums import newest, sum_up_to
+from maieutic.graph.sums import Newest, sum_up_to
 from maieutic.graph.telling import EVERY_ROUND, Seldom
 from maieutic.memory.run import RunFolder
 from maieutic.records import Call, PreferencePair
@@ -45,10 +47,26 @@ def test_the_newest_records_are_read_from_the_end() -> None:
         read.append(number)
         return [f"{number}.{index}" for index in range(3)]
 
-    assert newest(9, 5, of, back=100) == ["8.1", "8.2", "9.0", "9.1", "9.2"]
+    newest = Newest(5, 100, of)
+    assert newest.up_to(9) == ["8.1", "8.2", "9.0", "9.1", "9.2"]
     assert read == [9, 8]
-    assert newest(9, 100, of, back=2) == newest(9, 6, of, back=100)
-    assert newest(2, 100, of, back=100)[0] == "1.0"
+    # The round that is played may begin anew; those before it are read once.
+    assert newest.up_to(9) == newest.up_to(9)
+    assert read == [9, 8, 9, 9]
+    assert newest.up_to(10) == ["9.1", "9.2", "10.0", "10.1", "10.2"]
+    assert read[4:] == [10, 9]
+    assert Newest(100, 2, of).up_to(9) == Newest(6, 100, of).up_to(9)
+    assert Newest(100, 100, of).up_to(2)[0] == "1.0"
+
+
+@given(most=st.integers(1, 12), back=st.integers(1, 6), asked=st.lists(st.integers(1, 12), max_size=8))
+def test_what_is_remembered_changes_nothing(most: int, back: int, asked: list[int]) -> None:
+    def of(number: int) -> list[str]:
+        return [f"{number}.{index}" for index in range(number % 4)]
+
+    newest = Newest(most, back, of)
+    for round in asked:
+        assert newest.up_to(round) == Newest(most, back, of).up_to(round)
 
 
 def call(round: int, index: int) -> Call:
