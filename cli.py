@@ -76,15 +76,15 @@ def run(
     given = {"seeds": seeds, "heldout": heldout, "columns": _columns(told), "checker": checker}
     loaded = load(config, overrides, {key: value for key, value in given.items() if value or value == ""})
 
-    from .graph import folders
+    from .graph import making
 
-    material = folders.prepare(loaded, lambda said: typer.echo(said, err=True))
+    material = making.prepare(loaded, lambda said: typer.echo(said, err=True))
     for note in material.notes:
         typer.echo(printable(note))
     if name is None:
-        folder = folders.create_next(loaded, runs_dir, config.stem if config else "pocket", material)
+        folder = making.create_next(loaded, runs_dir, config.stem if config else "pocket", material)
     else:
-        folder = folders.create(loaded, runs_dir, name, material)
+        folder = making.create(loaded, runs_dir, name, material)
     _play(loaded, folder)
 
 
@@ -99,14 +99,14 @@ def resume(
     review: Review = None,
 ) -> None:
     """Go on with a run that was stopped or killed, or waits for review."""
-    from .graph import folders
+    from .graph import changing, folders, making
 
     _check_terminal(review)
     folder, config = folders.find(runs_dir, name)
     changes = [*(settings or []), *([f"review={review}"] if review not in (None, config.review) else [])]
     if changes:
-        config = folders.change(folder, changes)
-    folders.check(config)
+        config = changing.change(folder, changes)
+    making.check(config)
     _play(config, folder)
 
 

@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 import psutil
 from maieutic.config import RunConfig, load
-from maieutic.graph.folders import create, find
+from maieutic.graph.folders import find
+from maieutic.graph.making import create
 from maieutic.graph.progress import Quiet
 from maieutic.graph.run import play
 from maieutic.memory.bank import QuestionBank

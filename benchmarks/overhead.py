@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maieutic.config import load
-from maieutic.graph.folders import create, prepare
+from maieutic.graph.making import create, prepare
 from maieutic.graph.progress import Quiet
 from maieutic.graph.rollouts import roll_out
 from maieutic.graph.room import Room

@@ -46,7 +46,7 @@ class Play:
 def play(asked: Play) -> None:
     """Play in this process, to the end or to the place where it dies."""
     from maieutic.config import load
-    from maieutic.graph import folders, run
+    from maieutic.graph import folders, making, run
     from maieutic.tasks.material import gather
 
     path = Path(asked.run)
@@ -56,7 +56,7 @@ def play(asked: Play) -> None:
         folder, config = folders.find(path.parent, path.name)
     else:
         config = load(None, asked.settings)
-        folder = folders.create(config, path.parent, path.name, gather(config))
+        folder = making.create(config, path.parent, path.name, gather(config))
     asyncio.run(run.play(config, folder))
 
 

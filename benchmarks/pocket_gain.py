@@ -22,7 +22,7 @@ from random import Random
 from statistics import mean
 
 from maieutic.config import load
-from maieutic.graph.folders import absolute
+from maieutic.graph.making import absolute
 from maieutic.memory.run import RunFolder
 from maieutic.records import RunReport, Worth
 

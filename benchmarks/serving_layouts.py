@@ -25,7 +25,8 @@ import psutil
 from maieutic.agents.generator import Generator
 from maieutic.agents.solver import Solver
 from maieutic.config import RunConfig, load
-from maieutic.graph.folders import create, prepare, read_sets
+from maieutic.graph.folders import read_sets
+from maieutic.graph.making import create, prepare
 from maieutic.processes import tree
 from maieutic.prompts import Prompts
 from maieutic.serving.client import Request

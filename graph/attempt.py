@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..curriculum.difficulty import zone_of
 from ..errors import MemoryDamaged
 from ..memory.bank import QuestionBank
-from ..memory.handbook import kept
+from ..memory.behaviours import kept
 from ..memory.store import FILLED
 from ..records import Attempt, Behaviour, Question, Rollout, Verdict
 from .curriculum import choose, learn

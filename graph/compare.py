@@ -14,7 +14,7 @@ from ..config import RunConfig
 from ..errors import ConfigError, MaieuticError, RunError, printable
 from ..memory.run import RunFolder, write_whole
 from ..records import OVER, RunReport
-from . import folders
+from . import folders, lock, making
 from .grid import Cell, Grid
 from .kept import FleetOf, Kept
 from .local import fleet_of
@@ -56,7 +56,7 @@ def check(grid: Grid, base: RunConfig) -> None:
         try:
             config = grid.config(base, first)
             grid.config(base, last)  # whose seed is the highest
-            folders.prepare(config)
+            making.prepare(config)
             if config.review != "none":
                 raise ConfigError(f"review: {config.review} would pause every run, and nobody reviews a grid")
         except MaieuticError as error:
@@ -81,7 +81,7 @@ async def play_grid(
     Raises:
         RunHeld: another process plays the grid.
     """
-    with folders.locked(RunFolder(folder)):
+    with lock.locked(RunFolder(folder)):
         left = [cell for cell in grid.cells() if not done(folder, cell)]
         async with Kept(RunFolder(folder), fleet_of) as kept:
             for cell in grid.cells():
@@ -130,7 +130,7 @@ async def _play(
         else:
             config = grid.config(base, cell)
             _clear(folder / cell.name)
-            run = folders.create(config, folder, cell.name, folders.prepare(config))
+            run = making.create(config, folder, cell.name, making.prepare(config))
         with watch.progress(run, config) as progress:
             await play(config, run, progress, lambda report: after_round(run, report), kept=kept)
         kept.ended(config, run)

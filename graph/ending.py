@@ -50,10 +50,15 @@ def _plateau(room: Room, round: int) -> Ending | None:
     config = room.config.gate
     if not config.plateau or round < config.plateau:
         return None
-    kept = [number for number in range(round + 1) if room.folder.read_json(number, "gate")["promoted"]]
-    accuracy = {number: room.folder.read_json(number, "validation")["accuracy"] for number in kept}
-    best = max(kept, key=lambda number: accuracy[number])
-    reference = max((n for n in kept if n <= round - config.plateau), key=lambda number: accuracy[number])
+    for number in room.unread("promoted", round + 1):
+        if room.folder.read_json(number, "gate")["promoted"]:
+            room.promoted[number] = room.folder.read_json(number, "validation")["accuracy"]
+    accuracy = room.promoted
+    best = max(accuracy, key=lambda number: accuracy[number])
+    reference = max(
+        (number for number in accuracy if number <= round - config.plateau),
+        key=lambda number: accuracy[number],
+    )
     before, after = (_marks(room, number) for number in (reference, best))
     low, high = paired_interval(before, after, config.confidence, config.resamples, room.config.seed)
     if low > 0:

@@ -25,7 +25,7 @@ from ..prompts import prompts_of
 from ..records import ForkedFrom
 from ..serving.hardware import found
 from ..trainers.estimates import plan_of
-from . import folders
+from . import folders, making
 from .kept_rounds import kept_round, last_round, solver, writer
 from .report import forked_from
 
@@ -65,7 +65,7 @@ def fork(
             f"run is to have with --set rounds=…, {round + 1} or more"
         )
     _check_weights(old, round)
-    folders.check(config)
+    making.check(config)
     plan_of(config, found()).require()
     if new is None:
         stem = f"{old.path.name}-fork"
@@ -74,11 +74,11 @@ def fork(
     folder = RunFolder(runs / new)
     if folder.path.exists():
         raise RunError(f"{folder.path} exists already; choose another --name")
-    folders.check_room(runs)
+    making.check_room(runs)
     with _made_whole(folder) as beside:
         _take_over(old, beside, round)
         if config.prompts != before.prompts:
-            folders.write_prompts(beside, prompts_of(config.prompts))
+            making.write_prompts(beside, prompts_of(config.prompts))
         if (config.curriculum.policy, config.curriculum.options) != (
             before.curriculum.policy,
             before.curriculum.options,
@@ -87,7 +87,7 @@ def fork(
         here = ForkedFrom(run=old.path.name, round=round, settings=list(overrides))
         lineage = [one.model_dump() for one in (*forked_from(old), here)]
         write_whole(beside.path / FORK, json.dumps(lineage, indent=1))
-        folders.note_config(beside, config)
+        making.note_config(beside, config)
     return folder, load(folder.config)
 
 
@@ -173,7 +173,7 @@ def _made_whole(folder: RunFolder) -> Iterator[RunFolder]:
         RunError: it cannot be made.
     """
     try:
-        with folders.made_whole(folder) as beside:
+        with making.made_whole(folder) as beside:
             yield beside
     except OSError as error:
         raise RunError(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..config import RunConfig, changed, dump, load
 from ..errors import ConfigError, RunError
 from ..memory.run import GRID, write_whole
-from .folders import absolute
+from .making import absolute
 from .variants import Variant, control_of, folder_names, variants
 
 _BASE = "base.yaml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from ..agents.handbook import Reflecting
-from ..memory.handbook import kept
+from ..memory.behaviours import kept
 from ..records import Attempt, Behaviour, Question, Rollout, Verdict
 from .attempt import STAGE, selected
 from .rollouts import asker

@@ -92,6 +92,8 @@ class Room:
     """What was read of the skills that the Teacher named, by the question's id."""
     measured: dict[str, float] = field(default_factory=dict)
     """What was read of what the policy has measured, by the question's id."""
+    promoted: dict[int, float] = field(default_factory=dict)
+    """Validation accuracy by round, of what the gate kept, as far as it was read."""
     read_up_to: Counter[str] = field(default_factory=Counter)
     """The last round that such things were read of, by their name."""
     _serve_seconds: float = 0.0

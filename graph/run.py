@@ -45,10 +45,11 @@ from .curriculum import recall
 from .damage import mend
 from .ending import ending
 from .evaluate import tell_heldout
-from .folders import locked, read_prompts, read_sets
+from .folders import read_prompts, read_sets
 from .kept import Kept
 from .kept_rounds import last_round
 from .local import fleet_of, own_models
+from .lock import locked
 from .progress import Progress, Quiet
 from .rebuilt import state_after
 from .remote import client_of, elsewhere

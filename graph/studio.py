@@ -19,7 +19,9 @@ from ..memory.run import RunFolder
 from ..records import Ending, short_id
 from ..serving.fleet import end_leftover
 from .build import build
-from .folders import check, create, find, locked, prepare
+from .folders import find
+from .lock import locked
+from .making import check, create, prepare
 from .progress import Quiet
 from .report import write_report
 from .room import Room

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..memory.handbook import kept
+from ..memory.behaviours import kept
 from ..records import Behaviour
 from .tables import Tables
 from .texts import clean, cut

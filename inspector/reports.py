@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from ..errors import RunError
-from ..graph.folders import held
+from ..graph.lock import held
 from ..memory.run import RunFolder
 from ..records import OVER, Evaluation, LabelFigures, RoundReport, RunReport
 from .tables import Tables

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import simulated
 from maieutic.config import RunConfig, load
-from maieutic.graph import folders, run, train
+from maieutic.graph import changing, making, run, train
 from maieutic.graph.progress import Progress, Quiet
 from maieutic.memory.run import RunFolder
 from maieutic.records import RunReport
@@ -32,14 +32,14 @@ def simulate(patch: pytest.MonkeyPatch, model: Any = None) -> None:
 
     patch.setattr(run, "open_room", open_room)
     patch.setattr(train, "run_job", simulated.pretend_to_train)
-    patch.setattr(folders, "require_vllm", lambda: None)
+    patch.setattr(making, "require_vllm", lambda: None)
 
 
 def made(path: Path, *settings: str) -> RunFolder:
     """A run that has not been played."""
     config = load(None, [*SMALL, *settings])
     folder = RunFolder(path)
-    folders.begin(folder, config, gather(config))
+    making.begin(folder, config, gather(config))
     return folder
 
 
@@ -47,7 +47,7 @@ async def played(
     folder: RunFolder, changes: Sequence[str] = (), progress: Progress | None = None
 ) -> RunReport:
     """Play a run, or go on with it, some of its settings changed before."""
-    config = folders.change(folder, changes) if changes else load(folder.config)
+    config = changing.change(folder, changes) if changes else load(folder.config)
     return await run.play(config, folder, progress or Quiet())
 
 

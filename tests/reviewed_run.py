@@ -6,7 +6,7 @@ import sys
 
 from maieutic import cli
 from maieutic.config import RunConfig
-from maieutic.graph import folders, run, train
+from maieutic.graph import making, run, train
 from maieutic.graph.progress import Progress
 from maieutic.graph.room import Room
 from maieutic.memory.run import RunFolder
@@ -23,7 +23,7 @@ async def simulated(config: RunConfig, folder: RunFolder, progress: Progress, *_
 def main() -> None:
     run.open_room = simulated
     train.run_job = pretend_to_train
-    folders.check = lambda config: None
+    making.check = lambda config: None
     sys.argv[0] = "maieutic"
     cli.main()
 

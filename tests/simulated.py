@@ -22,7 +22,8 @@ from maieutic.curriculum.policies import policy_of
 from maieutic.graph.attempt import restore
 from maieutic.graph.build import beginning, build
 from maieutic.graph.curriculum import recall
-from maieutic.graph.folders import begin, read_sets
+from maieutic.graph.folders import read_sets
+from maieutic.graph.making import begin
 from maieutic.graph.progress import Quiet
 from maieutic.graph.room import Room
 from maieutic.memory.bank import QuestionBank

@@ -11,7 +11,7 @@ from maieutic.config import load
 from maieutic.errors import TrainingError
 from maieutic.graph.attempt import select
 from maieutic.graph.build import beginning
-from maieutic.graph.folders import begin
+from maieutic.graph.making import begin
 from maieutic.memory.run import RunFolder
 from maieutic.tasks.material import gather
 from maieutic.trainers.angles import angles, concentration

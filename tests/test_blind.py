@@ -88,7 +88,7 @@ async def test_the_validation_set_does_decide(
 def test_only_reporting_code_names_the_heldout_results() -> None:
     """Where `heldout` occurs in code that plays the loop, it is measured, or kept from training."""
     allowed = {
-        "graph/folders.py": {"begin", "absolute"},
+        "graph/making.py": {"begin", "absolute"},
         "graph/compared.py": {"heldout", "_final", "_run", "_variant", "_reach"},
         "graph/evaluate.py": {"evaluate", "tell_heldout"},
         "graph/progress.py": {"heldout"},

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from maieutic.config import load
 from maieutic.errors import ConfigError, Ended, RunError, TrainingError
 from maieutic.graph import budget as budgets
-from maieutic.graph import folders, room, train
+from maieutic.graph import changing, room, train
 from maieutic.graph.accounts import Accounts
 from maieutic.graph.report import write_report
 from maieutic.graph.rollouts import ask_all
@@ -148,7 +148,7 @@ async def test_rounds_are_raised_and_lowered_on_the_way(tmp_path: Path, whole: R
     first = await played(folder)
     assert (first.status, first.ended, len(first.rounds)) == ("done", None, 1)
     with pytest.raises(RunError, match=r"done.*one of rounds"):
-        folders.change(folder, ["training.learning_rate=1e-3"])
+        changing.change(folder, ["training.learning_rate=1e-3"])
     more = await played(folder, ["rounds=2"])
     assert (more.status, len(more.rounds)) == ("done", 2)
     less = await played(folder, ["rounds=1"])
@@ -333,11 +333,11 @@ def test_what_a_round_spent_at_its_end_is_counted_in_the_next(tmp_path: Path) ->
 def test_what_ends_a_run_may_be_changed_and_what_identifies_it_may_not(tmp_path: Path) -> None:
     folder = made(tmp_path / "run")
     lengths = ["rounds=9", "budget.hours=1.5", "gate.plateau=5", "gate.patience=9", "watch.rounds=5"]
-    config = folders.change(folder, lengths)
+    config = changing.change(folder, lengths)
     assert (config.rounds, config.budget.hours, config.gate.plateau) == (9, 1.5, 5)
     for other in ("gate.rule=no_sure_fall", "budgets.hours=1", "seeds=x", "budget.hours=-1", "rounds=0"):
         with pytest.raises(ConfigError):
-            folders.change(folder, [other])
+            changing.change(folder, [other])
     assert load(folder.config) == config
 
 

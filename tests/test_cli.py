@@ -16,7 +16,7 @@ import pytest
 from maieutic import cli
 from maieutic.config import load
 from maieutic.errors import ConfigError, RunError
-from maieutic.graph import folders as runs
+from maieutic.graph import changing, folders, lock, making
 from maieutic.graph.build import NODES
 from maieutic.graph.report import write_report
 from maieutic.memory.run import RunFolder
@@ -174,7 +174,7 @@ def test_no_room_on_the_disk(
         free = 1_000_000
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs.shutil, "disk_usage", lambda path: Usage)
+    monkeypatch.setattr(making.shutil, "disk_usage", lambda path: Usage)
     monkeypatch.setattr(sys, "argv", ["maieutic", "run"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
@@ -223,30 +223,31 @@ def test_doctor_names_what_there_is() -> None:
 @pytest.mark.slow
 def test_a_run_that_is_being_played_is_left_alone(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    with runs.locked(folder):
+    with lock.locked(folder):
         done = subprocess.run(
             [sys.executable, "-c", (
-                "from pathlib import Path; from maieutic.graph.folders import locked, RunFolder\n"
+                "from pathlib import Path; from maieutic.graph.lock import locked\n"
+                "from maieutic.memory.run import RunFolder\n"
                 f"with locked(RunFolder(Path({str(tmp_path)!r}))): pass"
             )], capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert "is being played by process" in done.stderr
-        assert runs.held(folder)
+        assert lock.held(folder)
     before = [path.read_bytes() for path in folder.path.rglob("run.lock")]
-    assert before and not runs.held(folder)
+    assert before and not lock.held(folder)
     assert before == [path.read_bytes() for path in folder.path.rglob("run.lock")]
-    with runs.locked(folder):
+    with lock.locked(folder):
         pass
 
 
 def begun(path: Path) -> RunFolder:
     config = load(None, ["sets.per_cell=1"])
-    return runs.create(config, path, "one", runs.prepare(config))
+    return making.create(config, path, "one", making.prepare(config))
 
 
 @pytest.mark.slow
 def test_a_held_run_is_told_in_one_line(tmp_path: Path) -> None:
-    with runs.locked(begun(tmp_path)):
+    with lock.locked(begun(tmp_path)):
         done = maieutic("resume", "one", "--runs-dir", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == f"maieutic: one is being played by process {os.getpid()}\n"
@@ -254,12 +255,12 @@ def test_a_held_run_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_how_a_run_is_served_and_trained_can_be_changed_and_nothing_else(tmp_path: Path) -> None:
     folder = begun(tmp_path)
-    changed = runs.change(folder, ["serving.startup_deadline_s=900", "training.learning_rate=1e-4"])
-    assert changed == runs.find(tmp_path, "one")[1]
+    changed = changing.change(folder, ["serving.startup_deadline_s=900", "training.learning_rate=1e-4"])
+    assert changed == folders.find(tmp_path, "one")[1]
     assert (changed.serving.startup_deadline_s, changed.training.learning_rate) == (900, 1e-4)
     write_report(folder, load(), "done")
     with pytest.raises(RunError, match="is done"):
-        runs.change(folder, ["training.learning_rate=1e-3"])
+        changing.change(folder, ["training.learning_rate=1e-3"])
     folder.report.unlink()
     for override in (
         "seed=3",
@@ -269,19 +270,19 @@ def test_how_a_run_is_served_and_trained_can_be_changed_and_nothing_else(tmp_pat
         "training.learning_rate=-1",
     ):
         with pytest.raises(ConfigError):
-            runs.change(folder, [override])
-    assert changed == runs.find(tmp_path, "one")[1]
+            changing.change(folder, [override])
+    assert changed == folders.find(tmp_path, "one")[1]
 
 
 def test_a_teacher_may_move_but_not_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NEW_KEY", raising=False)
     alone = begun(tmp_path)
     with pytest.raises(ConfigError, match="who teaches"):
-        runs.change(alone, ["teacher.endpoint=http://127.0.0.1:9/v1", "teacher.concurrency=3"])
+        changing.change(alone, ["teacher.endpoint=http://127.0.0.1:9/v1", "teacher.concurrency=3"])
     taught = RunFolder(tmp_path / "two")
     config = load(None, ["teacher.endpoint=http://127.0.0.1:9/v1", "teacher.model=m"])
-    runs.begin(taught, config, Material((), FixedSets((), ())))
-    changed = runs.change(taught, ["teacher.endpoint=http://127.0.0.1:10/v1", "teacher.deadline_s=9"])
+    making.begin(taught, config, Material((), FixedSets((), ())))
+    changed = changing.change(taught, ["teacher.endpoint=http://127.0.0.1:10/v1", "teacher.deadline_s=9"])
     assert (changed.teacher.endpoint, changed.teacher.deadline_s) == (["http://127.0.0.1:10/v1"], 9)
     for override in (
         "teacher.endpoint=",
@@ -290,8 +291,8 @@ def test_a_teacher_may_move_but_not_change(tmp_path: Path, monkeypatch: pytest.M
         "teacher.endpoint=nowhere",
     ):
         with pytest.raises(ConfigError):
-            runs.change(taught, [override])
-    assert changed == runs.find(tmp_path, "two")[1]
+            changing.change(taught, [override])
+    assert changed == folders.find(tmp_path, "two")[1]
 
 
 def test_a_killed_run_is_not_shown_as_running(tmp_path: Path) -> None:
@@ -299,5 +300,5 @@ def test_a_killed_run_is_not_shown_as_running(tmp_path: Path) -> None:
     write_report(folder, load(), "running")
     arguments = ["show", "one", "--runs-dir", str(tmp_path)]
     assert "one: stopped" in CliRunner().invoke(cli.app, arguments).output
-    with runs.locked(folder):
+    with lock.locked(folder):
         assert "one: running" in CliRunner().invoke(cli.app, arguments).output

@@ -18,8 +18,8 @@ from maieutic.config import RunConfig, load
 from maieutic.errors import ConfigError, RunError
 from maieutic.graph import budget, compare, kept, run, train
 from maieutic.graph.compared import gathered, write_comparison
-from maieutic.graph.folders import begin
 from maieutic.graph.grid import Cell, Grid, begun, read, write
+from maieutic.graph.making import begin
 from maieutic.graph.progress import Quiet
 from maieutic.graph.variants import control_of, folder_names, variants
 from maieutic.inspector.compared import markdown, plain, write_pages

@@ -25,7 +25,8 @@ from maieutic.benchmarks.playing import Play
 from maieutic.benchmarks.sameness import differences, doubled, left_by, leftovers
 from maieutic.config import load
 from maieutic.errors import ServerError
-from maieutic.graph.folders import create, read_sets
+from maieutic.graph.folders import read_sets
+from maieutic.graph.making import create
 from maieutic.graph.progress import Quiet
 from maieutic.graph.room import Room
 from maieutic.graph.run import open_room

@@ -13,7 +13,7 @@ import pytest
 from maieutic import cli
 from maieutic.config import load
 from maieutic.errors import ConfigError, RunError
-from maieutic.graph import folders
+from maieutic.graph import lock
 from maieutic.graph.fork import fork
 from maieutic.graph.report import write_report
 from maieutic.inspector.console import summary
@@ -216,9 +216,9 @@ def test_an_address_with_a_password_is_refused_and_not_repeated(begun: RunFolder
 
 
 def test_a_run_that_is_being_played_can_be_forked(begun: RunFolder) -> None:
-    with folders.locked(begun):
+    with lock.locked(begun):
         folder, _ = fork(begun.path.parent, "old", 1, "new")
-    assert not folders.held(folder)
+    assert not lock.held(folder)
 
 
 def test_a_damaged_note_of_where_a_run_comes_from_is_told(begun: RunFolder) -> None:

@@ -13,12 +13,14 @@ from maieutic.agents.solver import Solver
 from maieutic.config import RunConfig, load
 from maieutic.errors import RunError
 from maieutic.graph.accounts import Accounts
-from maieutic.graph.folders import create, find
+from maieutic.graph.folders import find
+from maieutic.graph.making import create
 from maieutic.graph.progress import Quiet
 from maieutic.graph.rollouts import roll_out
 from maieutic.graph.verify import _cases
+from maieutic.memory.behaviours import Counted
 from maieutic.memory.embedding import NgramEmbedding
-from maieutic.memory.handbook import Counted, Handbook
+from maieutic.memory.handbook import Handbook
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store

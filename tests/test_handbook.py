@@ -20,8 +20,9 @@ from maieutic.errors import ConfigError
 from maieutic.graph import train
 from maieutic.graph.handbook import reflect
 from maieutic.graph.remote import client_of
+from maieutic.memory.behaviours import kept
 from maieutic.memory.embedding import NgramEmbedding
-from maieutic.memory.handbook import Handbook, kept
+from maieutic.memory.handbook import Handbook
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
 from maieutic.prompts import OURS, Prompts

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from maieutic import config
 from maieutic.errors import ConfigError, RunError, printable
-from maieutic.graph.folders import create, find, held, locked
+from maieutic.graph.folders import find
+from maieutic.graph.lock import held, locked
+from maieutic.graph.making import create
 from maieutic.inspector.web import application, serving
 from maieutic.memory.run import RunFolder
 from maieutic.tasks.material import Material, gather

@@ -17,7 +17,7 @@ from maieutic.agents.teacher import Assignment
 from maieutic.config import RunConfig, TeacherConfig, load
 from maieutic.errors import ConfigError, SeedError
 from maieutic.graph import train
-from maieutic.graph.folders import check
+from maieutic.graph.making import check
 from maieutic.graph.remote import client_of
 from maieutic.graph.report import write_report
 from maieutic.memory.run import RunFolder

@@ -82,10 +82,12 @@ def test_the_walk_sees_every_package() -> None:
     assert listed == {room for floor in FLOORS for room in floor if (ROOT / room).is_dir()}
 
 
-def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import sys; from maieutic.cli import app; "
-        f"print(sorted(set(sys.modules) & {HEAVY | {'chromadb', 'langgraph', 'openai', 'pyarrow'}}))"
-    )
+@pytest.mark.parametrize(
+    ("module", "beside"), [("cli", {"pyarrow"}), ("inspector.views", set()), ("graph.lock", set())]
+)
+def test_what_only_looks_imports_nothing_heavy(module: str, beside: set[str]) -> None:
+    """`--help` is there at once, and `show` before its user wonders."""
+    heavy = HEAVY | {"chromadb", "langgraph", "openai"} | beside
+    code = f"import sys, maieutic.{module}; print(sorted(set(sys.modules) & {heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

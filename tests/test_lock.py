@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from maieutic.errors import RunHeld
-from maieutic.graph.folders import held, locked
+from maieutic.graph.lock import held, locked
 from maieutic.memory.run import RunFolder
 
-HOLD = "from maieutic.graph.folders import locked; from maieutic.memory.run import RunFolder; import os, sys"
+HOLD = "from maieutic.graph.lock import locked; from maieutic.memory.run import RunFolder; import os, sys"
 
 
 @contextmanager

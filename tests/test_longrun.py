@@ -14,7 +14,7 @@ from maieutic.benchmarks import longrun
 from maieutic.benchmarks.longrun import Enough, settings
 from maieutic.benchmarks.simulator import Simulated
 from maieutic.config import RunConfig
-from maieutic.graph.folders import create
+from maieutic.graph.making import create
 from maieutic.graph.progress import Quiet
 from maieutic.graph.room import Room
 from maieutic.graph.run import open_room

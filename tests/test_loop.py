@@ -10,7 +10,7 @@ import pytest
 from maieutic.config import RunConfig, load
 from maieutic.errors import RunError, ServerError
 from maieutic.graph import train
-from maieutic.graph.folders import begin
+from maieutic.graph.making import begin
 from maieutic.graph.report import write_report
 from maieutic.inspector.training import training_line
 from maieutic.memory.embedding import NgramEmbedding

@@ -17,7 +17,8 @@ from maieutic.graph import pair as pair_node
 from maieutic.graph import rollouts, train
 from maieutic.graph.attempt import selected
 from maieutic.graph.build import beginning
-from maieutic.graph.folders import begin, change
+from maieutic.graph.changing import change
+from maieutic.graph.making import begin
 from maieutic.graph.report import write_report
 from maieutic.graph.room import Room
 from maieutic.graph.rows import training_rows

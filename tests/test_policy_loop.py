@@ -19,8 +19,8 @@ from maieutic.graph import train
 from maieutic.graph.attempt import select
 from maieutic.graph.build import beginning
 from maieutic.graph.curriculum import choose, learn, plan, recall
-from maieutic.graph.folders import begin
 from maieutic.graph.labels import label_seeds
+from maieutic.graph.making import begin
 from maieutic.graph.report import policy_figures, write_report
 from maieutic.memory.run import RunFolder
 from maieutic.records import Proposal, Rollout

@@ -12,7 +12,8 @@ from maieutic.agents.solver import Solver
 from maieutic.cli import app
 from maieutic.config import load
 from maieutic.errors import ConfigError
-from maieutic.graph.folders import absolute, begin, prepare, read_prompts
+from maieutic.graph.folders import read_prompts
+from maieutic.graph.making import absolute, begin, prepare
 from maieutic.memory.run import RunFolder
 from maieutic.prompts import OURS, Prompts, names, shortened
 from maieutic.prompts.fencing import fenced

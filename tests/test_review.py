@@ -20,9 +20,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from maieutic.config import RunConfig, load
 from maieutic.errors import RunError
-from maieutic.graph import folders, run, train
+from maieutic.graph import changing, run, train
 from maieutic.graph.build import beginning, build
-from maieutic.graph.folders import begin
+from maieutic.graph.making import begin
 from maieutic.graph.review import REFUSED, Desk, Faulty, edited
 from maieutic.graph.room import Room
 from maieutic.inspector.review import read_back, written
@@ -123,7 +123,7 @@ async def test_the_review_may_be_called_off(tmp_path: Path) -> None:
         desk.decide(desk.waiting()[:1], "refused")
 
     await run.play(config, folder, reviewer=refuses_one)
-    off = folders.change(folder, ["review=none"])
+    off = changing.change(folder, ["review=none"])
     assert (await run.play(off, folder)).status == "done"
     became = vetted(folder).values()
     assert sum(p.reason == REFUSED for p in became) == 1
@@ -425,4 +425,4 @@ async def test_a_run_that_is_done_has_nothing_to_review(tmp_path: Path) -> None:
     folder = made(tmp_path / "run", config)
     await run.play(config, folder)
     with pytest.raises(RunError, match="is done"):
-        folders.change(folder, ["review=teach"])
+        changing.change(folder, ["review=teach"])

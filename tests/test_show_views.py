@@ -15,7 +15,7 @@ import pytest
 from maieutic import cli
 from maieutic.config import RunConfig, dump, load
 from maieutic.graph import train
-from maieutic.graph.folders import begin
+from maieutic.graph.making import begin
 from maieutic.graph.report import write_report
 from maieutic.inspector.calls import calls
 from maieutic.inspector.database import Database

@@ -13,7 +13,7 @@ from maieutic.config import RunConfig, dump, load
 from maieutic.errors import RunError
 from maieutic.graph import studio, train
 from maieutic.graph.build import build
-from maieutic.graph.folders import locked
+from maieutic.graph.lock import locked
 from maieutic.graph.progress import Progress
 from maieutic.graph.report import write_report
 from maieutic.graph.room import Room

@@ -33,7 +33,7 @@ from maieutic.graph import attempt as attempt_node
 from maieutic.graph import pair, train, verify
 from maieutic.graph.build import beginning
 from maieutic.graph.conversations import KeptResults, check_tools
-from maieutic.graph.folders import begin
+from maieutic.graph.making import begin
 from maieutic.graph.rollouts import asker, roll_out
 from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import NgramEmbedding

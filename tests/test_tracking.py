@@ -17,7 +17,7 @@ import pytest
 from finished import a_run
 from maieutic.config import dump, load
 from maieutic.errors import ConfigError, MissingPart
-from maieutic.graph import folders, tracking
+from maieutic.graph import making, tracking
 from maieutic.graph.report import write_report
 from maieutic.memory.run import RunFolder, write_table
 from maieutic.records import RunReport
@@ -44,7 +44,7 @@ def test_a_missing_package_stops_before_anything_is_loaded(monkeypatch: pytest.M
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "trackio" else found(name))
     with pytest.raises(MissingPart, match="`pip install trackio`"):
-        folders.check(load(None, ["report_to=[trackio]"]))
+        making.check(load(None, ["report_to=[trackio]"]))
 
 
 def test_a_folder_that_is_called_as_a_tracker_is_no_tracker(

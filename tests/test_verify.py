@@ -16,8 +16,9 @@ from maieutic.agents.verifier import Verifier, examiners_of
 from maieutic.config import RunConfig, load
 from maieutic.errors import ConfigError, EndpointError, ServerError
 from maieutic.graph import train
-from maieutic.graph.folders import begin, change
+from maieutic.graph.changing import change
 from maieutic.graph.judged import verifier_figures
+from maieutic.graph.making import begin
 from maieutic.graph.remote import client_of
 from maieutic.graph.report import write_report
 from maieutic.graph.room import Room

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from maieutic.config import load
 from maieutic.errors import ConfigError, RunError
-from maieutic.graph.folders import change, create, find
+from maieutic.graph.changing import change
+from maieutic.graph.folders import find
+from maieutic.graph.making import create
 from maieutic.graph.run import play
 from maieutic.graph.versions import require_ours
 from maieutic.memory.run import SCHEMA, RunFolder

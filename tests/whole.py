@@ -12,7 +12,7 @@ import pytest
 import simulated
 from maieutic.config import RunConfig, load
 from maieutic.graph import run
-from maieutic.graph.folders import begin
+from maieutic.graph.making import begin
 from maieutic.graph.progress import Progress, Quiet
 from maieutic.graph.room import Room
 from maieutic.memory.run import RunFolder

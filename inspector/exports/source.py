@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ...config import RunConfig
 from ...errors import RunError
-from ...graph.folders import held
+from ...graph.lock import held
 from ...memory.run import RunFolder, damaged, schema_of
 from ...records import RunReport
 from ..console import forked_line
