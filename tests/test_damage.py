@@ -17,7 +17,7 @@ from maieutic.memory.embedding import NgramEmbedding
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import ARCHIVE, Store, opened, upsert
 from simulated import room_in
-from whole import Played, kept, memory
+from whole import Played, kept, memory, unlike
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +147,7 @@ async def test_a_memory_that_is_damaged_while_a_run_is_played_costs_a_note(
     played.asked = at(1, "attempt", lambda: MEMORY[how](played.folder.memory), after=20)
     report = await played.play()
     assert report.status == "done"
-    assert kept(played.folder) == wanted
+    assert unlike(played.folder, wanted) == []
     assert any("a new memory is filled from the records" in note for note in played.told.notes)
     assert (played.folder.path / "memory.damaged").is_dir()
     assert "a new memory is filled" in (played.folder.logs / "faults.log").read_text()
@@ -172,7 +172,7 @@ async def test_without_its_checkpoints_a_run_goes_on_after_its_last_gate(
         beside.unlink()
     report = await played.play()
     assert (report.status, len(report.rounds)) == ("done", 2)
-    assert kept(played.folder) == wanted
+    assert unlike(played.folder, wanted) == []
     assert "it goes on after round 1" in " ".join(played.told.notes)
     assert (graph.with_name("graph.sqlite.damaged")).exists() == (how == "noise")
 
@@ -192,7 +192,7 @@ async def test_checkpoints_that_another_process_has_locked_are_waited_for_and_to
     assert time.monotonic() - started < 20
     tool.close()
     await played.play()
-    assert kept(played.folder) == wanted
+    assert unlike(played.folder, wanted) == []
 
 
 def part(kind: str, name: str) -> Callable[[RunFolder], Path]:
@@ -223,7 +223,7 @@ async def test_a_damaged_part_of_the_round_that_is_played_is_made_again(
     half(file(played.folder))
     report = await played.play()
     assert report.status == "done"
-    assert kept(played.folder) == wanted
+    assert unlike(played.folder, wanted) == []
     assert said in " ".join(played.told.notes)
     assert list(played.folder.path.rglob("*.damaged*"))
 
@@ -278,7 +278,7 @@ async def test_a_disk_that_is_full_is_one_line_and_a_run_that_goes_on(
     (small_disk / "filler").unlink()
     played.asked = lambda round, stage: None
     assert (await played.play()).status == "done"
-    assert kept(played.folder) == wanted
+    assert unlike(played.folder, wanted) == []
     assert not list(small_disk.rglob("*.damaged*"))
 
 
@@ -292,7 +292,7 @@ async def test_a_clock_that_jumps_changes_nothing(
     report = await played.play()
     spent = time.monotonic() - started
     assert report.status == "done"
-    assert kept(played.folder) == wanted
+    assert unlike(played.folder, wanted) == []
     for number in played.folder.rounds():
         account = played.folder.read_json(number, "seconds")
         assert all(0 <= seconds <= spent for seconds in account.values()), account

@@ -3,6 +3,7 @@ simulated; and what is compared of two runs."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,21 @@ def kept(folder: RunFolder) -> dict[str, list[str]]:
             repr({key: value for key, value in row.items() if key not in _BY_CHANCE}) for row in rows
         )
     return {name: sorted(rows) for name, rows in found.items()}
+
+
+def unlike(folder: RunFolder, wanted: dict[str, list[str]]) -> list[str]:
+    """Where a run's records are not as wanted: a line for each kind that says how, short enough for a log."""
+    found, said = kept(folder), []
+    for name in sorted(found.keys() | wanted.keys()):
+        there, due = Counter(found.get(name, [])), Counter(wanted.get(name, []))
+        more, gone = there - due, due - there
+        if more or gone:
+            said.append(f"{name}: {gone.total()} gone: {_first(gone)}; {more.total()} more: {_first(more)}")
+    return said
+
+
+def _first(rows: Counter[str]) -> str:
+    return min(rows, default="")[:600]
 
 
 def memory(room: Room) -> tuple[Any, ...]:
