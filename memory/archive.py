@@ -12,6 +12,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -29,17 +30,25 @@ CREATE TABLE IF NOT EXISTS retired (
     place INTEGER PRIMARY KEY, id TEXT UNIQUE, text INTEGER, record BLOB);
 CREATE TABLE IF NOT EXISTS signatures (place INTEGER PRIMARY KEY, signature BLOB);
 CREATE INDEX IF NOT EXISTS by_text ON retired (text);
-CREATE TABLE IF NOT EXISTS shared (key INTEGER, place INTEGER, PRIMARY KEY (key, place)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS buckets (
+    key INTEGER, slot INTEGER, place INTEGER, PRIMARY KEY (key, slot)) WITHOUT ROWID;
 """
 _SHARED = """
-SELECT asked.key, shared.place, signatures.signature
-FROM json_each(?) AS asked CROSS JOIN shared ON shared.key = asked.value
-CROSS JOIN signatures ON signatures.place = shared.place
+SELECT asked.key, buckets.place, signatures.signature
+FROM json_each(?) AS asked CROSS JOIN buckets ON buckets.key = asked.value
+CROSS JOIN signatures ON signatures.place = buckets.place
 """
 """The keys' places in the list that is asked, with what shares them; CROSS keeps the order of the joins."""
 _THERE = "SELECT id FROM retired WHERE id IN (SELECT value FROM json_each(?))"
 _BY_ID = "SELECT record FROM retired WHERE id IN (SELECT value FROM json_each(?))"
 _BY_PLACE = "SELECT place, record FROM retired WHERE place IN (SELECT value FROM json_each(?))"
+_SLOTS = 16
+"""Questions that a key leads to: beyond them the newest take the place of the oldest, so that a search takes
+as long among a million questions of one kind as among a thousand. In such a crowd a near copy is missed more
+often; the same text never is."""
+_COMPARED = 2
+"""Of what shares a key with a text and is not sifted out, so many are compared with it, the nearest by their
+signatures first."""
 _TOGETHER = 64
 """Texts that are looked up at once: what shares their keys is in memory together."""
 _IDS = 500
@@ -89,7 +98,7 @@ class Archive:
     @_damage_told
     def clear(self) -> None:
         """Forget everything: it is about to be filled anew."""
-        self._base.executescript("DELETE FROM retired; DELETE FROM signatures; DELETE FROM shared;")
+        self._base.executescript("DELETE FROM retired; DELETE FROM signatures; DELETE FROM buckets;")
 
     @_damage_told
     def add(self, questions: Sequence[Question]) -> None:
@@ -99,7 +108,7 @@ class Archive:
         keys, words = self._hashed([question.text for question in questions])
         with self._base:
             self._base.execute("BEGIN IMMEDIATE")
-            rows: list[tuple[int, int]] = []
+            rows: list[tuple[int, int, int]] = []
             sifted: list[tuple[int, bytes]] = []
             for question, mine, signature in zip(questions, keys.tolist(), words, strict=True):
                 packed = zlib.compress(question.model_dump_json().encode())
@@ -109,10 +118,10 @@ class Archive:
                 )
                 if done.rowcount:
                     place = int(done.lastrowid or 0)
-                    rows += [(key, place) for key in mine]
+                    rows += [(key, place % _SLOTS, place) for key in mine]
                     sifted.append((place, signature.tobytes()))
             # In their order, so that neighbours on disk are written together.
-            self._base.executemany("INSERT INTO shared VALUES (?, ?)", sorted(rows))
+            self._base.executemany("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)", sorted(rows))
             self._base.executemany("INSERT INTO signatures VALUES (?, ?)", sifted)
 
     @_damage_told
@@ -165,9 +174,12 @@ class Archive:
             return {}
         numbers = np.array([row[0] for row in rows]) // TABLES
         signatures = np.frombuffer(b"".join(row[2] for row in rows), np.uint64).reshape(-1, SIFTED // 64)
-        close = apart(words[numbers], signatures) <= self._hashes_of(vectors).most_apart
-        pairs = {(int(numbers[row]), int(rows[row][1])) for row in np.flatnonzero(close)}
-        return self._compared(sorted(pairs), vectors) if pairs else {}
+        differ = apart(words[numbers], signatures)
+        close = np.flatnonzero(differ <= self._hashes_of(vectors).most_apart)
+        found = sorted({(int(numbers[row]), int(differ[row]), int(rows[row][1])) for row in close})
+        each = groupby(found, key=lambda one: one[0])
+        pairs = [(number, place) for number, some in each for _, _, place in islice(some, _COMPARED)]
+        return self._compared(pairs, vectors) if pairs else {}
 
     def _compared(self, pairs: Sequence[tuple[int, int]], vectors: Vectors) -> dict[int, tuple[str, float]]:
         """The best of each text, by the embeddings themselves."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -150,6 +150,39 @@ def test_an_archive_finds_by_id_by_text_and_by_likeness(archive: Archive) -> Non
     known = {one.text for one in gone}
     alike = archive._embed(asked[2:]) @ archive._embed(sorted(known)).T
     assert [bool(name) for name, _ in found[2:]] == [bool(best >= 0.95) for best in alike.max(axis=1)]
+
+
+def test_a_crowd_of_questions_that_are_alike_costs_a_search_no_more_than_a_few(tmp_path: Path) -> None:
+    """As many as a long run retires of one kind: keys lead to few of them, fewer are compared."""
+    embed = QuestionBank(Store(tmp_path / "chroma", NgramEmbedding())).embedded
+    compared: list[int] = []
+
+    def counting(texts: Sequence[str]) -> hashing.Vectors:
+        compared.append(len(texts))
+        return embed(texts)
+
+    archive = Archive(tmp_path / "archive.sqlite", counting, 0.95)
+    rng = Random(5)
+    crowd = [
+        f"Lea has {rng.randrange(10**6)} red pens and Tom has {rng.randrange(10**6)} blue ones. How many "
+        "pens do they have together, if they put all of them into the same box and count them?"
+        for _ in range(4000)
+    ]
+    archive.add([question(text) for text in crowd])
+    copies = [text.replace("count them?", "count them!") for text in crowd[::20]]
+    near = embed(copies) @ embed(crowd).T
+    assert np.median(near) > 0.8  # they are a crowd
+    assert (near.max(axis=1) >= 0.95).all()
+    compared.clear()
+    found = archive.nearest(copies, embed(copies))
+    assert sum(compared) <= 2 * len(copies)
+    assert np.mean([like >= 0.95 for _, like in found]) > 0.4
+    assert [like for _, like in archive.nearest(crowd[::20], embed(crowd[::20]))] == [1.0] * len(copies)
+    rows = archive._base.execute(
+        "SELECT max(number) FROM (SELECT count(*) AS number FROM buckets GROUP BY key)"
+    )
+    assert rows.fetchone()[0] <= 4
+    archive.close()
 
 
 def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
