@@ -16,8 +16,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-_TIMES = {"seconds", "endpoint", "swap_seconds", "started", "versions", "tried"}
-"""Fields and files that are of one play alone."""
+_TIMES = {"seconds", "endpoint", "swap_seconds", "started", "versions", "tried", "nearest_id", "likeness"}
+"""Fields that are of one play alone; the nearest question among them, for Chroma's index is approximate and
+built anew by a resume."""
 
 _PLAYED = {"seconds.json", "swaps.json", "report.json", "calls_so_far.json"}
 

@@ -111,7 +111,7 @@ def refill(room: Room, why: MemoryDamaged) -> None:
         raise why
     aside = room.store.renew()
     # It knows by heart what was there.
-    room.bank = QuestionBank(room.store, room.config.memory.active, room.config.curriculum.near_duplicate)
+    room.bank = QuestionBank(room.store, room.config.memory.active)
     room.__dict__.pop("apart", None)
     room.tell(f"{why.said}; it is kept as {aside.name}, and a new memory is filled from the records")
     restore(room)

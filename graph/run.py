@@ -113,7 +113,7 @@ async def open_room(
         policy=policy,
         store=store,
         profile=WeaknessProfile(store),
-        bank=QuestionBank(store, config.memory.active, config.curriculum.near_duplicate),
+        bank=QuestionBank(store, config.memory.active),
         handbook=Handbook(store),
         teacher=teacher,
         solver=Solver(

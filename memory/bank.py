@@ -1,7 +1,7 @@
 """The question bank: every question with its lineage, near copies refused.
 
 A bank that may hold so many questions and no more keeps those that are worth asking in Chroma, and retires
-the others to an archive, where near copies of them are still found. What Chroma holds is read once: a round
+the others to an archive, where their text is still found. What Chroma holds is read once: a round
 asks for all of it, and reads of a database would cost more than the round.
 """
 
@@ -31,15 +31,14 @@ class QuestionBank:
 
     Args:
         active: questions that it may hold; 0 for any number.
-        near: cosine similarity from which a question counts as a copy of a retired one.
     """
 
-    def __init__(self, store: Store, active: int = 0, near: float = 0.985) -> None:
+    def __init__(self, store: Store, active: int = 0) -> None:
         self._embed = store.embedding
         self._shelf = Shelf(store.collection("questions"))
         self._questions = self._shelf.collection
         self._active = active
-        self.archive = Archive(store.folder / ARCHIVE, self.embedded, near)
+        self.archive = Archive(store.folder / ARCHIVE)
         store.closed.append(self.archive.close)
         self._filling = False
 
@@ -145,16 +144,17 @@ class QuestionBank:
     def nearest(self, texts: Sequence[str]) -> list[tuple[str, float]]:
         """For each text, the id of the most similar question and the cosine similarity.
 
-        Retired questions count where a text is a copy of one. Texts are also compared with those before
-        them in the list, under the id `text:<index>`, so that a batch cannot bring in the same question
-        twice.
+        Retired questions count where a text is the same but for white space and capitals. Texts are also
+        compared with those before them in the list, under the id `text:<index>`, so that a batch cannot
+        bring in the same question twice.
         """
         if not texts:
             return []
         vectors = self.embedded(texts)  # (texts, size)
         best = self._nearest_stored(vectors)
-        for row, gone in enumerate(self.archive.nearest(texts, vectors)):
-            best[row] = max(best[row], gone, key=lambda one: one[1])
+        for row, gone in enumerate(self.archive.copied(texts)):
+            if gone:
+                best[row] = (gone, 1.0)
         alike = np.tril(vectors @ vectors.T, -1)  # (texts, texts), earlier ones only
         for row in range(1, len(texts)):
             other = int(alike[row].argmax())

@@ -34,6 +34,10 @@ _ITSELF = 0.02
 _FULL = ("disk is full", "no space left", "code: 13)", "disk quota")
 """What is said where there is no room: the memory is none the worse for it."""
 
+_SCARCE = 16 * 2**20
+"""Free bytes below which trouble is taken for want of room: Chroma has other words for it, too, and writes
+more at once than it is given."""
+
 
 class Store:
     """A persistent Chroma database inside a run folder.
@@ -201,6 +205,9 @@ def told(folder: Path, opening: bool = False) -> Iterator[None]:
             raise
         said = " ".join(str(error).split())[:300]
         if _is_full(folder, said):
+            # What was being written may be there in part: it is filled from the records when there is room.
+            with contextlib.suppress(OSError):
+                (folder / FILLED).unlink()
             raise RunError(
                 f"{folder}: cannot be written ({said}); free some room on this disk, then resume"
             ) from error
@@ -211,7 +218,7 @@ def told(folder: Path, opening: bool = False) -> Iterator[None]:
 
 def _is_full(folder: Path, said: str) -> bool:
     place = next(place for place in (folder, *folder.parents) if place.exists())
-    return any(sign in said.lower() for sign in _FULL) or shutil.disk_usage(place).free < 2**16
+    return any(sign in said.lower() for sign in _FULL) or shutil.disk_usage(place).free < _SCARCE
 
 
 def set_aside(path: Path) -> Path:

@@ -90,7 +90,7 @@ class SimulatedSolver:
             id=request.subject_id, round=request.round, stage=request.stage, role=request.role,
             model="m", checkpoint=request.checkpoint, template="", subject_id=request.subject_id,
             messages="[]", sampling="{}", completions=texts, prompt_tokens=1,
-            completion_tokens=1, seconds=0.0,
+            completion_tokens=1, seconds=0.0, finished=[True] * len(texts),
         )  # fmt: skip
         tokens = [re.findall(r"\s*\S+", text) for text in texts] if request.logprobs else []
         # A token is the likelier the longer it is.
@@ -160,6 +160,7 @@ class SimulatedTeacher:
             id=f"{request.stage}/{request.subject_id}", round=request.round, stage=request.stage,
             role=request.role, model="t", checkpoint="", template=request.template,
             subject_id=request.subject_id, messages="[]", sampling="{}", completions=texts,
+            finished=[True] * len(texts),
             prompt_tokens=1, completion_tokens=1, seconds=0.0,
         )  # fmt: skip
         return Reply(texts, [True], call)
@@ -203,7 +204,7 @@ def room_in(
         family=family,
         policy=policy_of(config),
         profile=WeaknessProfile(store),
-        bank=QuestionBank(store, config.memory.active, config.curriculum.near_duplicate),
+        bank=QuestionBank(store, config.memory.active),
         handbook=Handbook(store),
         store=store,
         teacher=teacher,
