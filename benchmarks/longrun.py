@@ -8,6 +8,9 @@ A run is played whose models and trainings are simulated at their boundaries (`b
 HTTP and the training's process. The rest is real: storage, graph, memory, policy, checkers, gate. Printed are
 memory and time of a round at its beginning and at its end, how large the graph's state is, how long a
 question to Chroma takes and how long a resume, each with its bound. Run it where nothing else works.
+
+A machine that others share is not as quick at noon as it was at nine: beside each round the same piece of
+work is done, and rounds are compared by their multiple of it. The ratio of the bare times is printed, too.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -34,7 +38,7 @@ from maieutic.graph.making import create
 from maieutic.graph.progress import Quiet
 from maieutic.graph.run import play
 from maieutic.memory.bank import QuestionBank
-from maieutic.memory.embedding import embedding_function
+from maieutic.memory.embedding import NgramEmbedding, embedding_function
 from maieutic.memory.run import RunFolder
 from maieutic.memory.store import Store
 from maieutic.tasks import arithmetic, drawing
@@ -49,6 +53,7 @@ FIRST = 10
 """The round from which they are compared."""
 _FULL_AFTER = 8
 """Rounds whose questions the bank holds, so that it is full, entries that go and come included, by then."""
+_TEXTS = [f"Lea has {number} pens in {number % 7} boxes. How many is that?" for number in range(500)]
 STATE_BYTES, QUERY_S, RESUME_S = 64_000, 0.05, 10.0
 
 NOTES = "longrun.jsonl"
@@ -69,6 +74,23 @@ def settings(rounds: int, new: int, active: int) -> RunConfig:
             f"memory.active={active or _FULL_AFTER * new}",
         ],
     )
+
+
+def yardstick() -> dict[str, float]:
+    """Seconds, and seconds of processor, of a piece of work that is always the same: the kinds of work that
+    a round does, in small."""
+    wall, cpu = time.monotonic(), time.process_time()
+    vectors = np.asarray(NgramEmbedding()(_TEXTS), dtype=np.float32)
+    (vectors @ vectors.T).argmax(axis=1)
+    for text in _TEXTS * 10:
+        json.loads(zlib.decompress(zlib.compress(json.dumps({"text": text, "words": text.split()}).encode())))
+    with tempfile.TemporaryDirectory() as folder:
+        base = sqlite3.connect(Path(folder) / "some.sqlite")
+        base.execute("CREATE TABLE some (text TEXT PRIMARY KEY)")
+        base.executemany("INSERT INTO some VALUES (?)", [(text,) for text in _TEXTS])
+        base.commit()
+        base.close()
+    return {"yard_seconds": time.monotonic() - wall, "yard_cpu": time.process_time() - cpu}
 
 
 class Enough(Exception):
@@ -93,6 +115,7 @@ class Watch(Quiet):
         wall, cpu, rss = time.monotonic(), time.process_time(), self._me.memory_info().rss
         if self._round >= 0:
             taken = {"round": self._round, "seconds": wall - self._wall, "cpu": cpu - self._cpu, "rss": rss}
+            taken |= yardstick()
             with self._file.open("a") as file:
                 file.write(json.dumps(taken) + "\n")
             if self._round % 10 == 0:
@@ -200,8 +223,16 @@ def report(folder: RunFolder, config: RunConfig, runs: Path) -> bool:
             statistics.median(unit * rounds[number][name] for number in some)
             for some in (played[:part], played[-part:])
         )
-        said = f"{name}: {first:.2f} from round {played[0]} → {last:.2f} to round {played[-1]}; ratio"
-        fine.append(_bound(said, last / first, FLAT))
+        said = f"{name}: {first:.2f} from round {played[0]} → {last:.2f} to round {played[-1]}"
+        if name == "rss":
+            fine.append(_bound(f"{said}; ratio", last / first, FLAT))
+            continue
+        one, other = (
+            statistics.median(rounds[number][name] / rounds[number][f"yard_{name}"] for number in some)
+            for some in (played[:part], played[-part:])
+        )
+        said = f"{said}, {last / first:.2f} times; by the yardstick {one:.1f} → {other:.1f}"
+        fine.append(_bound(f"{said}; ratio", other / one, FLAT))
     total = sum(entry["seconds"] for entry in rounds.values())
     print(f"{len(rounds):,} rounds in {total / 60:.1f} minutes; {questions_of(folder):,} questions")
     return all(fine)
