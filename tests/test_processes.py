@@ -53,11 +53,17 @@ def family(folder: Path) -> list[int]:
 def gone(pids: list[int], within: float = 25) -> bool:
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        alive = [p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != "zombie"]
-        if not alive:
+        if not any(lives(pid) for pid in pids):
             return True
         time.sleep(0.1)
     return False
+
+
+def lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it may go between two looks
+        return False
 
 
 @pytest.mark.slow
