@@ -16,7 +16,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-_TIMES = {"seconds", "endpoint", "swap_seconds", "started", "versions", "tried", "nearest_id", "likeness"}
+_OF_ONE_PLAY = {
+    "seconds",
+    "endpoint",
+    "swap_seconds",
+    "started",
+    "versions",
+    "tried",
+    "nearest_id",
+    "likeness",
+}
 """Fields that are of one play alone; the nearest question among them, for Chroma's index is approximate and
 built anew by a resume."""
 
@@ -61,13 +70,13 @@ def _records(run: Path) -> Iterator[Entry]:
 
 
 def _plain(value: Any) -> str:
-    return json.dumps(_timeless(value), sort_keys=True)
+    return json.dumps(_comparable(value), sort_keys=True)
 
 
-def _timeless(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _timeless(inner) for key, inner in value.items() if key not in _TIMES}
-    return [_timeless(inner) for inner in value] if isinstance(value, list) else value
+        return {key: _comparable(inner) for key, inner in value.items() if key not in _OF_ONE_PLAY}
+    return [_comparable(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _memory(run: Path) -> dict[str, Any]:

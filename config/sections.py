@@ -180,4 +180,4 @@ class MemoryConfig(Section):
     active: int = Field(50_000, ge=0)
     """Questions that a round may choose from, and Chroma holds; 0 for no bound. What is beyond it is retired
     after each round: what is mastered first, then what is too hard, the longest unseen first. It is asked no
-    more, and a new question is still refused as a copy of it."""
+    more, and a new question of the same text is still refused."""

@@ -62,7 +62,7 @@ class Newest(Generic[T]):
     """Rounds that are looked at."""
     read: Callable[[int], list[T]]
     """The records of a round."""
-    _parts: dict[int, list[T]] = field(default_factory=dict)
+    _parts: dict[int, list[T]] = field(default_factory=dict, init=False)
 
     def up_to(self, round: int) -> list[T]:
         """In their order; a round that is asked for later may begin anew, so it is not remembered yet."""

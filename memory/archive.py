@@ -25,7 +25,7 @@ CREATE INDEX IF NOT EXISTS by_text ON retired (text);
 """
 _THERE = "SELECT id FROM retired WHERE id IN (SELECT value FROM json_each(?))"
 _BY_ID = "SELECT record FROM retired WHERE id IN (SELECT value FROM json_each(?))"
-_BY_TEXT = "SELECT text, record FROM retired WHERE text IN (SELECT value FROM json_each(?))"
+_BY_TEXT = "SELECT record FROM retired WHERE text IN (SELECT value FROM json_each(?))"
 _IDS = 500
 """Ids in one statement."""
 _CACHE_KB = 8000
@@ -74,6 +74,8 @@ class Archive:
     @_damage_told
     def add(self, questions: Sequence[Question]) -> None:
         """Take questions in, all or none; one that is there stays."""
+        if not questions:
+            return
         rows = [(q.id, _spelt(q.text), zlib.compress(q.model_dump_json().encode())) for q in questions]
         with self._base:
             self._base.execute("BEGIN IMMEDIATE")
@@ -103,7 +105,7 @@ class Archive:
         spelt = [_spelt(text) for text in texts]
         there: dict[str, str] = {}
         for some in _parts(sorted(set(spelt)), _IDS):
-            for _, record in self._base.execute(_BY_TEXT, (json.dumps(some),)):
+            for (record,) in self._base.execute(_BY_TEXT, (json.dumps(some),)):
                 question = _read(record)
                 there.setdefault(_plain(question.text), question.id)
         return [there.get(_plain(text), "") for text in texts]
