@@ -25,6 +25,8 @@ from typing import Protocol
 
 import psutil
 
+from . import scratch
+
 GRACE_SECONDS = float(os.environ.get("MAIEUTIC_GRACE_SECONDS", "5"))
 """Seconds a process gets to end by itself; the environment decides, so that guards know it, too. Few: a
 scheduler that ends us may give us 30 for everything."""
@@ -205,6 +207,7 @@ def last_lines(log: Path, count: int = 12) -> str:
 
 def _guard(command: Sequence[str]) -> int:
     """Run a command until it ends or our standard input does; leave nothing of it behind."""
+    temporary, environment = _temporary()
     children: list[subprocess.Popen[bytes]] = []
     told = threading.Event()
 
@@ -218,7 +221,11 @@ def _guard(command: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, lambda *_: None)
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=told_when_we_die()
+        command,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=told_when_we_die(),
+        env=environment,
     )
     children.append(child)
     if told.is_set():
@@ -233,7 +240,19 @@ def _guard(command: Sequence[str]) -> int:
     threading.Thread(target=watch_owner, daemon=True).start()
     code = child.wait()
     _end_session(child.pid)
+    scratch.remove(temporary)
     return code if code >= 0 else 128 - code
+
+
+def _temporary() -> tuple[Path | None, dict[str, str]]:
+    """A temporary folder for a child alone and the environment that names it, since vLLM leaves sockets in
+    its own whenever it is ended; no folder where the system's has no room or too long a name."""
+    with contextlib.suppress(OSError):
+        made = scratch.make()
+        if scratch.holds_sockets(made):
+            return made, {**os.environ, "TMPDIR": str(made)}
+        scratch.remove(made)
+    return None, dict(os.environ)
 
 
 def give_memory_back() -> None:

@@ -18,7 +18,7 @@ from ..records import Attempt, Question, Zone
 from .archive import Archive
 from .retiring import retired
 from .shelf import FREE, Shelf
-from .store import ARCHIVE, TIES, Store, nearest_first
+from .store import ARCHIVE, TIES, Store, batches, nearest_first
 
 Row = tuple[Question, Attempt | None]
 
@@ -181,11 +181,13 @@ class QuestionBank:
     ) -> list[tuple[list[str], list[float]]]:
         """For each vector, the questions nearest to it and their distances, as far as the bank holds them."""
         wanted = min(1 + TIES, self.count())
-        found = self._questions.query(
-            query_embeddings=list(vectors), n_results=wanted, where=where, include=["distances"]
-        )
-        pairs = zip(found["ids"], found["distances"] or [], strict=True)
-        return [self._held(ids, distances) for ids, distances in pairs]
+        held = []
+        for part in batches(len(vectors)):
+            found = self._questions.query(
+                query_embeddings=list(vectors[part]), n_results=wanted, where=where, include=["distances"]
+            )
+            held += list(map(self._held, found["ids"], found["distances"] or []))
+        return held
 
     def _held(self, entries: Sequence[str], distances: Sequence[float]) -> tuple[list[str], list[float]]:
         """Of what a search found, the questions that the bank holds: entries that are free are not among

@@ -10,7 +10,7 @@ from typing import Any
 from ..records import Attempt, Question, Rollout, Zone
 from .forgetting import forgotten
 from .shelf import Shelf
-from .store import TIES, Store, delete, nearest_first, upsert
+from .store import TIES, Store, batches, delete, nearest_first, upsert
 
 HISTORY = 100
 """Rounds of a skill and level that are remembered here; the records have all of them."""
@@ -148,19 +148,20 @@ class WeaknessProfile:
         size = len(self._failures.get(where=learning, include=[])["ids"])  # type: ignore[arg-type]
         if not texts or not size:
             return [[] for _ in texts]
-        found = self._failures.query(
-            query_texts=list(texts),
-            n_results=min(count + TIES, size),
-            where=learning,  # type: ignore[arg-type]
-            include=["documents", "metadatas", "distances"],
-        )
-        rows = zip(found["ids"], found["documents"] or [], found["metadatas"] or [], strict=True)
-        told = [[_failure(*entry) for entry in zip(*row, strict=True)] for row in rows]
-        near = zip(told, found["distances"] or [], strict=True)
-        return [
-            [row[place] for place in nearest_first(distances, [one.question_id for one in row], count)]
-            for row, distances in near
-        ]
+        like: list[list[Failure]] = []
+        for part in batches(len(texts)):
+            found = self._failures.query(
+                query_texts=list(texts[part]),
+                n_results=min(count + TIES, size),
+                where=learning,  # type: ignore[arg-type]
+                include=["documents", "metadatas", "distances"],
+            )
+            rows = zip(found["ids"], found["documents"] or [], found["metadatas"] or [], strict=True)
+            told = [[_failure(*entry) for entry in zip(*row, strict=True)] for row in rows]
+            for row, distances in zip(told, found["distances"] or [], strict=True):
+                near = nearest_first(distances, [one.question_id for one in row], count)
+                like.append([row[place] for place in near])
+        return like
 
 
 def _weakness(metadata: object) -> Weakness:

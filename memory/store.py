@@ -252,16 +252,28 @@ def nearest_first(distances: Sequence[float], keys: Sequence[str], count: int) -
     return [place for _, _, place in ranked[:count]]
 
 
-_BATCH = 2000
+_BATCH = 1024
 """Chroma refuses more than some thousands at once."""
+
+
+def batches(count: int) -> Iterator[slice]:
+    """Cut what is given to Chroma at once into parts whose sizes are powers of two.
+
+    Below Chroma, SQLite keeps the last hundred statements prepared, for each connection, and one for a
+    thousand entries is another than one for 999: of sizes as they come they hold some 200 MB in the end.
+    """
+    start = 0
+    while start < count:
+        size = min(_BATCH, 1 << (count - start).bit_length() - 1)
+        yield slice(start, start + size)
+        start += size
 
 
 def upsert(
     collection: Collection, ids: list[str], documents: list[str], metadatas: list[dict[str, Any]]
 ) -> None:
     """Add or replace entries, in batches that Chroma accepts."""
-    for start in range(0, len(ids), _BATCH):
-        part = slice(start, start + _BATCH)
+    for part in batches(len(ids)):
         collection.upsert(
             ids=ids[part],
             documents=documents[part],
@@ -271,12 +283,11 @@ def upsert(
 
 def annotate(collection: Collection, ids: list[str], metadatas: list[dict[str, Any]]) -> None:
     """Change metadata of entries that are there."""
-    for start in range(0, len(ids), _BATCH):
-        part = slice(start, start + _BATCH)
+    for part in batches(len(ids)):
         collection.update(ids=ids[part], metadatas=metadatas[part])  # type: ignore[arg-type]
 
 
 def delete(collection: Collection, ids: list[str]) -> None:
     """Remove entries; those that are not there are no error."""
-    for start in range(0, len(ids), _BATCH):
-        collection.delete(ids=ids[start : start + _BATCH])
+    for part in batches(len(ids)):
+        collection.delete(ids=ids[part])

@@ -29,7 +29,6 @@ from maieutic.records import Attempt, Behaviour, Call, Question, Rollout, Verdic
 from maieutic.serving.client import Reply, Request
 from maieutic.tasks.material import Material, gather
 from maieutic.tasks.seeds import family_question
-from maieutic.trainers.warm import remove_sockets
 
 DEAD = 2**22 + 7
 """No process has this number: it is above what Linux gives."""
@@ -85,15 +84,6 @@ def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path:
     folder.sweep()
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == set(stays)
     assert not (tmp_path / "checkpoints" / f".solver-0001.{DEAD}").exists()
-
-
-def test_sockets_of_killed_processes_go_and_those_of_the_living_stay(tmp_path: Path) -> None:
-    living, other = f"maieutic-{os.getppid()}-x", f"maieutic-notes-{DEAD}"
-    for name in (f"maieutic-{DEAD}-x", living, other):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "socket").touch()
-    remove_sockets(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {living, other}
 
 
 class Answering:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"records", "errors"},
+    {"records", "errors", "scratch"},
     {"config", "completions", "endpoints", "plugins", "processes"},
     {"prompts", "tasks", "curriculum", "serving", "memory"},
     {"agents", "trainers"},

@@ -16,7 +16,7 @@ from maieutic.memory.bank import QuestionBank
 from maieutic.memory.embedding import NgramEmbedding, embed, embedding_function
 from maieutic.memory.profile import WeaknessProfile
 from maieutic.memory.run import RunFolder, schema_of, write_whole
-from maieutic.memory.store import Store
+from maieutic.memory.store import Store, batches
 from maieutic.records import (
     Attempt,
     Call,
@@ -203,6 +203,15 @@ def test_the_profile_tells_what_is_worst_and_worth_teaching(tmp_path: Path) -> N
     again = next(w for w in WeaknessProfile(store(tmp_path)).all() if w.skill == "remainder")
     assert again.history == ((1, 0.25, 1), (2, 0.75, 1))
     assert (again.attempts, again.pass_rate, again.last_seen) == (2, 0.75, 2)
+
+
+@given(st.integers(0, 20_000))
+def test_what_is_given_to_chroma_at_once_has_few_sizes(count: int) -> None:
+    """Every size has a prepared statement of its own, in every connection: see `batches`."""
+    parts = list(batches(count))
+    assert [place for part in parts for place in range(part.start, part.stop)] == list(range(count))
+    assert all((part.stop - part.start).bit_count() == 1 for part in parts)
+    assert len(parts) <= 10 + count // 1024
 
 
 def test_failures_like_this_one(tmp_path: Path) -> None:

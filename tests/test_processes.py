@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from maieutic import scratch
 from maieutic.processes import Local, end_all, guarded, last_lines, tree
 from maieutic.serving.fleet import end_leftover
 
@@ -102,6 +104,58 @@ def test_the_owner_killed_hard_takes_the_family_along(tmp_path: Path, told: int)
     os.killpg(owner.pid, told)
     owner.wait(20)
     assert gone(pids)
+
+
+def said_under_guard(temporary: Path, code: str) -> tuple[str, int]:
+    """What Python code prints under a guard, and the guard's exit code."""
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    with subprocess.Popen(
+        guarded([sys.executable, "-c", code]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as guard:
+        assert guard.stdout is not None
+        said = guard.stdout.read().decode().strip()
+        return said, guard.wait(20)
+
+
+@pytest.mark.parametrize(("ends", "code"), [("", 0), ("os.kill(os.getpid(), 9)", 137)])
+def test_a_child_s_temporary_files_go_with_it(ends: str, code: int) -> None:
+    program = f"import os, tempfile; print(tempfile.mkstemp()[1], flush=True); {ends}"
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        written, ended = said_under_guard(Path(short), program)
+        assert Path(written).parent.parent == Path(short) and ended == code
+        assert not list(Path(short).iterdir())
+
+
+def test_where_sockets_names_would_be_too_long_the_temporary_folder_stays(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    assert said_under_guard(deep, "import tempfile; print(tempfile.gettempdir())") == (str(deep), 0)
+    assert not list(deep.iterdir())
+
+
+def test_what_killed_processes_left_goes_and_what_the_living_have_stays(tmp_path: Path) -> None:
+    """Nor is a link followed, and what is new may be about to be locked."""
+    tempdir, tempfile.tempdir = tempfile.tempdir, str(tmp_path)
+    try:
+        mine = scratch.make()
+        (mine / "socket").touch()
+        left, new, other = (
+            tmp_path / f"maieutic-{name}" for name in ("scratch-left", "scratch-new", "notes")
+        )
+        for folder in (left, new, other):
+            folder.mkdir()
+            (folder / "socket").touch()
+        (tmp_path / "maieutic-scratch-link").symlink_to(other)
+        for path in (mine, left, other):
+            os.utime(path, (1, 1))
+        os.utime(tmp_path / "maieutic-scratch-link", (1, 1), follow_symlinks=False)
+        scratch.remove(scratch.make())
+        assert {path for path in tmp_path.iterdir() if not path.is_symlink()} == {mine, new, other}
+        assert (other / "socket").exists() and (mine / "socket").exists()
+        scratch.remove(mine)
+        assert not mine.exists()
+    finally:
+        tempfile.tempdir = tempdir
 
 
 @pytest.mark.slow

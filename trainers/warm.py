@@ -12,13 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..memory.run import gone
+from .. import scratch
 from ..processes import Launcher, Running, launch
 from ..serving.command import has_gpu
 
@@ -64,8 +62,7 @@ class Warm:
         if self._folder is None or self._running is None or not self._running.alive:
             await self.stop()
             # Short, for a socket's path is; and ours alone, for whoever connects has code run.
-            remove_sockets(Path(tempfile.gettempdir()))
-            self._folder = Path(tempfile.mkdtemp(prefix=f"maieutic-{os.getpid()}-"))
+            self._folder = scratch.make()
             command = [sys.executable, "-m", "maieutic.trainers.forking", str(self._folder / "socket")]
             self._running = await self._launcher(command, self._log, os.environ)
             await self._listening()
@@ -86,14 +83,4 @@ class Warm:
         if running is not None:
             with contextlib.suppress(OSError):
                 await running.stop()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def remove_sockets(folder: Path) -> None:
-    """Remove what processes of ours that were killed have left in the system's temporary folder."""
-    for left in folder.glob("maieutic-[0-9]*-*"):
-        pid = left.name.split("-")[1]
-        with contextlib.suppress(OSError):
-            if pid.isdecimal() and gone(int(pid)) and left.lstat().st_uid == os.getuid():
-                shutil.rmtree(left, ignore_errors=True)
+        scratch.remove(folder)
