@@ -26,12 +26,16 @@ def make() -> Path:
     """A new folder, this process's alone; what killed ones have left is removed on the way.
 
     Raises:
-        OSError: there can be none, for want of room say.
+        OSError: there can be none, for want of room say, or of locks.
     """
     remove_left(Path(tempfile.gettempdir()))
     made = Path(tempfile.mkdtemp(prefix=_PREFIX))
     _held[made] = os.open(made, os.O_RDONLY)
-    fcntl.flock(_held[made], fcntl.LOCK_EX)
+    try:
+        fcntl.flock(_held[made], fcntl.LOCK_EX)
+    except OSError:
+        remove(made)
+        raise
     return made
 
 

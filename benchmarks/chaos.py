@@ -176,6 +176,7 @@ class Chaos:
         if code == -9:
             kind = disturbed.kind_of(wanted) if chosen else "any moment"
             self.found.kills[f"{'tree ' if tree else 'alone'}  {kind}"] += 1
+            print(f"killed {self.found.kills.total()} times, run {self.found.runs}: {kind}", flush=True)
         return code
 
     def _last(self, run: Path) -> int:

@@ -21,8 +21,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _LONGEST = (
-    "test_browser.py", "test_end_to_end.py", "test_four_models.py", "test_own_questions.py",
-    "test_adapters.py",
+    "test_browser.py", "test_end_to_end.py", "test_four_models.py", "test_compare_end_to_end.py",
+    "test_own_questions.py", "test_adapters.py", "test_real_restart.py",
 )  # fmt: skip
 """Files of minutes: begun first, so that no worker is left with one of them at the end. The browser's before
 the loop's: it looks at the run that both share while it is played."""
