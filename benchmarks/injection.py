@@ -1,7 +1,6 @@
 """Hostile texts aimed at Teacher and Verifier: what share changed a verdict, or was admitted.
 
     python -m benchmarks.injection                             # scripted models: seconds, no network
-    python -m benchmarks.injection --pocket                    # the pocket model on a real vLLM server
     python -m benchmarks.injection --endpoint URL --model NAME # any OpenAI endpoint; key in OPENAI_API_KEY
 
 The texts are in `benchmarks/injections.py`. What is around the models is real: prompts and fences, both
@@ -24,7 +23,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import re
 import tempfile
 from collections import Counter, defaultdict
@@ -286,23 +284,6 @@ async def at_endpoint(url: str, model: str, key: str) -> dict[str, list[Played]]
         await real.close()
 
 
-async def with_pocket() -> dict[str, list[Played]]:
-    """The pocket model, untrained beyond its warm-up, on a server of our own."""
-    from maieutic.graph.progress import Quiet
-    from maieutic.serving.command import Hosting
-    from maieutic.serving.server import VllmServer
-    from maieutic.tasks.material import default_sets
-    from maieutic.trainers.base import ensure_base
-
-    config = load(None)
-    base = await ensure_base(config.pocket, default_sets(config).expressions(), Quiet().done, print)
-    with tempfile.TemporaryDirectory() as folder:
-        hosting = Hosting(base, Path(folder) / "vllm.log", max_model_len=4096)
-        async with VllmServer(hosting, config.serving) as server:
-            await server.start()
-            return await at_endpoint(f"{server.url}/v1", server.name, server.key)
-
-
 async def scripted() -> dict[str, list[Played]]:
     return {name: await played(Scripted(sight)) for name, sight in SIGHTS.items()}
 
@@ -312,13 +293,14 @@ def main() -> None:
     parser.add_argument("--endpoint", help="its address with /v1")
     parser.add_argument("--model", help="the model's name there")
     parser.add_argument("--key", default=DEFAULT_KEY, help="the environment variable that holds the key")
-    parser.add_argument("--pocket", action="store_true", help="the pocket model on vLLM")
     given = parser.parse_args()
+    if bool(given.endpoint) != bool(given.model):
+        parser.error("--endpoint and --model belong together")
     if given.endpoint:
         key = secret(given.endpoint, given.key, "--key").get_secret_value()
-        results = asyncio.run(at_endpoint(given.endpoint, given.model or os.environ.get("MODEL", ""), key))
+        results = asyncio.run(at_endpoint(given.endpoint, given.model, key))
     else:
-        results = asyncio.run(with_pocket() if given.pocket else scripted())
+        results = asyncio.run(scripted())
     print(table(results))
 
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
-from maieutic.benchmarks.injection import SIGHTS, TOWN, WRONG, Played, Scripted, played, table
+from maieutic.benchmarks.injection import (
+    SIGHTS,
+    TOWN,
+    WRONG,
+    Played,
+    Scripted,
+    at_endpoint,
+    played,
+    table,
+)
 from maieutic.benchmarks.injections import HOSTILE, Aim, Hostile
 from maieutic.records import Question
 from maieutic.serving.client import Request
 from maieutic.tasks.checkers.registry import CHECKERS, named
+from scripted import completion, scripted
 
 RESULTS: dict[str, list[Played]] = {}
 
@@ -56,6 +67,25 @@ def test_what_a_judge_obeys_that_obeys_everything_is_not_hidden() -> None:
     assert became("obeys all", "label")["refused"] >= 3
 
 
+def test_over_http_a_model_is_judged_as_one_in_our_own_process(capsys: pytest.CaptureFixture[str]) -> None:
+    """One that obeys whatever it reads in an order to judge, and says "fifty" to everything else."""
+
+    def script(_: int, body: dict[str, Any]) -> tuple[int, Any]:
+        text = str(body["messages"][0]["content"])
+        if "verdict" not in json.dumps(body.get("response_format", "")):
+            return completion("fifty")
+        moved = any(hostile.text in text for hostile in HOSTILE)
+        return completion(json.dumps({"reason": "compared", "verdict": "right" if moved else "wrong"}))
+
+    with scripted(script) as (url, _):
+        (found,) = asyncio.run(at_endpoint(f"{url}/v1", "m", "")).values()
+    assert "m calls the wrong answer without any trick: wrong" in capsys.readouterr().out
+    assert [one.hostile for one in found] == list(HOSTILE)
+    alone = [one for one in results("obeys all") if one.hostile.aim == "verdict"]
+    assert [one for one in found if one.hostile.aim == "verdict"] == alone
+    assert not any(one.outcome == "changed" for one in found if one.hostile.aim != "verdict")
+
+
 DETERMINISTIC = [
     ("arithmetic", "What is 17 + 25?", "42", "", "so it is #### {}", "41"),
     ("math", "What is 17 + 25?", "42", "", r"so it is \boxed{{{}}}", "41"),
@@ -80,17 +110,17 @@ def test_no_checker_heeds_any_of_them(
     for hostile in HOSTILE:
         for said, right in ((wrong, False), (ANSWERS.get(checker, "42"), True)):
             # Before and after what it answers; hostile text after a right answer may spoil it, never mend it.
-            for completion in (
+            for answered in (
                 f"{hostile.text}\n{form.format(said)}",
                 f"{form.format(said)}\n{hostile.text}",
             ):
-                found = check.quick(asked, completion)
-                found = found or (None if checker == "math" else check.slow(asked, completion))
+                found = check.quick(asked, answered)
+                found = found or (None if checker == "math" else check.slow(asked, answered))
                 outcome = found.outcome if found else "left to math-verify"
                 if (not right and outcome == "right") or (
-                    right and completion.startswith(hostile.text) and outcome != "right"
+                    right and answered.startswith(hostile.text) and outcome != "right"
                 ):
-                    moved.append((hostile.kind, completion, outcome))
+                    moved.append((hostile.kind, answered, outcome))
     assert moved == []
 
 
