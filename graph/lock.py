@@ -38,14 +38,18 @@ def _no_links(folder: Path) -> None:
     Raises:
         RunError: there is a link, whether what it leads to is there or not.
     """
-    for place, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            path = Path(place) / name
-            if path.is_symlink():
-                raise RunError(
-                    f"{path}: is a link to {os.readlink(path)[:200]!r}, and a run writes to its own files "
-                    "alone; put what it leads to in its place, or take it out"
-                )
+    places = [str(folder)]
+    while places:  # not os.walk: it does not say what a name is, and a long run has tens of thousands
+        # A folder that cannot be read, or is gone by now, is somebody else's matter.
+        with contextlib.suppress(OSError), os.scandir(places.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    raise RunError(
+                        f"{entry.path}: is a link to {os.readlink(entry.path)[:200]!r}, and a run writes to "
+                        "its own files alone; put what it leads to in its place, or take it out"
+                    )
+                if entry.is_dir():
+                    places.append(entry.path)
 
 
 @contextlib.contextmanager
