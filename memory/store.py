@@ -260,8 +260,8 @@ def batches(count: int) -> Iterator[slice]:
     """Cut what is given to Chroma at once into parts whose sizes are powers of two.
 
     Below Chroma, SQLite keeps the last hundred statements prepared, for each connection, and one for a
-    thousand entries is another than one for 999: of sizes as they come they held 110 MB more after 80 rounds
-    of a thousand questions.
+    thousand entries is another than one for 999: of sizes as they come they held more than
+    100 MB after 80 rounds of a thousand questions.
     """
     start = 0
     while start < count:

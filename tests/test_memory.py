@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from chromadb import Collection
 from hypothesis import given
 from hypothesis import strategies as st
 from maieutic.curriculum.difficulty import zone_of
@@ -212,6 +214,31 @@ def test_what_is_given_to_chroma_at_once_has_few_sizes(count: int) -> None:
     assert [place for part in parts for place in range(part.start, part.stop)] == list(range(count))
     assert all((part.stop - part.start).bit_count() == 1 for part in parts)
     assert len(parts) <= 10 + count // 1024
+
+
+def test_bank_and_profile_give_chroma_such_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def watch(method: str, named: str) -> None:
+        real = getattr(Collection, method)
+
+        def counted(self: Any, **told: Any) -> Any:
+            sizes.append(len(told.get(named) or told["query_texts"]))
+            return real(self, **told)
+
+        monkeypatch.setattr(Collection, method, counted)
+
+    for method, named in (("upsert", "ids"), ("update", "ids"), ("query", "query_embeddings")):
+        watch(method, named)
+    base = store(tmp_path)
+    bank, profile = QuestionBank(base), WeaknessProfile(base)
+    texts = [f"What is {number} + 7?" for number in range(10, 49)]
+    questions = [family_question(text) for text in texts]
+    bank.add(questions)
+    assert bank.nearest(texts)[0] == (questions[0].id, pytest.approx(1))
+    profile.update(1, [attempt(one, 0.5, 1) for one in questions], [(one, rollout(one)) for one in questions])
+    assert len(profile.failures_like(texts)) == len(texts)
+    assert len(sizes) > 10 and all(size.bit_count() == 1 for size in sizes)
 
 
 def test_failures_like_this_one(tmp_path: Path) -> None:
